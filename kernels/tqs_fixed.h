@@ -1,0 +1,58 @@
+/* The one arithmetic of the project: saturate and requantize. See README.md, "Arithmetic".
+   twin: tqs_edge.quant.fixed_point */
+#ifndef TQS_FIXED_H
+#define TQS_FIXED_H
+
+#include <stdint.h>
+
+/* C99 leaves two things to the compiler that this code relies on: right shifts of negative values
+   are arithmetic, and conversion to a narrower signed type keeps the low bits. */
+typedef char tqs_right_shift_is_arithmetic[(-1 >> 1) == -1 ? 1 : -1];
+typedef char tqs_narrowing_keeps_low_bits[(int32_t)UINT32_C(0xFFFFFFFF) == -1 ? 1 : -1];
+
+/* Preconditions: nothing in release, a trap in the checked build (-DTQS_CHECKED). */
+#ifdef TQS_CHECKED
+#define TQS_ASSERT(condition) ((condition) ? (void)0 : __builtin_trap())
+#else
+#define TQS_ASSERT(condition) ((void)0)
+#endif
+
+/* Alignment of an array in bytes: static TQS_ALIGN(4) int16_t x[TQS_PADDED(33)]; */
+#define TQS_ALIGN(bytes) __attribute__((aligned(bytes)))
+
+/* Elements that must be readable in the input of a dense kernel of this depth. */
+#define TQS_PADDED(elements) (((elements) + 15) / 16 * 16)
+
+/* v clamped to [-128, 127]. */
+static inline int8_t tqs_sat8(int32_t v) {
+    return (int8_t)(v > INT8_MAX ? INT8_MAX : v < INT8_MIN ? INT8_MIN : v);
+}
+
+/* v clamped to [-32768, 32767]. */
+static inline int16_t tqs_sat16(int32_t v) {
+    return (int16_t)(v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : v);
+}
+
+/* v >> shift for shift in [32, 62]: the high word alone is shifted, which is the same floor and
+   spares cores without 64-bit shifts a library call. */
+static inline int32_t tqs_shift_high(int64_t v, int32_t shift) {
+    TQS_ASSERT(shift >= 32 && shift <= 62);
+    return (int32_t)(v >> 32) >> (shift - 32);
+}
+
+/* (acc * multiplier + 2^(shift-1)) >> shift, rounding half up; multiplier >= 0, shift in [32, 62].
+   Cannot overflow. */
+static inline int32_t tqs_requantize(int32_t acc, int32_t multiplier, int32_t shift) {
+    const int64_t half = INT64_C(1) << (shift - 1);
+    TQS_ASSERT(multiplier >= 0);
+    return tqs_shift_high((int64_t)acc * multiplier + half, shift);
+}
+
+/* The same for a 64-bit accumulator. The caller proves |acc| * multiplier + 2^(shift-1) < 2^63. */
+static inline int32_t tqs_requantize_acc64(int64_t acc, int32_t multiplier, int32_t shift) {
+    const int64_t half = INT64_C(1) << (shift - 1);
+    TQS_ASSERT(multiplier >= 0);
+    return tqs_shift_high(acc * multiplier + half, shift);
+}
+
+#endif

@@ -1,0 +1,71 @@
+"""What every test shares: tool requirements, seeds, golden files."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+SEED = 20261123
+
+TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
+    "arm": (lambda: shutil.which("arm-none-eabi-gcc") is not None, "apt: gcc-arm-none-eabi"),
+    "qemu": (lambda: shutil.which("qemu-system-arm") is not None, "apt: qemu-system-arm"),
+    "zig": (lambda: importlib.util.find_spec("ziglang") is not None, "pip: ziglang"),
+    "unicorn": (lambda: importlib.util.find_spec("unicorn") is not None, "pip: unicorn"),
+    "chromium": (lambda: shutil.which("chromium") is not None, "apt: chromium"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
+
+
+def pytest_report_header() -> str:
+    missing = [name for name, (present, _) in TOOLS.items() if not present()]
+    return f"seed {SEED}; tools missing: {', '.join(missing) or 'none'}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips tests whose tool is missing; a tool named in TQS_REQUIRE must be there."""
+    required = {name for name in os.environ.get("TQS_REQUIRE", "").split(",") if name}
+    unknown = required - TOOLS.keys()
+    if unknown:
+        raise pytest.UsageError(f"TQS_REQUIRE names unknown tools: {', '.join(sorted(unknown))}")
+    for name, (present, where) in TOOLS.items():
+        if present():
+            continue
+        if name in required:
+            raise pytest.UsageError(f"TQS_REQUIRE asks for {name}, which is missing ({where})")
+        for item in items:
+            if name in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=f"{name} is missing ({where})"))
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    random.seed(SEED)
+    np.random.seed(SEED)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """golden(name, text): text must equal tests/golden/<name>; --update-golden writes it."""
+
+    def check(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            return
+        assert path.exists(), f"no golden file {name}; run pytest --update-golden"
+        assert text == path.read_text(), f"{name} differs; if that is meant: pytest --update-golden"
+
+    return check

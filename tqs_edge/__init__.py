@@ -1,0 +1,1 @@
+"""Score, plan, lower and verify rolled-out time-series models on Arm microcontrollers."""

@@ -1,0 +1,49 @@
+"""Where and how the command line speaks: progress on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+Advance = Callable[[int, int], None]  # (done, total)
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def stage(title: str) -> Iterator[Advance]:
+    """Shows that `title` is under way; the returned callable reports (done, total).
+
+    A bar on a terminal, one closing line with the time taken in a pipe. Progress goes to stderr,
+    so stdout stays for results.
+    """
+    start = time.perf_counter()
+    if err.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=err) as progress:
+            task = progress.add_task(title, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+            progress.update(task, completed=1, total=1)
+        return
+    yield lambda done, total: None
+    print(f"{title}: {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
+
+
+def table(title: str, *headers: str) -> Table:
+    """A table with left-aligned first column and right-aligned numbers."""
+    result = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for index, header in enumerate(headers):
+        result.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
+    return result
+
+
+def show(item: object) -> None:
+    """Prints a line or a table on stdout."""
+    out.print(item, markup=False) if isinstance(item, str) else out.print(item)

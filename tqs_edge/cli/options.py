@@ -1,0 +1,71 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tqs_edge.errors import InputError
+from tqs_edge.graph.rollout_model import RolloutForm
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A .pt2 file, zoo:NAME, or package.module:factory (runs that Python code).",
+    ),
+]
+FormOption = Annotated[
+    RolloutForm | None, typer.Option("--form", help="The rollout form, where it is not inferred.")
+]
+HorizonOption = Annotated[
+    int | None, typer.Option("--horizon", min=1, help="Steps to roll out (the model's own, or 120).")
+]
+ContextOption = Annotated[
+    Path | None,
+    typer.Option("--context", help=".npy [contexts, L, F] or .csv; without: free-running."),
+]
+ExogOption = Annotated[
+    Path | None, typer.Option("--exog", help="Exogenous inputs, .npy [contexts, calls, E] or .csv.")
+]
+BoardOption = Annotated[str, typer.Option("--board", help="See `tqs-edge boards`.")]
+CompilerOption = Annotated[
+    str | None, typer.Option("--compiler", help="gcc or zig; gcc where it is installed.")
+]
+RunnerOption = Annotated[
+    str | None, typer.Option("--runner", help="unicorn, qemu or host; the first that fits.")
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write flat records here instead of a table.")
+]
+FlashOption = Annotated[str | None, typer.Option("--flash", help="Flash for the firmware: 24K.")]
+RamOption = Annotated[str | None, typer.Option("--ram", help="RAM incl. stack: 8K.")]
+InsnsOption = Annotated[
+    int | None, typer.Option("--insns", min=1, help="Instructions per step, as estimated.")
+]
+AvgBitsOption = Annotated[
+    float | None, typer.Option("--avg-bits", help="Average bits per weight: 5.")
+]
+ActBitsOption = Annotated[
+    int | None, typer.Option("--act-bits", help="Fix all activations at 8 or 16 bits.")
+]
+StateBitsOption = Annotated[
+    int | None, typer.Option("--state-bits", help="Fix all states at 8 or 16 bits.")
+]
+MethodOption = Annotated[
+    str, typer.Option("--method", help="tqs (scores), exact (measured damage) or greedy.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all probes.")]
+
+
+def parse_bytes(text: str | None, option: str) -> int | None:
+    """24K -> 24576, 1M -> 1048576, 900 -> 900; InputError for anything else."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKmM]?)(?:i?[bB])?", text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise InputError(f"{option} '{text}' is not a size; write for example 24K or 8192")
+    return int(float(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[match[2].lower()])

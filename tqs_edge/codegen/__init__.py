@@ -1,0 +1,1 @@
+"""Integer program to plain C."""

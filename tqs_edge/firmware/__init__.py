@@ -1,0 +1,1 @@
+"""SourceBundle to firmware image: boards, compilers, linking, sizes."""

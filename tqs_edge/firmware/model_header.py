@@ -1,0 +1,43 @@
+"""The dimensions of a generated model, read from its model.h."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tqs_edge.errors import InputError
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """The macros of model.h: L, F, K, E, and whether context rows are fed one per call."""
+
+    length: int
+    features: int
+    block: int
+    exog: int
+    recurrent: bool
+
+    def calls(self, context_rows: int, horizon: int) -> int:
+        """How often a rollout calls tqs_model_step."""
+        if self.recurrent:
+            return context_rows + horizon - 1
+        return -(-horizon // self.block)
+
+
+def model_shape(header: str) -> ModelShape:
+    """The dimensions that a model.h states. Raises InputError when a macro is missing."""
+    return ModelShape(
+        length=_macro(header, "LENGTH"),
+        features=_macro(header, "FEATURES"),
+        block=_macro(header, "BLOCK"),
+        exog=_macro(header, "EXOG"),
+        recurrent=bool(_macro(header, "RECURRENT")),
+    )
+
+
+def _macro(header: str, name: str) -> int:
+    match = re.search(rf"^#define TQS_MODEL_{name} \(?(\d+)\)?\s*(?:/\*.*)?$", header, re.MULTILINE)
+    if match is None:
+        raise InputError(f"model.h does not define TQS_MODEL_{name} as a number")
+    return int(match.group(1))

@@ -1,0 +1,129 @@
+"""C compilers: where they are, which version, how each is told about a core."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqs_edge.errors import InputError, ToolMissing
+from tqs_edge.firmware.board import Core
+from tqs_edge.resources import cache_dir
+
+TOOLCHAINS = ("gcc", "zig")
+GCC = "arm-none-eabi-gcc"
+WARNINGS = (
+    *("-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wshadow"),
+    *("-Wmissing-prototypes", "-Werror"),
+)
+FIRMWARE_FLAGS = (
+    *("-std=c99", "-O2", "-g0", "-ffreestanding", "-ffunction-sections", "-fdata-sections"),
+    # LLVM objects otherwise refer to the C++ unwinder.
+    *("-fno-exceptions", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
+)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """An installed C compiler: "gcc" or "zig" for firmware, "cc" or "zig" for the host."""
+
+    name: str
+    command: tuple[str, ...]
+    version: str
+
+
+def find_toolchain(name: str | None = None) -> Toolchain:
+    """The cross compiler called `name`; None takes gcc where it is installed, else zig.
+
+    Raises InputError for another name and ToolMissing, with what to install, when it is absent.
+    """
+    if name not in (None, *TOOLCHAINS):
+        raise InputError(f"unknown compiler '{name}'; known: {', '.join(TOOLCHAINS)}")
+    if name != "zig" and (gcc := shutil.which(GCC)):
+        return Toolchain("gcc", (gcc,), _version((gcc, "-dumpfullversion")))
+    if name == "gcc":
+        raise ToolMissing(f"{GCC} is not on PATH; install gcc-arm-none-eabi, or use zig")
+    if zig := _zig_program():
+        return _zig_toolchain(zig)
+    if name == "zig":
+        raise ToolMissing("the zig compiler is not installed; run: pip install ziglang")
+    raise ToolMissing(
+        f"no Arm compiler: {GCC} is not on PATH and ziglang is not installed; "
+        "run: pip install ziglang"
+    )
+
+
+def find_host_compiler() -> Toolchain:
+    """The host's C compiler: cc on PATH, else zig. Raises ToolMissing with what to install."""
+    if cc := shutil.which("cc"):
+        return Toolchain("cc", (cc,), _version((cc, "-dumpfullversion", "-dumpversion")))
+    if zig := _zig_program():
+        return _zig_toolchain(zig)
+    raise ToolMissing("no C compiler for this computer: cc is not on PATH; pip install ziglang")
+
+
+def compile_flags(toolchain: Toolchain, core: Core) -> tuple[str, ...]:
+    """The flags that compile one file for `core`."""
+    if toolchain.name == "gcc":
+        return (*core.gcc_flags, "-mthumb", *FIRMWARE_FLAGS, *WARNINGS)
+    # zig traps undefined behaviour by default, which changes sizes and counts.
+    return (*core.zig_flags, "-fno-sanitize=all", *FIRMWARE_FLAGS, *WARNINGS)
+
+
+def link_flags(toolchain: Toolchain, core: Core, script: str) -> tuple[str, ...]:
+    """The flags that link objects for `core` with the linker script `script`."""
+    if toolchain.name == "gcc":
+        own = (*core.gcc_flags, "-mthumb", "-nostartfiles", "-nostdlib", f"-T{script}")
+        return (*own, "-Wl,--gc-sections", "-Wl,--build-id=none")
+    # Not -nostdlib: that would drop compiler-rt.
+    own = (*core.zig_flags, "-fno-sanitize=all", "-ffreestanding", f"-Wl,-T,{script}")
+    return (*own, "-Wl,--entry=reset_handler", "-Wl,--gc-sections", "-Wl,--build-id=none", "-g0")
+
+
+def host_flags(toolchain: Toolchain) -> tuple[str, ...]:
+    """What a host compiler needs besides a program's own flags."""
+    return ("-fno-sanitize=all",) if toolchain.name == "zig" else ()
+
+
+def link_libraries(toolchain: Toolchain) -> tuple[str, ...]:
+    """Libraries that follow the objects on the command line."""
+    return ("-lgcc",) if toolchain.name == "gcc" else ()
+
+
+def environment_in(toolchain: Toolchain, folder: Path) -> Mapping[str, str]:
+    """Environment variables of a compilation in `folder`.
+
+    zig's run-time libraries are cached for all builds, objects of this build only inside `folder`.
+    """
+    if toolchain.name != "zig":
+        return {}
+    return {
+        "ZIG_GLOBAL_CACHE_DIR": str(cache_dir("zig")),
+        "ZIG_LOCAL_CACHE_DIR": str(folder / "zig-cache"),
+    }
+
+
+def _zig_program() -> Path | None:
+    """The compiler inside the ziglang wheel, without importing it."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / ("zig.exe" if os.name == "nt" else "zig")
+    return program if program.is_file() else None
+
+
+def _zig_toolchain(zig: Path) -> Toolchain:
+    return Toolchain("zig", (str(zig), "cc"), _version((str(zig), "version")))
+
+
+def _version(command: tuple[str, ...]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    match = re.search(r"\d+(\.\d+)+\S*|\d+", done.stdout)
+    if done.returncode or match is None:
+        raise ToolMissing(f"{command[0]} does not run: {done.stderr.strip() or 'no version'}")
+    return match.group(0)

@@ -1,0 +1,163 @@
+"""The windows that start rollouts: from files, or from the model's own free run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tqs_edge.errors import InputError, NonFiniteRollout
+from tqs_edge.frontend.series_file import read_series
+from tqs_edge.graph.rollout import calls_of, rollout
+from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+
+DEFAULT_ROWS = 32  # context rows of a one-row model: enough for its state to forget the zeros
+DEFAULT_COUNT = 64
+BURN_IN = 128
+START_SCALE = 0.1  # small against standardised inputs
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Starts of rollouts, standardised as the model was trained.
+
+    values: float32 [N, L, F]. exog: float32 [N, calls, E], row t belongs to call t, or None.
+    origin: where they came from, for reports.
+    """
+
+    values: np.ndarray
+    exog: np.ndarray | None
+    origin: str
+
+
+def read_contexts(
+    model: RolloutModel,
+    path: Path,
+    *,
+    horizon: int,
+    exog_path: Path | None = None,
+    rows: int | None = None,
+    count: int = DEFAULT_COUNT,
+) -> Contexts:
+    """The contexts in a .npy or .csv file.
+
+    The file holds [contexts, L, F], used as it is, or one series [rows, F], cut into at most
+    `count` disjoint windows of `rows` rows (default: the model's window, or 32). The exog file
+    has the same form with E columns; a series of it is cut at the same rows, and must go on
+    until the last call of each rollout. InputError names file, cause and fix.
+    """
+    if model.exog and exog_path is None:
+        raise InputError(f"the model has {model.exog} exogenous inputs; add --exog FILE")
+    if exog_path is not None and not model.exog:
+        raise InputError(f"the model has no exogenous inputs; drop --exog {exog_path}")
+    values = read_series(path, model.features)
+    exog = None if exog_path is None else read_series(exog_path, model.exog)
+    if values.ndim == 2:
+        return _cut_series(model, path, values, exog, rows, count, horizon)
+    _check_length(path, values.shape[1], model.context_length)
+    if exog is not None:
+        want = (len(values), calls_of(model, values.shape[1], horizon), model.exog)
+        if exog.ndim != 3 or exog.shape[0] != want[0] or exog.shape[1] < want[1]:
+            raise InputError(
+                f"'{exog_path}' has shape {list(exog.shape)}, want {list(want)} for a horizon of "
+                f"{horizon}: one row per call"
+            )
+        exog = exog[:, : want[1]]
+    return Contexts(values, exog, f"{len(values)} contexts of '{path.name}'")
+
+
+def free_running_contexts(
+    model: RolloutModel,
+    *,
+    rows: int | None = None,
+    count: int = DEFAULT_COUNT,
+    seed: int = 0,
+) -> Contexts:
+    """Windows of the model's own rollouts, from small random starts after a burn-in.
+
+    Raises InputError for models with exogenous inputs and NonFiniteRollout when a run diverges.
+    """
+    import torch
+
+    if model.exog:
+        raise InputError("the model has exogenous inputs; give --context FILE and --exog FILE")
+    length = rows or _default_rows(model)
+    generator = torch.Generator().manual_seed(seed)
+    start = START_SCALE * torch.randn(count, length, model.features, generator=generator)
+    with torch.no_grad():
+        frames = rollout(model, start, BURN_IN + length).numpy()
+    if not np.isfinite(frames).all():
+        step = int(np.argmin(np.isfinite(frames).all(axis=(0, 2))))
+        raise NonFiniteRollout(
+            f"the free-running model reaches NaN or infinity at step {step}; give real windows "
+            "with --context FILE"
+        )
+    origin = (
+        f"{count} free-running contexts: rollouts of the model itself from random starts "
+        f"(scale {START_SCALE}, seed {seed}), {length} rows after {BURN_IN} steps"
+    )
+    return Contexts(np.ascontiguousarray(frames[:, BURN_IN:], np.float32), None, origin)
+
+
+def split_contexts(contexts: Contexts) -> tuple[Contexts, Contexts]:
+    """(planning, judging): the first and the second half, which share no context.
+
+    InputError when there is only one context.
+    """
+    half = len(contexts.values) // 2
+    if half == 0:
+        raise InputError(
+            f"{contexts.origin}: at least 2 contexts are needed, one to plan on and one to judge on"
+        )
+    return _part(contexts, slice(0, half), "planning"), _part(
+        contexts, slice(half, None), "judging"
+    )
+
+
+def _part(contexts: Contexts, part: slice, name: str) -> Contexts:
+    exog = None if contexts.exog is None else contexts.exog[part]
+    values = contexts.values[part]
+    return replace(contexts, values=values, exog=exog, origin=f"{contexts.origin} ({name} half)")
+
+
+def _default_rows(model: RolloutModel) -> int:
+    return model.length if model.form is RolloutForm.WINDOWED else DEFAULT_ROWS
+
+
+def _cut_series(
+    model: RolloutModel,
+    path: Path,
+    series: np.ndarray,
+    exog: np.ndarray | None,
+    rows: int | None,
+    count: int,
+    horizon: int,
+) -> Contexts:
+    """Disjoint windows, evenly spaced over the series."""
+    length = rows or _default_rows(model)
+    if length < model.context_length:
+        raise InputError(
+            f"contexts of {length} rows asked for, want {model.context_length} or more"
+        )
+    _check_length(path, len(series), length)
+    last = len(series) - length
+    if exog is not None:
+        calls = calls_of(model, length, horizon)
+        if exog.ndim != 2 or len(exog) < calls:
+            raise InputError(
+                f"the exog file has shape {list(exog.shape)}, want [{calls} or more, "
+                f"{model.exog}]: one row per call for {length} context rows and a horizon of "
+                f"{horizon}"
+            )
+        last = min(last, len(exog) - calls)
+    number = min(count, last // length + 1)
+    starts = [0] if number == 1 else [last * i // (number - 1) for i in range(number)]
+    values = np.stack([series[s : s + length] for s in starts])
+    cut = None if exog is None else np.stack([exog[s : s + calls] for s in starts])
+    return Contexts(values, cut, f"{number} windows of {length} rows cut from '{path.name}'")
+
+
+def _check_length(path: Path, got: int, want: int) -> None:
+    if got < want:
+        raise InputError(f"'{path}' is too short: {got} rows, want {want} or more per context")

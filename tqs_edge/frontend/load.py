@@ -1,0 +1,135 @@
+"""Model file, factory or module -> checked RolloutModel with its canonical float module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tvm
+from torch.export import ExportedProgram
+
+from tqs_edge.errors import InputError, TqsError, UnsupportedOp
+from tqs_edge.frontend.canonicalize import canonicalize
+from tqs_edge.frontend.check_import import check_import
+from tqs_edge.frontend.extract import extract_graph
+from tqs_edge.frontend.form import infer_form
+from tqs_edge.frontend.importer import import_step
+from tqs_edge.frontend.obstacles import find_obstacles
+from tqs_edge.frontend.signature import StepSignature, read_signature
+from tqs_edge.frontend.source import Source, open_source
+from tqs_edge.frontend.step_program import decompose, reject_bad_constants
+from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+
+Step = Callable[..., tuple[torch.Tensor, ...]]
+ModelSource = str | Path | torch.nn.Module | ExportedProgram
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to be scored and lowered.
+
+    module: canonical float Relax, main(x, exog, *states, *constants) -> (y, *states); the
+        constants are `model.graph.constants[path]` for path in main's attribute `constants`
+    step: the original torch step, step(x, exog, *states) -> (y, *states), for checks
+    """
+
+    model: RolloutModel
+    module: tvm.IRModule
+    step: Step
+    warnings: tuple[str, ...]
+
+
+def load_model(
+    source: ModelSource,
+    *,
+    form: RolloutForm | None = None,
+    example_inputs: tuple[torch.Tensor, ...] | None = None,
+) -> LoadedModel:
+    """The model that `source` names, imported and checked against the original step.
+
+    source: path of a .pt2 file, "zoo:NAME", "package.module:factory" (runs that code), a live
+    module with `example_inputs`, or an exported program. form: to insist on one.
+
+    Raises InputError (source, form, shapes, values), UnsafeModelFile, UnsupportedOp (the first
+    obstacle, with the number of others) and ImportMismatch.
+    """
+    opened = open_source(source, example_inputs)
+    program = decompose(opened.program)
+    reject_bad_constants(program)
+    signature = read_signature(program)
+    sizes = infer_form(signature, form or opened.form)
+    _raise_first(find_obstacles(program))
+    module, constants = import_step(program, signature)
+    module = canonicalize(module, constants)
+    graph, obstacles = extract_graph(module, constants)
+    _raise_first(obstacles)
+    assert graph is not None
+    model = RolloutModel(
+        name=opened.name,
+        source=opened.label,
+        graph=graph,
+        form=sizes.form,
+        length=sizes.length,
+        features=sizes.features,
+        block=sizes.block,
+        exog=sizes.exog,
+        context_length=sizes.length,
+    )
+    step = _ordered_step(opened, signature)
+    check_import(model, module, step)
+    return LoadedModel(model, module, step, opened.warnings)
+
+
+def check(
+    source: ModelSource,
+    *,
+    form: RolloutForm | None = None,
+    example_inputs: tuple[torch.Tensor, ...] | None = None,
+) -> list[str]:
+    """Every reason, one line each, why `source` cannot be compiled; [] when it can.
+
+    A file that cannot be opened is the only obstacle; otherwise form, values and all unsupported
+    operations are reported together.
+    """
+    try:
+        opened = open_source(source, example_inputs)
+        program = decompose(opened.program)
+        obstacles = [str(obstacle) for obstacle in find_obstacles(program)]
+    except TqsError as error:
+        return [str(error)]
+    for examine in (
+        lambda: reject_bad_constants(program),
+        lambda: infer_form(read_signature(program), form or opened.form),
+    ):
+        try:
+            examine()
+        except InputError as error:
+            obstacles.append(str(error))
+    if obstacles:
+        return obstacles
+    try:
+        load_model(source, form=form, example_inputs=example_inputs)
+    except TqsError as error:
+        return [str(error)]
+    return []
+
+
+def _raise_first(obstacles: list[UnsupportedOp]) -> None:
+    if not obstacles:
+        return
+    first = obstacles[0]
+    others = len(obstacles) - 1
+    more = f" ({others} more; `tqs-edge check` lists all)" if others else ""
+    raise UnsupportedOp(first.layer, first.op, first.alternative + more)
+
+
+def _ordered_step(opened: Source, signature: StepSignature) -> Step:
+    """The original step with its arguments in the order (x, exog, *states)."""
+
+    def step(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        placed = dict(zip(signature.positions, tensors, strict=True))
+        return opened.call(*(placed[position] for position in range(len(tensors))))
+
+    return step

@@ -1,0 +1,154 @@
+"""What the user names as MODEL -> an exported program and the original step to check against."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from tqs_edge.errors import InputError
+from tqs_edge.frontend.archive import load_archive
+from tqs_edge.graph.rollout_model import RolloutForm
+
+FACTORY = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<factory>[A-Za-z_]\w*)")
+MODEL_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".pkl")
+
+
+@dataclass(frozen=True)
+class Source:
+    """An exported step and where it came from.
+
+    call: the original step on a flat list of tensors, in the order of forward(), returning a
+    flat tuple. form: the rollout form if the source states one.
+    """
+
+    name: str
+    label: str
+    program: ExportedProgram
+    call: Callable[..., tuple[torch.Tensor, ...]]
+    form: RolloutForm | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def open_source(
+    source: str | Path | torch.nn.Module | ExportedProgram,
+    example_inputs: tuple[torch.Tensor, ...] | None,
+) -> Source:
+    """The exported step that `source` names.
+
+    source: path of a .pt2 file, "zoo:NAME", "package.module:factory" (imports and runs that
+    code), a live module with `example_inputs`, or an exported program. Raises InputError and
+    UnsafeModelFile.
+    """
+    if isinstance(source, ExportedProgram):
+        return _from_program(source, "model", "exported program")
+    if isinstance(source, torch.nn.Module):
+        name = type(source).__name__
+        return _from_module(source, example_inputs, name, name)
+    text = str(source)
+    if text.startswith("zoo:"):
+        return _from_zoo(text)
+    match = FACTORY.fullmatch(text)
+    if match and not Path(text).exists():
+        return _from_factory(text, match["module"], match["factory"])
+    path = Path(text)
+    if not path.exists() and path.suffix not in MODEL_SUFFIXES:
+        raise InputError(f"no model '{text}'; name a .pt2 file, zoo:NAME or package.module:factory")
+    return _from_program(load_archive(path), path.stem, path.name)
+
+
+def _from_zoo(text: str) -> Source:
+    from tqs_edge import zoo
+
+    name = text.removeprefix("zoo:")
+    model = zoo.load(name)
+    return _from_module(
+        model.module, model.example_inputs, name, text, form=RolloutForm(model.form)
+    )
+
+
+def _from_factory(text: str, module: str, factory: str) -> Source:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        made = getattr(importlib.import_module(module), factory)()
+    except ModuleNotFoundError as error:
+        raise InputError(f"'{text}': no module named '{error.name}'; check the spelling") from error
+    except AttributeError as error:
+        raise InputError(f"'{text}': {error}; want a function without arguments") from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+    if isinstance(made, ExportedProgram):
+        return _from_program(made, factory, text)
+    model, inputs = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(
+            f"'{text}' returned {type(model).__name__}; want (nn.Module, example_inputs) or an "
+            "ExportedProgram"
+        )
+    return _from_module(model, inputs, factory, text)
+
+
+def _from_module(
+    module: torch.nn.Module,
+    example_inputs: Any,
+    name: str,
+    label: str,
+    form: RolloutForm | None = None,
+) -> Source:
+    if example_inputs is None:
+        raise InputError(f"'{label}' needs example inputs: (x, *state) tensors with batch 1")
+    inputs = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else example_inputs
+    notes: tuple[str, ...] = ()
+    if any(part.training for part in module.modules()):
+        module = copy.deepcopy(module).eval()
+        notes = ("the model was in training mode; a copy in eval mode is used",)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # torch.export warns about its own internals
+            program = torch.export.export(module, tuple(inputs))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise InputError(
+            f"torch.export cannot capture '{label}': {reason}; make forward() free of "
+            "data-dependent Python and check the example inputs"
+        ) from error
+    return Source(name, label, program, _flat_call(module, program), form, notes)
+
+
+def _from_program(program: ExportedProgram, name: str, label: str) -> Source:
+    for node in program.graph.nodes:
+        if node.target is torch.ops.aten.dropout.default and node.args[2]:
+            raise InputError(
+                f"'{label}' was exported in training mode (dropout is active); call model.eval() "
+                "before torch.export.export"
+            )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # unlifting copies guards and warns about them
+        module = program.module()
+    return Source(name, label, program, _flat_call(module, program))
+
+
+def _flat_call(
+    module: torch.nn.Module, program: ExportedProgram
+) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """`module` as a function of tensors in forward()'s order, states in containers flattened."""
+    spec = program.call_spec.in_spec
+    if spec is None:
+        raise InputError("the exported program does not say how it is called; export it again")
+
+    def call(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        args, kwargs = pytree.tree_unflatten(list(tensors), spec)
+        with torch.no_grad():
+            return tuple(pytree.tree_leaves(module(*args, **kwargs)))
+
+    return call

@@ -1,0 +1,36 @@
+"""The inputs of dense nodes as tensors of their own, so that they alone can be disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tqs_edge.graph.graph import Graph, Node, Op
+
+
+def dense_inputs(graph: Graph) -> tuple[str, ...]:
+    """The tensors that dense nodes read, in order of first use."""
+    names = (node.inputs[0] for node in graph.dense_nodes())
+    return tuple(dict.fromkeys(name for name in names if name not in graph.constants))
+
+
+def expose_dense_inputs(graph: Graph) -> tuple[Graph, Mapping[str, str]]:
+    """The same step with a copy of every dense input, and the copies' names by tensor.
+
+    Dense nodes read the copies, everything else reads the originals: an activation site is what
+    dense kernels see of a tensor, and a tap on the copy changes nothing else.
+    """
+    views = {name: f"{name}__dense_view" for name in dense_inputs(graph)}
+    shapes = dict(graph.shapes)
+    nodes: list[Node] = []
+    made: set[str] = set()
+    for node in graph.nodes:
+        source = node.inputs[0] if node.inputs else ""
+        if node.op is Op.DENSE and source in views:
+            if source not in made:
+                made.add(source)
+                shapes[views[source]] = shapes[source]
+                nodes.append(Node(views[source], Op.RESHAPE, (source,), shapes[source]))
+            node = replace(node, inputs=(views[source], *node.inputs[1:]))
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes), shapes=shapes), views

@@ -1,0 +1,85 @@
+"""The float step function as data: named tensors, named operations, named constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+
+class Op(StrEnum):
+    """What a node computes. Every operation works on whole tensors and has one output."""
+
+    DENSE = "dense"  # y[..., o] = sum_d x[..., d] * weight[o, d] + bias[o]
+    ADD = "add"  # a + b, NumPy broadcasting; b may be a constant
+    SUB = "sub"  # a - b; either may be a constant
+    MUL = "mul"  # a * b; b may be a constant
+    AFFINE = "affine"  # attrs scale, offset: x * scale + offset
+    TANH = "tanh"
+    SIGMOID = "sigmoid"
+    RELU = "relu"
+    SLICE = "slice"  # attrs axis (negative), begin, end; stride 1
+    CONCAT = "concat"  # attrs axis (negative)
+    RESHAPE = "reshape"  # to the node's shape, row-major
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation; its only output is the tensor called `name` (a valid C identifier).
+
+    `inputs` name tensors or entries of `Graph.constants`. A DENSE node has one input and names its
+    `weight` (rows, depth) and optional `bias` (rows,) in `Graph.constants`.
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+    attrs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    weight: str | None = None
+    bias: str | None = None
+
+
+@dataclass(frozen=True)
+class StateVariable:
+    """A tensor carried between steps: read under `name`, replaced by the tensor `update`."""
+
+    name: str
+    update: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One step, (x, exog, state...) -> (output, state...), in topological order.
+
+    `input` and `exog` (None without exogenous inputs) are tensors with `shapes`. `constants` are
+    float32 arrays by parameter path ("cell.weight_hh").
+    """
+
+    input: str
+    exog: str | None
+    states: tuple[StateVariable, ...]
+    output: str
+    nodes: tuple[Node, ...]
+    constants: Mapping[str, np.ndarray]
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def node(self, name: str) -> Node:
+        """The node that produces tensor `name`; KeyError for inputs, states and constants."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def dense_nodes(self) -> tuple[Node, ...]:
+        """The DENSE nodes in execution order."""
+        return tuple(node for node in self.nodes if node.op is Op.DENSE)
+
+    def consumers(self, name: str) -> tuple[Node, ...]:
+        """The nodes that read tensor `name`, in execution order."""
+        return tuple(node for node in self.nodes if name in node.inputs)

@@ -1,0 +1,39 @@
+"""A step function together with the way it is rolled out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tqs_edge.graph.graph import Graph
+
+
+class RolloutForm(StrEnum):
+    """How an output becomes the next input."""
+
+    RECURRENT = "recurrent"  # forward(x[1,F], *state) -> (y[1,F], *state')
+    WINDOWED = "windowed"  # forward(window[1,L,F]) -> y[1,K,F], appended to the window
+    MAP = "map"  # x' = f(x)
+
+
+@dataclass(frozen=True)
+class RolloutModel:
+    """A float step function ready to be scored and lowered.
+
+    length:   L, rows of the input window (1 unless windowed)
+    features: F, columns of the context and of the output
+    block:    K, rows that one step appends (1 unless windowed)
+    exog:     E, exogenous columns known in advance (0 without)
+    context_length: rows of context a rollout needs at least
+    source:   what the user named: a file name, "zoo:NAME" or "package.module:factory"
+    """
+
+    name: str
+    source: str
+    graph: Graph
+    form: RolloutForm
+    length: int
+    features: int
+    block: int
+    exog: int
+    context_length: int

@@ -1,0 +1,1 @@
+"""From float graph and bit plan to integer operations with every constant decided."""

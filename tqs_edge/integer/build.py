@@ -1,0 +1,176 @@
+"""Builds the integer program: the float graph, operation by operation, under a bit plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from tqs_edge.errors import InputError
+from tqs_edge.graph.graph import Graph, Node, Op
+from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
+from tqs_edge.integer.program import (
+    ConcatOp,
+    DenseOp,
+    IntegerOp,
+    IntegerProgram,
+    LutOp,
+    QState,
+    QTensor,
+    ReshapeOp,
+    SliceOp,
+)
+from tqs_edge.integer.scales import (
+    HEADROOM,
+    TABLE_REACH,
+    assign_scales,
+    dense_input,
+    fraction_bits_for,
+    table_fraction_bits,
+)
+from tqs_edge.plan.bit_plan import BitPlan
+from tqs_edge.quant.scheme import quantize, scale_for_range
+
+
+def build_program(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> IntegerProgram:
+    """The integer step of `graph` under `plan`.
+
+    ranges: largest magnitude per tensor over float rollouts (graph.ranges.observe_ranges). Raises
+    InputError where the plan does not fit the graph, OverflowUnproven where a proof fails.
+    """
+    _check_plan(graph, plan)
+    builder = _Builder(graph, plan, ranges)
+    for node in graph.nodes:
+        builder.lower(node)
+    return builder.finish()
+
+
+def _check_plan(graph: Graph, plan: BitPlan) -> None:
+    for node in graph.dense_nodes():
+        assert node.weight is not None
+        blocks = plan.weights.get(node.weight, ())
+        edges = [0, *(b.end for b in blocks)]
+        covers = edges[-1] == graph.constants[node.weight].shape[0]
+        if not covers or any(b.begin != e for b, e in zip(blocks, edges, strict=False)):
+            raise InputError(f"the plan does not cover the rows of '{node.weight}'; make it anew")
+        if node.inputs[0] not in plan.activations:
+            raise InputError(f"the plan has no width for activation '{node.inputs[0]}'")
+    for state in graph.states:
+        if state.name not in plan.states:
+            raise InputError(f"the plan has no width for state '{state.name}'")
+
+
+class _Builder:
+    """Collects operations and tensors while walking the graph once."""
+
+    def __init__(self, graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> None:
+        self.graph, self.plan, self.ranges = graph, plan, ranges
+        self.tensors = assign_scales(graph, plan, ranges)
+        self.constants: dict[str, np.ndarray] = {}
+        self.ops: list[IntegerOp] = []
+
+    def finish(self) -> IntegerProgram:
+        graph = self.graph
+        output = self._as(graph.output, self.tensors[graph.input], "y_out")
+        states = tuple(
+            QState(s.name, self._as(s.update, self.tensors[s.name], f"{s.name}_carry"))
+            for s in graph.states
+        )
+        used = {name: t for name, t in self.tensors.items()}
+        return IntegerProgram(
+            graph.input, graph.exog, output, states, used, self.constants, tuple(self.ops)
+        )
+
+    def lower(self, node: Node) -> None:
+        """Appends the operation that computes `node`, and what its inputs need first."""
+        y = self.tensors[node.name]
+        match node.op:
+            case Op.DENSE:
+                self._dense(node, y)
+            case Op.ADD | Op.SUB:
+                a, b = (self._operand(name) for name in node.inputs)
+                gains = (1.0, 1.0 if node.op is Op.ADD else -1.0)
+                self.ops.append(affine_op((a, b), gains, 0.0, y))
+            case Op.MUL:
+                self._product(node, y)
+            case Op.AFFINE:
+                gain, constant = float(node.attrs["scale"]), float(node.attrs["offset"])
+                x = self.tensors[node.inputs[0]]
+                self.ops.append(affine_op((x,), (gain,), constant, y))
+            case Op.RELU:
+                x = self.tensors[node.inputs[0]]
+                self.ops.append(affine_op((x,), (1.0,), 0.0, y, rectify=True))
+            case Op.TANH | Op.SIGMOID:
+                self._table(node)
+            case Op.SLICE:
+                a = node.attrs
+                self.ops.append(
+                    SliceOp(node.name, node.inputs[0], a["axis"], a["begin"], a["end"])
+                )
+            case Op.CONCAT:
+                parts = tuple(self._as(n, y, f"{node.name}_{i}") for i, n in enumerate(node.inputs))
+                self.ops.append(ConcatOp(node.name, parts, node.attrs["axis"]))
+            case Op.RESHAPE:
+                self.ops.append(ReshapeOp(node.name, node.inputs[0]))
+
+    def _dense(self, node: Node, y: QTensor) -> None:
+        assert node.weight is not None
+        weights = np.asarray(self.graph.constants[node.weight], np.float32)
+        bias = np.zeros(len(weights), np.float32)
+        if node.bias is not None:
+            bias = np.asarray(self.graph.constants[node.bias], np.float32)
+        x = self._dense_input(node.inputs[0])
+        blocks = tuple(
+            dense_block(weights[b.begin : b.end], bias[b.begin : b.end], b.begin, b.bits, x, y)
+            for b in self.plan.weights[node.weight]
+        )
+        self.ops.append(DenseOp(node.name, x.name, node.weight, blocks))
+
+    def _dense_input(self, name: str) -> QTensor:
+        """The tensor at the planned activation width; a narrower tensor is read as it is."""
+        narrow = dense_input(self.tensors[name], self.plan.activations[name], self.ranges[name])
+        return self.tensors[self._as(name, narrow, narrow.name)]
+
+    def _operand(self, name: str) -> QTensor:
+        """A tensor, or the constant `name` as a 16-bit tensor of the program."""
+        if name in self.tensors:
+            return self.tensors[name]
+        values = np.asarray(self.graph.constants[name], np.float64)
+        scale = scale_for_range(float(np.abs(values).max(initial=0.0)), 16)
+        identifier = "c_" + name.replace(".", "_")
+        tensor = QTensor(identifier, values.shape, 16, scale)
+        self.tensors[identifier] = tensor
+        self.constants[identifier] = quantize(values, scale, 16).astype(np.int16)
+        return tensor
+
+    def _product(self, node: Node, y: QTensor) -> None:
+        a, b = (self._operand(name) for name in node.inputs)
+        if product_fits(a, b, y):
+            self.ops.append(product_op(a, b, y))
+            return
+        # The output is finer than the product can be: multiply at the product's own resolution.
+        coarse = replace(y, name=f"{y.name}_p", bits=16, scale=4.0 * a.scale * b.scale)
+        self.tensors[coarse.name] = coarse
+        self.ops += [product_op(a, b, coarse), affine_op((coarse,), (1.0,), 0.0, y)]
+
+    def _table(self, node: Node) -> None:
+        name = node.inputs[0]
+        fraction = table_fraction_bits(self.tensors[name])
+        if fraction is None:
+            reach = min(HEADROOM * self.ranges[name], TABLE_REACH[node.op])
+            fraction = fraction_bits_for(reach)
+            wanted = replace(self.tensors[name], bits=16, scale=2.0**-fraction)
+            name = self._as(name, wanted, f"{name}_q{fraction}")
+        self.ops.append(LutOp(node.name, name, node.op.value, fraction))
+
+    def _as(self, name: str, like: QTensor, new_name: str) -> str:
+        """`name` itself where it has the width and scale of `like`, else a rescaled copy."""
+        x = self.tensors[name]
+        if (x.bits, x.scale) == (like.bits, like.scale):
+            return name
+        if new_name not in self.tensors:
+            y = QTensor(new_name, x.shape, like.bits, like.scale)
+            self.tensors[new_name] = y
+            self.ops.append(affine_op((x,), (1.0,), 0.0, y))
+        return new_name

@@ -1,0 +1,151 @@
+"""The quantized step as data: integer operations with every constant decided.
+
+This is the single description of what is computed. The NumPy reference executes it, the TVM passes
+lower it; neither knows of the other. Arithmetic: kernels/README.md. All tensors are int8 or int16,
+real value = integer * scale. `sat(v)` clamps to the output tensor's [-2^(bits-1), 2^(bits-1) - 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class QTensor:
+    """An integer tensor; `bits` is 8 or 16, real value = integer * scale."""
+
+    name: str
+    shape: tuple[int, ...]
+    bits: int
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class DenseBlock:
+    """Rows [begin, end) of a dense operation, at one weight width: one kernel call.
+
+    weights (rows, depth) int16 holding `weight_bits`-bit values; bias (rows,) int64 at scale
+    s_x * s_w[row]; multiplier (rows,) int32 in [0, 2^31); shift in [32, 62].
+    y[row] = sat((acc * multiplier[row] + 2^(shift-1)) >> shift), acc = bias + sum weights * x.
+    `acc_bits` is 32 where no input can make |acc| reach 2^31, else 64; either way
+    |acc| * multiplier + 2^(shift-1) < 2^63 is proven.
+    """
+
+    begin: int
+    end: int
+    weight_bits: int
+    weights: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray
+    shift: int
+    acc_bits: int
+
+
+@dataclass(frozen=True, eq=False)
+class DenseOp:
+    """blocks cover the rows of the weight called `weight` in order; the output has 16 bits."""
+
+    output: str
+    input: str
+    weight: str
+    blocks: tuple[DenseBlock, ...]
+
+
+@dataclass(frozen=True)
+class AffineOp:
+    """y = max(sat((sum_i (x_i << left_shift) * multiplier_i + offset) >> shift), lowest).
+
+    One or two inputs, equal shapes or broadcast; an input may be a constant of the program.
+    multiplier_i int32 (signed); offset int64 with the rounding half included; shift in [32, 62];
+    the sum is proven to stay inside int64. `lowest` is 0 for a rectifier, else the type's minimum.
+    """
+
+    output: str
+    inputs: tuple[str, ...]
+    multipliers: tuple[int, ...]
+    left_shift: int
+    offset: int
+    shift: int
+    lowest: int
+
+
+@dataclass(frozen=True)
+class ProductOp:
+    """y = sat((a * b * multiplier + 2^(shift-1)) >> shift); |a * b| <= 2^30, multiplier < 2^31."""
+
+    output: str
+    inputs: tuple[str, str]
+    multiplier: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class LutOp:
+    """y = table function ("tanh" or "sigmoid") of a 16-bit input with scale 2^-fraction_bits.
+
+    16-bit outputs have scale 2^-15; 8-bit outputs (scale 2^-7) are sat((y16 + 128) >> 8).
+    """
+
+    output: str
+    input: str
+    function: str
+    fraction_bits: int
+
+
+@dataclass(frozen=True)
+class SliceOp:
+    """output = input[begin:end] along `axis` (negative)."""
+
+    output: str
+    input: str
+    axis: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class ConcatOp:
+    """Inputs, all of the output's scale and width, joined along `axis` (negative)."""
+
+    output: str
+    inputs: tuple[str, ...]
+    axis: int
+
+
+@dataclass(frozen=True)
+class ReshapeOp:
+    """The same integers in row-major order under the output's shape."""
+
+    output: str
+    input: str
+
+
+IntegerOp = DenseOp | AffineOp | ProductOp | LutOp | SliceOp | ConcatOp | ReshapeOp
+
+
+@dataclass(frozen=True)
+class QState:
+    """A state variable: tensor `name` is replaced by tensor `update` (same width and scale)."""
+
+    name: str
+    update: str
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerProgram:
+    """One integer step, (x, exog, state...) -> (output, state...), in execution order.
+
+    `input`, `exog` and `output` are 16-bit tensors; the output has the input's scale wherever it is
+    fed back, so feeding back is a copy. Tensor names are valid C identifiers.
+    """
+
+    input: str
+    exog: str | None
+    output: str
+    states: tuple[QState, ...]
+    tensors: Mapping[str, QTensor]
+    constants: Mapping[str, np.ndarray]  # integer tensors that are data, by tensor name
+    ops: tuple[IntegerOp, ...]

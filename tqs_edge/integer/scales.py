@@ -1,0 +1,139 @@
+"""Decides width and scale of every tensor of the float graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tqs_edge.graph.graph import Graph, Node, Op
+from tqs_edge.graph.ranges import RANGE_HEADROOM as HEADROOM
+from tqs_edge.integer.program import QTensor
+from tqs_edge.plan.bit_plan import BitPlan
+from tqs_edge.quant.scheme import quantize_rows, scale_for_range
+
+TABLE_REACH = {Op.TANH: 8.0, Op.SIGMOID: 16.0}  # |x| from which the Q15 function is constant
+MIN_FRACTION_BITS, MAX_FRACTION_BITS = 8, 15
+
+
+def assign_scales(
+    graph: Graph, plan: BitPlan, ranges: Mapping[str, float]
+) -> dict[str, QTensor]:
+    """A QTensor for every non-constant tensor of the graph.
+
+    ranges: largest magnitude per tensor over float rollouts. The output shares the input's scale
+    and a state's update the state's scale wherever the producing operation can choose its scale;
+    where it cannot (tables, views), the program builder adds a rescaling. Tensors that only dense
+    nodes read are stored at the planned activation width.
+    """
+    tensors: dict[str, QTensor] = {}
+
+    def put(name: str, bits: int, scale: float) -> None:
+        tensors[name] = QTensor(name, tuple(graph.shapes[name]), bits, scale)
+
+    fed_back = HEADROOM * max(ranges[graph.input], ranges[graph.output])
+    put(graph.input, 16, scale_for_range(fed_back, 16))
+    if graph.exog is not None:
+        put(graph.exog, 16, scale_for_range(HEADROOM * ranges[graph.exog], 16))
+    nodes = {node.name: node for node in graph.nodes}
+    tied = {graph.output: tensors[graph.input]}
+    for state in graph.states:
+        bits = plan.states[state.name]
+        reach = HEADROOM * max(ranges[state.name], ranges[state.update])
+        update = nodes.get(state.update)
+        is_table = update is not None and update.op in TABLE_REACH
+        put(state.name, bits, _table_scale(bits) if is_table else scale_for_range(reach, bits))
+        tied.setdefault(state.update, tensors[state.name])
+    for node in graph.nodes:
+        source = tensors.get(node.inputs[0])
+        tie = tied.get(node.name)
+        if node.op in (Op.SLICE, Op.RESHAPE) and source is not None:
+            put(node.name, source.bits, source.scale)
+        elif node.op in TABLE_REACH:
+            bits = tie.bits if tie else _free_bits(graph, plan, node)
+            put(node.name, bits, _table_scale(bits))
+        elif node.op is Op.DENSE:
+            assert source is not None
+            x = dense_input(source, plan.activations[source.name], ranges[source.name])
+            finest = _finest_output(graph, plan, node, x)
+            wanted = tie.scale if tie else _free_scale(graph, node, 16, ranges, finest)
+            put(node.name, 16, max(wanted, finest))
+        elif tie is not None:
+            put(node.name, tie.bits, tie.scale)
+        else:
+            bits = _free_bits(graph, plan, node)
+            put(node.name, bits, _free_scale(graph, node, bits, ranges))
+    return tensors
+
+
+def dense_input(tensor: QTensor, act_bits: int, largest: float) -> QTensor:
+    """The tensor as a dense node reads it: narrowed to `act_bits`, never widened."""
+    if tensor.bits <= act_bits:
+        return tensor
+    scale = scale_for_range(HEADROOM * largest, act_bits)
+    return replace(tensor, name=f"{tensor.name}_a{act_bits}", bits=act_bits, scale=scale)
+
+
+def fraction_bits_for(reach: float) -> int:
+    """The most fraction bits with which a 16-bit number still holds +-reach."""
+    whole = math.ceil(math.log2(reach)) if reach > 0.0 else 0
+    return max(MIN_FRACTION_BITS, min(MAX_FRACTION_BITS, 15 - whole))
+
+
+def table_fraction_bits(tensor: QTensor) -> int | None:
+    """f where `tensor` is 16-bit with scale 2^-f that the tables take, else None."""
+    mantissa, exponent = math.frexp(tensor.scale)
+    bits = 1 - exponent
+    fits = mantissa == 0.5 and MIN_FRACTION_BITS <= bits <= MAX_FRACTION_BITS
+    return bits if fits and tensor.bits == 16 else None
+
+
+def _table_scale(bits: int) -> float:
+    return 2.0 ** -(bits - 1)
+
+
+def _free_bits(graph: Graph, plan: BitPlan, node: Node) -> int:
+    """The planned activation width where only dense nodes read the tensor, else 16."""
+    readers = graph.consumers(node.name)
+    carried = node.name == graph.output or any(s.update == node.name for s in graph.states)
+    if readers and not carried and all(r.op is Op.DENSE for r in readers):
+        return plan.activations[node.name]
+    return 16
+
+
+def _finest_output(graph: Graph, plan: BitPlan, node: Node, x: QTensor) -> float:
+    """Just over two accumulator LSBs: a finer output scale could not be requantized to, and would
+    hold nothing that the coarsest row's accumulator knows."""
+    assert node.weight is not None
+    weights = graph.constants[node.weight]
+    coarsest = max(
+        float(quantize_rows(weights[b.begin : b.end], b.bits)[1].max())
+        for b in plan.weights[node.weight]
+    )
+    return 2.001 * x.scale * coarsest
+
+
+def _free_scale(
+    graph: Graph, node: Node, bits: int, ranges: Mapping[str, float], finest: float = 0.0
+) -> float:
+    """A power of two where a table reads the tensor (views looked through), else from the range."""
+    reach = max(HEADROOM * ranges[node.name], finest * (1 << (bits - 1)))
+    readers = _readers_through_views(graph, node.name)
+    tables = [r for r in readers if r.op in TABLE_REACH]
+    if bits != 16 or not tables:
+        return scale_for_range(reach, bits)
+    if len(tables) == len(readers):
+        limit = max(TABLE_REACH[r.op] for r in tables)
+        reach = max(min(reach, limit), finest * (1 << (bits - 1)))
+    fraction = fraction_bits_for(reach)
+    return 2.0**-fraction if reach <= 2.0 ** (15 - fraction) else scale_for_range(reach, bits)
+
+
+def _readers_through_views(graph: Graph, name: str) -> list[Node]:
+    readers: list[Node] = []
+    for node in graph.consumers(name):
+        if node.op in (Op.SLICE, Op.RESHAPE):
+            readers += _readers_through_views(graph, node.name)
+        else:
+            readers.append(node)
+    return readers

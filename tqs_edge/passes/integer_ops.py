@@ -1,0 +1,225 @@
+"""The elementwise and layout operations as TE: exact integer arithmetic, unscheduled, no calls.
+
+Arithmetic: kernels/README.md. Every value that leaves a shift fits 32 bits, because the program
+proves its sums inside int64 and every shift is at least 32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tvm import te, tirx
+
+from tqs_edge.integer.program import (
+    AffineOp,
+    ConcatOp,
+    IntegerProgram,
+    LutOp,
+    ProductOp,
+    QTensor,
+    ReshapeOp,
+    SliceOp,
+)
+from tqs_edge.passes.table_lookup import TABLE_ENTRIES, lookup
+from tqs_edge.quant.lut import tanh_table
+from tqs_edge.quant.scheme import integer_limits
+
+ELEMENTWISE, INJECTIVE, OPAQUE = 0, 2, 8  # relax.OpPatternKind
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerCall:
+    """A PrimFunc and what it is called with: tensor names of the program, or constant arrays.
+
+    The attribute "tqs.tensor" of `func` names the tensor it computes, "op_pattern" says how TVM
+    may fuse it.
+    """
+
+    func: tirx.PrimFunc
+    operands: tuple[str | np.ndarray, ...]
+
+
+def dtype_of(tensor: QTensor) -> str:
+    """The TVM dtype of a tensor of the program."""
+    return f"int{tensor.bits}"
+
+
+def saturate(value: tirx.Expr, bits: int, lowest: int | None = None) -> tirx.Expr:
+    """`value` (int32) clamped to [lowest, 2^(bits-1) - 1] as an int8 or int16."""
+    low, high = integer_limits(bits)
+    low = low if lowest is None else max(low, lowest)
+    clamped = te.max(te.min(value, tirx.const(high, "int32")), tirx.const(low, "int32"))
+    return clamped.astype(f"int{bits}")
+
+
+def _int64(value: int) -> tirx.Expr:
+    return tirx.const(value, "int64")
+
+
+def _placeholder(tensor: QTensor) -> te.Tensor:
+    return te.placeholder(tensor.shape, dtype_of(tensor), name=tensor.name)
+
+
+def _broadcast(tensor: te.Tensor, indices: Sequence[tirx.Expr], y: QTensor) -> tirx.Expr:
+    """tensor[indices] under NumPy broadcasting: aligned at the right, extent 1 repeats."""
+    lead = len(y.shape) - len(tensor.shape)
+    extents = zip(tensor.shape, y.shape[lead:], indices[lead:], strict=True)
+    return tensor(*(i if int(own) == full else 0 for own, full, i in extents))
+
+
+def _finish(
+    inputs: Sequence[te.Tensor], y: te.Tensor, pattern: int, **attrs: object
+) -> tirx.PrimFunc:
+    func = te.create_prim_func([*inputs, y])
+    marks = {"tqs.tensor": y.op.name, "op_pattern": pattern, "tirx.noalias": True, **attrs}
+    return func.with_attrs(marks)
+
+
+def _map_pattern(program: IntegerProgram, inputs: Sequence[str], output: QTensor) -> int:
+    """Elementwise where all extents agree; a broadcast stays apart, so nothing is recomputed."""
+    sizes = {int(np.prod(program.tensors[name].shape)) for name in inputs}
+    return ELEMENTWISE if sizes <= {int(np.prod(output.shape))} else OPAQUE
+
+
+def statement(
+    name: str,
+    inputs: Sequence[te.Tensor],
+    shape: Sequence[int],
+    dtype: str,
+    body: Callable[[Sequence[tirx.Buffer], Sequence[tirx.Buffer]], tirx.Stmt],
+) -> te.Tensor:
+    """The output of a hand-made statement over compact buffers (te.extern's may be strided)."""
+    buffers = [tirx.decl_buffer(t.shape, str(t.dtype), t.op.name) for t in inputs]
+    out = tirx.decl_buffer(shape, dtype, name)
+    return te.extern(
+        shape, list(inputs), body, name=name, in_buffers=buffers, out_buffers=[out], dtype=dtype
+    )
+
+
+def affine_call(op: AffineOp, program: IntegerProgram) -> IntegerCall:
+    """y = max(sat((sum_i (x_i << left_shift) * multiplier_i + offset) >> shift), lowest)."""
+    y = program.tensors[op.output]
+    names = [name for name in op.inputs if not _is_scalar_constant(program, name)]
+    placeholders = {name: _placeholder(program.tensors[name]) for name in names}
+
+    def element(*indices: tirx.Expr) -> tirx.Expr:
+        total = _int64(op.offset)
+        for name, multiplier in zip(op.inputs, op.multipliers, strict=True):
+            if name not in placeholders:
+                value = int(program.constants[name].reshape(-1)[0])
+                total = total + _int64((value << op.left_shift) * multiplier)
+                continue
+            x = _broadcast(placeholders[name], indices, y).astype("int64")
+            total = total + x * _int64(multiplier << op.left_shift)
+        return saturate((total >> _int64(op.shift)).astype("int32"), y.bits, op.lowest)
+
+    result = te.compute(y.shape, element, name=y.name)
+    pattern = _map_pattern(program, names, y)
+    func = _finish([placeholders[n] for n in placeholders], result, pattern)
+    return IntegerCall(func, _operands(program, tuple(placeholders)))
+
+
+def product_call(op: ProductOp, program: IntegerProgram) -> IntegerCall:
+    """y = sat((a * b * multiplier + 2^(shift-1)) >> shift)."""
+    y = program.tensors[op.output]
+    placeholders = {name: _placeholder(program.tensors[name]) for name in op.inputs}
+
+    def element(*indices: tirx.Expr) -> tirx.Expr:
+        a, b = (_broadcast(placeholders[n], indices, y).astype("int32") for n in op.inputs)
+        scaled = (a * b).astype("int64") * _int64(op.multiplier) + _int64(1 << (op.shift - 1))
+        return saturate((scaled >> _int64(op.shift)).astype("int32"), y.bits)
+
+    result = te.compute(y.shape, element, name=y.name)
+    func = _finish(list(placeholders.values()), result, _map_pattern(program, op.inputs, y))
+    return IntegerCall(func, _operands(program, tuple(placeholders)))
+
+
+def lut_call(op: LutOp, program: IntegerProgram) -> IntegerCall:
+    """y = tanh or sigmoid of a Q(15-f).f input, from the shared table passed as an operand."""
+    y = program.tensors[op.output]
+    x = _placeholder(program.tensors[op.input])
+    table = te.placeholder((TABLE_ENTRIES,), "int16", name="tanh_table")
+
+    def element(*indices: tirx.Expr) -> tirx.Expr:
+        value = lookup(op.function, x(*indices).astype("int32"), table, op.fraction_bits)
+        if y.bits == 8:
+            value = (value + 128) >> tirx.const(8, "int32")
+        return saturate(value, y.bits)
+
+    result = te.compute(y.shape, element, name=y.name)
+    marks = {"tqs.table": op.function, "tqs.fraction_bits": op.fraction_bits}
+    return IntegerCall(_finish([x, table], result, ELEMENTWISE, **marks), (op.input, tanh_table()))
+
+
+def slice_call(op: SliceOp, program: IntegerProgram) -> IntegerCall:
+    """output = input[begin:end] along a negative axis."""
+    y = program.tensors[op.output]
+    x = _placeholder(program.tensors[op.input])
+    axis = len(y.shape) + op.axis
+
+    def element(*indices: tirx.Expr) -> tirx.Expr:
+        return x(*(i + op.begin if d == axis else i for d, i in enumerate(indices)))
+
+    func = _finish([x], te.compute(y.shape, element, name=y.name), INJECTIVE)
+    return IntegerCall(func, _operands(program, (op.input,)))
+
+
+def reshape_call(op: ReshapeOp, program: IntegerProgram) -> IntegerCall:
+    """The same integers in row-major order."""
+    y = program.tensors[op.output]
+    x = _placeholder(program.tensors[op.input])
+
+    def element(*indices: tirx.Expr) -> tirx.Expr:
+        flat = tirx.const(0, "int64")
+        for extent, i in zip(y.shape, indices, strict=True):
+            flat = flat * extent + i
+        own = []
+        for extent in reversed(program.tensors[op.input].shape):
+            own.append(tirx.floormod(flat, extent))
+            flat = tirx.floordiv(flat, extent)
+        return x(*own[::-1])
+
+    func = _finish([x], te.compute(y.shape, element, name=y.name), INJECTIVE)
+    return IntegerCall(func, _operands(program, (op.input,)))
+
+
+def concat_call(op: ConcatOp, program: IntegerProgram) -> IntegerCall:
+    """Inputs joined along a negative axis: one copy loop per input, no test per element."""
+    y = program.tensors[op.output]
+    axis = len(y.shape) + op.axis
+    names = tuple(dict.fromkeys(op.inputs))
+    parts = {name: _placeholder(program.tensors[name]) for name in names}
+
+    def copies(inputs: Sequence[tirx.Buffer], outputs: Sequence[tirx.Buffer]) -> tirx.Stmt:
+        buffers, begin, loops = dict(zip(names, inputs, strict=True)), 0, []
+        for name in op.inputs:
+            loops.append(_copy_into(buffers[name], outputs[0], axis, begin))
+            begin += program.tensors[name].shape[axis]
+        return tirx.stmt_seq(*loops)
+
+    result = statement(y.name, list(parts.values()), y.shape, dtype_of(y), copies)
+    return IntegerCall(_finish(list(parts.values()), result, OPAQUE), _operands(program, names))
+
+
+def _copy_into(source: tirx.Buffer, target: tirx.Buffer, axis: int, begin: int) -> tirx.Stmt:
+    """A loop nest that writes `source` at `begin` of the target's axis."""
+    loops = [tirx.Var(f"i{d}", "int64") for d in range(len(source.shape))]
+    there = [i + begin if d == axis else i for d, i in enumerate(loops)]
+    stmt: tirx.Stmt = tirx.BufferStore(target, source[tuple(loops)], there)
+    for i, extent in reversed(list(zip(loops, source.shape, strict=True))):
+        stmt = tirx.For(i, _int64(0), extent, tirx.ForKind.SERIAL, stmt)
+    return stmt
+
+
+def _is_scalar_constant(program: IntegerProgram, name: str) -> bool:
+    return name in program.constants and program.constants[name].size == 1
+
+
+def _operands(program: IntegerProgram, names: Sequence[str]) -> tuple[str | np.ndarray, ...]:
+    """Tensor names, with the program's constants replaced by their arrays."""
+    return tuple(
+        program.constants[n].astype(dtype_of(program.tensors[n])) if n in program.constants else n
+        for n in names
+    )

@@ -1,0 +1,157 @@
+"""The mixed-precision lowering: every float binding becomes the integer call the program decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tvm
+from tvm import relax
+
+from tqs_edge.errors import InputError, UnsupportedOp
+from tqs_edge.integer.program import (
+    AffineOp,
+    ConcatOp,
+    DenseOp,
+    IntegerOp,
+    IntegerProgram,
+    LutOp,
+    ProductOp,
+    QTensor,
+    ReshapeOp,
+    SliceOp,
+)
+from tqs_edge.passes.dense_op import dense_call
+from tqs_edge.passes.integer_ops import (
+    IntegerCall,
+    affine_call,
+    concat_call,
+    dtype_of,
+    lut_call,
+    product_call,
+    reshape_call,
+    slice_call,
+)
+
+BUILDERS: dict[type, Callable[..., IntegerCall]] = {
+    DenseOp: dense_call,
+    AffineOp: affine_call,
+    ProductOp: product_call,
+    LutOp: lut_call,
+    SliceOp: slice_call,
+    ConcatOp: concat_call,
+    ReshapeOp: reshape_call,
+}
+
+# What a float operation may have become. A product too coarse for its output ends in a rescale.
+LOWERED_TO: dict[str, tuple[type, ...]] = {
+    "tqs.dense": (DenseOp,),
+    "tqs.affine": (AffineOp,),
+    "relax.add": (AffineOp,),
+    "relax.subtract": (AffineOp,),
+    "relax.multiply": (AffineOp, ProductOp),
+    "relax.nn.relu": (AffineOp,),
+    "relax.tanh": (LutOp,),
+    "relax.sigmoid": (LutOp,),
+    "relax.strided_slice": (SliceOp,),
+    "relax.concat": (ConcatOp,),
+    "relax.reshape": (ReshapeOp,),
+}
+
+
+@tvm.transform.module_pass(opt_level=0, name="QuantizeSites")
+class QuantizeSites:
+    """Replaces the float `main` by integer calls, (x, [exog], state...) -> (y, state...)."""
+
+    def __init__(self, program: IntegerProgram) -> None:
+        self.program = program
+
+    def transform_module(
+        self, module: tvm.IRModule, _context: tvm.transform.PassContext
+    ) -> tvm.IRModule:
+        """The integer module; InputError where module and program disagree."""
+        check_agreement(module, self.program)
+        return _integer_module(self.program)
+
+
+def check_agreement(module: tvm.IRModule, program: IntegerProgram) -> None:
+    """Raises InputError or UnsupportedOp unless every float binding has its integer operation."""
+    ops = {op.output: op for op in program.ops}
+    for var, call in _calls(module["main"]):
+        kind = _operation(module, call)
+        if kind not in LOWERED_TO:
+            raise UnsupportedOp(var.name, kind, f"supported are {', '.join(sorted(LOWERED_TO))}")
+        op = ops.get(var.name)
+        if op is None:
+            raise InputError(
+                f"layer '{var.name}' has no integer operation: the program is of another model"
+            )
+        _check_binding(var, kind, op, program.tensors[var.name])
+
+
+def _check_binding(var: relax.Var, kind: str, op: IntegerOp, tensor: QTensor) -> None:
+    if not isinstance(op, LOWERED_TO[kind]):
+        raise InputError(f"layer '{var.name}' is {kind}, the program has {type(op).__name__}")
+    if isinstance(op, LutOp) and kind != f"relax.{op.function}":
+        raise InputError(f"layer '{var.name}' is {kind}, the program has a {op.function} table")
+    shape = tuple(int(n) for n in var.ty.shape)
+    if shape != tensor.shape:
+        raise InputError(f"layer '{var.name}' has shape {shape}, the program {tensor.shape}")
+
+
+def _calls(main: relax.Function) -> Iterator[tuple[relax.Var, relax.Call]]:
+    for block in main.body.blocks:
+        for binding in block.bindings:
+            if isinstance(binding.value, relax.Call):
+                yield binding.var, binding.value
+
+
+def _operation(module: tvm.IRModule, call: relax.Call) -> str:
+    """The Relax operator's name, or the Composite attribute of the function called."""
+    if isinstance(call.op, tvm.ir.Op):
+        return str(call.op.name)
+    attrs = module[call.op].attrs if isinstance(call.op, tvm.ir.GlobalVar) else None
+    return str(attrs["Composite"]) if attrs and "Composite" in attrs else str(call.op)
+
+
+def _integer_module(program: IntegerProgram) -> tvm.IRModule:
+    builder = relax.BlockBuilder()
+    names = [program.input, *([program.exog] if program.exog else [])]
+    names += [state.name for state in program.states]
+    values: dict[str, relax.Expr] = {name: _variable(program.tensors[name]) for name in names}
+    with builder.function("main", [values[name] for name in names]):
+        with builder.dataflow():
+            for op in program.ops:
+                values[op.output] = _emit(builder, program, op, values)
+            results = [program.output, *(state.update for state in program.states)]
+            outputs = builder.emit_output(relax.Tuple([values[name] for name in results]))
+        builder.emit_func_output(outputs)
+    return builder.get()
+
+
+def _emit(
+    builder: relax.BlockBuilder,
+    program: IntegerProgram,
+    op: IntegerOp,
+    values: dict[str, relax.Expr],
+) -> relax.Var:
+    """The variable bound to the call of `op`."""
+    call = BUILDERS[type(op)](op, program)
+    # Private (no global symbol), so that a function nobody calls any more can be dropped.
+    func = builder.add_func(call.func.without_attr("global_symbol"), f"{_verb(op)}_{op.output}")
+    args = [
+        relax.const(operand, str(operand.dtype))
+        if isinstance(operand, np.ndarray)
+        else values[operand]
+        for operand in call.operands
+    ]
+    out = _variable(program.tensors[op.output]).ty
+    return builder.emit(relax.call_tir(func, args, out), name_hint=op.output)
+
+
+def _verb(op: IntegerOp) -> str:
+    return op.function if isinstance(op, LutOp) else type(op).__name__.removesuffix("Op").lower()
+
+
+def _variable(tensor: QTensor) -> relax.Var:
+    return relax.Var(tensor.name, relax.TensorType(tensor.shape, dtype_of(tensor)))

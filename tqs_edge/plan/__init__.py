@@ -1,0 +1,1 @@
+"""Spending a device budget on bit-widths."""

@@ -1,0 +1,64 @@
+"""Plans with one width for all weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from tqs_edge.errors import InputError
+from tqs_edge.graph.dense_views import dense_inputs
+from tqs_edge.graph.graph import Graph
+from tqs_edge.plan.bit_plan import BitPlan, RowBlock
+from tqs_edge.plan.budget import fits
+from tqs_edge.plan.cost import CostTable
+from tqs_edge.sensitivity.fake_quant import WIDTHS
+from tqs_edge.sensitivity.sites import ACTIVATION_WIDTHS, WEIGHT_WIDTHS, SiteKind
+
+STATE_BITS = 16  # recurrent state stays wide (kernels/README.md)
+
+
+def parse_width_code(code: str) -> tuple[int, int]:
+    """(activation bits, weight bits) of a code such as "a8w4". Raises InputError."""
+    match = re.fullmatch(r"a(\d+)w(\d+)", code)
+    widths = (int(match[1]), int(match[2])) if match else (0, 0)
+    if widths[0] not in ACTIVATION_WIDTHS or widths[1] not in WEIGHT_WIDTHS:
+        raise InputError(
+            f"'{code}' is not a width code; use a8 or a16 followed by w2, w4, w8 or w16, as in a8w8"
+        )
+    return widths
+
+
+def uniform_plan(graph: Graph, code: str) -> BitPlan:
+    """The plan `code` ("a8w8", "a16w4", ...); states keep 16 bits. Raises InputError."""
+    act_bits, weight_bits = parse_width_code(code)
+    paths = dict.fromkeys(node.weight for node in graph.dense_nodes() if node.weight)
+    return BitPlan(
+        weights={p: (RowBlock(0, len(graph.constants[p]), weight_bits),) for p in paths},
+        activations={name: act_bits for name in dense_inputs(graph)},
+        states={state.name: STATE_BITS for state in graph.states},
+        method="uniform",
+    )
+
+
+def uniform_choices(
+    costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]
+) -> np.ndarray:
+    """All uniform choices (plans, sites) that are allowed and fit, the most bits first.
+
+    One width for all weights and one for all activations; states at the widest allowed.
+    """
+    allowed = costs.legal & np.isfinite(damage)
+    kinds = np.array([site.kind for site in costs.sites])
+    widest = np.where(allowed, np.arange(len(WIDTHS)), -1).max(axis=1)
+    found = []
+    for weight_bits in reversed(WEIGHT_WIDTHS):
+        for act_bits in reversed(ACTIVATION_WIDTHS):
+            choice = widest.copy()
+            choice[kinds == SiteKind.WEIGHT] = WIDTHS.index(weight_bits)
+            choice[kinds == SiteKind.ACTIVATION] = WIDTHS.index(act_bits)
+            legal = allowed[np.arange(len(choice)), choice].all()
+            if legal and fits(costs, choice, limits)[0]:
+                found.append(choice)
+    return np.array(found, np.int64).reshape(-1, len(kinds))

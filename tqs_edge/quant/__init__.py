@@ -1,0 +1,1 @@
+"""The one arithmetic: scales, fixed point, packing, tables; exact integer twins of kernels/."""

@@ -1,0 +1,128 @@
+"""The whole page: header with the verdict, tiles, figures, tables. No script, no request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from tqs_edge.errors import InputError
+from tqs_edge.report.figure import Report, finite
+from tqs_edge.report.plot_bits import bits_figure
+from tqs_edge.report.plot_damage import damage_figure
+from tqs_edge.report.plot_error import error_figure
+from tqs_edge.report.plot_memory import memory_figure
+from tqs_edge.report.plot_rollout import frames_summary, rollout_figure
+from tqs_edge.report.plot_tqs import tqs_figure
+from tqs_edge.report.svg import number
+from tqs_edge.report.tables import chain_card, comparison_card, saturation_card, sites_card
+
+STYLE = Path(__file__).with_name("page.css")
+# The browser itself refuses whatever a report would try to load or run.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def render_html(report: Mapping[str, Any]) -> str:
+    """The report as one self-contained HTML page, the same bytes for the same report.
+
+    Takes the dict of report.json; parts whose data is missing say so in words. Raises InputError
+    when `board` or `horizon` is missing, without which nothing on the page has a meaning.
+    """
+    for key in ("board", "horizon"):
+        if key not in report:
+            raise InputError(f"report.json lacks '{key}'; write it anew with tqs-edge verify")
+    title = f"{report.get('model', 'model')} on {report['board']}"
+    cards = [
+        rollout_figure(report).html(),
+        error_figure(report).html(),
+        memory_figure(report).html(),
+        bits_figure(report).html(),
+        tqs_figure(report).html(),
+        damage_figure(report).html(),
+        chain_card(report),
+        saturation_card(report),
+        comparison_card(report),
+        sites_card(report),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}: tqs_edge report</title>\n"
+        f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
+        f"{_header(report, title)}\n<main>\n" + "\n".join(cards) + "\n</main>\n"
+        f"<footer>{_footer(report)}</footer>\n</body>\n</html>\n"
+    )
+
+
+def _header(report: Report, title: str) -> str:
+    parts = [
+        f"{report['horizon']}-step rollout",
+        f"core {report['core']}" if "core" in report else "",
+    ]
+    contexts = report.get("contexts")
+    if contexts is not None:
+        parts.append(f"{contexts} context{'s' if contexts != 1 else ''}")
+    lead = " · ".join(escape(str(part)) for part in parts if part)
+    tiles = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(unit)}</small></dd></div>"
+        for name, value, unit in _tiles(report)
+    )
+    return (
+        f'<header><h1>{escape(title)}</h1><p class="lead">{lead}</p>{_verdict(report)}'
+        f'<dl class="tiles">{tiles}</dl></header>'
+    )
+
+
+def _verdict(report: Report) -> str:
+    links = report.get("bit_exact", {})
+    broken = [link for link, equal in links.items() if not equal]
+    if not links:
+        return '<p class="verdict unknown">Not verified yet</p>'
+    if broken:
+        return f'<p class="verdict bad">✗ Not bit-exact: {escape(", ".join(broken))}</p>'
+    count = f"all {len(links)} links" if len(links) > 1 else "the one link checked"
+    return f'<p class="verdict good">✓ Bit-exact over {count}</p>'
+
+
+def _tiles(report: Report) -> list[tuple[str, str, str]]:
+    """(name, value, unit) of the numbers that people look for first; only those known."""
+    rollout = report.get("rollout", {})
+    found = [
+        ("Rollout error (nRMSE)", finite(rollout.get("nrmse")), "integers to float"),
+        ("Valid horizon", finite(rollout.get("valid_horizon")), f"of {report['horizon']} steps"),
+        ("Flash", finite(report.get("flash_bytes")), _limit(report, "flash_limit")),
+        ("RAM", finite(report.get("ram_bytes")), _limit(report, "ram_limit")),
+        ("Stack", finite(report.get("stack_bytes")), "B at its highest"),
+        (
+            "Instructions per step",
+            finite(report.get("instructions_per_step")),
+            "counted on a simulator",
+        ),
+    ]
+    whole = {"Flash", "RAM", "Stack", "Instructions per step", "Valid horizon"}
+    return [
+        (name, f"{value:,.0f}" if name in whole else number(value), unit)
+        for name, value, unit in found
+        if value is not None
+    ]
+
+
+def _limit(report: Report, key: str) -> str:
+    limit = finite(report.get(key))
+    return "B" if limit is None else f"of {limit:,.0f} B"
+
+
+def _footer(report: Report) -> str:
+    compilers = report.get("compilers", report.get("compiler"))
+    if isinstance(compilers, list | tuple):
+        compilers = ", ".join(map(str, compilers))
+    notes = [f"Built with {compilers}." if compilers else ""]
+    absolute = frames_summary(report)
+    notes.append(f"Mean absolute error against what was measured: {absolute}." if absolute else "")
+    notes.append(
+        "Instructions are counted on a simulator and exact; they are not cycles. "
+        "Errors are in standardised units."
+    )
+    return escape(" ".join(note for note in notes if note))

@@ -1,0 +1,122 @@
+"""The parts of the report that are best read as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from tqs_edge.report.figure import Report, finite, site_bits
+from tqs_edge.report.svg import number
+
+Cell = tuple[str, str]  # text, class
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """A table whose first column heads its rows; numbers carry the class n."""
+    numeric = [any("n" in row[k][1].split() for row in rows) for k in range(len(head))]
+    columns = "".join(
+        f'<th scope="col"{" class=n" if right else ""}>{escape(name)}</th>'
+        for name, right in zip(head, numeric, strict=True)
+    )
+    body = "".join(f"<tr>{_row(row)}</tr>" for row in rows)
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{columns}</tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def _row(cells: Sequence[Cell]) -> str:
+    first = f'<th scope="row">{escape(cells[0][0])}</th>'
+    return first + "".join(f'<td class="{c}">{escape(shown)}</td>' for shown, c in cells[1:])
+
+
+def card(title: str, content: str, *, id: str, wide: bool = False) -> str:
+    """A card of the page around a table."""
+    return (
+        f'<section class="card{" wide" if wide else ""}" id="{id}"><h2>{escape(title)}</h2>'
+        f"{content}</section>"
+    )
+
+
+def chain_card(report: Report) -> str:
+    """The links of the bit-exact chain, each passed or failed."""
+    links = report.get("bit_exact", {})
+    if not links:
+        content = '<p class="absent">Nothing was verified bit for bit.</p>'
+    else:
+        rows = [
+            [(link, ""), ("✓ equal", "good") if equal else ("✗ differs", "bad")]
+            for link, equal in links.items()
+        ]
+        content = table("Frames compared as integers, all of them", ["link", "result"], rows)
+    return card("The bit-exact chain", content, id="table-chain")
+
+
+def saturation_card(report: Report) -> str:
+    """How often a value met the end of its range during the rollouts, by site."""
+    counts = report.get("saturation")
+    if counts is None:
+        content = '<p class="absent">Saturation was not counted.</p>'
+    elif not any(counts.values()):
+        content = f'<p class="note">No value saturated at any of the {len(counts)} sites.</p>'
+    else:
+        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        rows = [[(site, ""), (f"{count:,}", "n")] for site, count in ranked if count]
+        silent = sum(not count for count in counts.values())
+        caption = f"Values that met the end of their range; {silent} other sites never did"
+        content = table(caption, ["site", "times"], rows)
+    return card("Saturation", content, id="table-saturation")
+
+
+def comparison_card(report: Report) -> str:
+    """The error of each way to plan at the same size; the least in a row is bold."""
+    rows = report.get("comparison")
+    if not rows:
+        content = '<p class="absent">No other plans were tried at this size.</p>'
+    else:
+        content = _comparison(rows)
+    return card("Against other plans", content, id="table-comparison", wide=True)
+
+
+def _comparison(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = list(rows[0])
+    body = []
+    for row in rows:
+        values = [finite(row.get(name)) for name in head]
+        least = min((v for v in values[1:] if v is not None), default=None)
+        cells: list[Cell] = [(_shown(values[0]), "")]
+        cells += [
+            (_shown(v), "n best" if v is not None and v == least else "n") for v in values[1:]
+        ]
+        body.append(cells)
+    caption = "Normalised RMS rollout error on judging contexts; the least of each row is bold"
+    names = [name.replace("_", " ") for name in head]
+    return table(caption, names, body)
+
+
+def sites_card(report: Report) -> str:
+    """Every site with its width, score and damage, folded away."""
+    scores, plan = report.get("tqs", {}), report.get("plan", {})
+    sites = sorted({*scores, *plan})
+    if not sites:
+        content = '<p class="absent">This report names no sites.</p>'
+        return card("All sites", content, id="table-sites", wide=True)
+    keys = ("rate", "gain", "predicted", "measured")
+    rows = [
+        [
+            (site, ""),
+            (str(plan.get(site, {}).get("kind", "")), ""),
+            (str(site_bits(report, site) or "–"), "n"),
+            *((_shown(finite(scores.get(site, {}).get(key))), "n") for key in keys),
+        ]
+        for site in sites
+    ]
+    caption = "Growth rate for each step, gain, and damage foretold and measured"
+    shown = table(caption, ["site", "kind", "bits", *keys], rows)
+    content = f"<details><summary>{len(sites)} sites</summary>{shown}</details>"
+    return card("All sites", content, id="table-sites", wide=True)
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else number(value)

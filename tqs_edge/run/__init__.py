@@ -1,0 +1,1 @@
+"""Runners: the same rollout on the host, in Unicorn and in QEMU."""

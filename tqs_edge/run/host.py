@@ -1,0 +1,110 @@
+"""The host runner: the model as a shared library, its loop written here in Python.
+
+It shares no code with the driver of the firmware, so that the two check one another.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cffi import FFI
+
+from tqs_edge.codegen.source_bundle import SourceBundle
+from tqs_edge.errors import RunnerError
+from tqs_edge.firmware.build import Firmware
+from tqs_edge.run.host_build import build_library
+from tqs_edge.run.rollout_files import RolloutRequest
+from tqs_edge.run.run_log import RunLog
+
+DECLARATIONS = """
+int32_t tqs_host_state_bytes(void);
+int32_t tqs_host_arena_bytes(void);
+void tqs_model_reset(void *state);
+void tqs_model_step(void *state, uint8_t *arena, const int16_t *x, const int16_t *exog, int16_t *y);
+"""
+
+
+class HostModel:
+    """A model loaded into this process, with its own state and arena."""
+
+    def __init__(self, library: Path) -> None:
+        self._ffi = FFI()
+        self._ffi.cdef(DECLARATIONS)
+        self._library: Any = self._ffi.dlopen(str(library))
+        # int64_t, because the state and the arena are 8-byte aligned.
+        self._state = self._words(self._library.tqs_host_state_bytes())
+        self._arena = self._ffi.cast("uint8_t *", self._words(self._library.tqs_host_arena_bytes()))
+
+    def _words(self, size: int) -> Any:
+        return self._ffi.new("int64_t[]", size // 8 + 1)
+
+    def reset(self) -> None:
+        """Puts the model into its initial state."""
+        self._library.tqs_model_reset(self._state)
+
+    def step(self, x: np.ndarray, exog: np.ndarray, y: np.ndarray) -> None:
+        """One call of the model; all arrays int16 and contiguous, y is overwritten."""
+        pointers = [self._ffi.cast("int16_t *", array.ctypes.data) for array in (x, exog, y)]
+        if exog.size == 0:
+            pointers[1] = self._ffi.NULL
+        self._library.tqs_model_step(self._state, self._arena, *pointers)
+
+
+def load_host_model(bundle: SourceBundle) -> HostModel:
+    """The model compiled for this computer and loaded. Raises ToolMissing or BuildError."""
+    with tempfile.TemporaryDirectory(prefix="tqs-library-") as name:
+        library = Path(name) / "model.so"
+        build_library(bundle, library)
+        return HostModel(library)
+
+
+def run_host(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
+    """Frames of a rollout on this computer; nothing is counted, whatever `count` says.
+
+    Raises ToolMissing without a C compiler, RunnerError when `timeout` seconds have passed.
+    """
+    model = load_host_model(firmware.bundle)
+    deadline = time.monotonic() + timeout
+    rollout = _recurrent if request.shape.recurrent else _windowed
+    frames = [
+        rollout(model, request, index, deadline) for index in range(len(request.contexts))
+    ]
+    return RunLog(frames=np.stack(frames), runner="host", board=firmware.board.name)
+
+
+def _recurrent(
+    model: HostModel, request: RolloutRequest, index: int, deadline: float
+) -> np.ndarray:
+    """Frames (horizon, F): one row per call, the last context row's output is frame 0."""
+    context, exog = request.contexts[index], request.exog[index]
+    outputs = np.empty((request.calls, request.shape.features), np.int16)
+    model.reset()
+    for t in range(request.calls):
+        _check(deadline)
+        model.step(context[t] if t < len(context) else outputs[t - 1], exog[t], outputs[t])
+    return outputs[len(context) - 1 :]
+
+
+def _windowed(
+    model: HostModel, request: RolloutRequest, index: int, deadline: float
+) -> np.ndarray:
+    """Frames (horizon, F): each call takes the newest L rows and appends K rows."""
+    shape, exog = request.shape, request.exog[index]
+    begin = shape.length
+    rows = np.empty((begin + request.calls * shape.block, shape.features), np.int16)
+    rows[:begin] = request.contexts[index][-begin:]
+    model.reset()
+    for t in range(request.calls):
+        _check(deadline)
+        now = begin + t * shape.block
+        model.step(rows[now - begin : now], exog[t], rows[now : now + shape.block])
+    return rows[begin : begin + request.horizon]
+
+
+def _check(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise RunnerError("no end in time on the host; raise the timeout or lower the horizon")

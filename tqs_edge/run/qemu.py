@@ -1,0 +1,140 @@
+"""The QEMU runner: the real ELF on a simulated board, talking through semihosting files."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tqs_edge.errors import RunnerError, ToolMissing
+from tqs_edge.firmware.board import Board
+from tqs_edge.firmware.build import Firmware
+from tqs_edge.firmware.elf import ElfImage, read_elf
+from tqs_edge.run.qemu_plugin import plugin_library
+from tqs_edge.run.rollout_files import (
+    INPUT_NAME,
+    OUTPUT_NAME,
+    RolloutRequest,
+    decode_output,
+    encode_input,
+)
+from tqs_edge.run.run_log import RunLog
+from tqs_edge.run.step_count import COUNTED_CALLS, StepCount, count_step, step_span
+
+QEMU = "qemu-system-arm"
+QUIET = ("-nodefaults", "-display", "none", "-monitor", "none", "-serial", "none")
+SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
+COUNT_NAME = "count.txt"
+EXIT_MEANINGS = {
+    3: "could not read its input",
+    4: "could not write its output",
+    253: "met an exception that it does not handle",
+}
+
+
+def run_qemu(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
+    """Frames, stack use and (when `count`) instructions of a rollout in QEMU.
+
+    Raises ToolMissing without qemu-system-arm or a machine for the board, RunnerError on a fault,
+    a timeout or short output.
+    """
+    image = read_elf(firmware.elf)
+    with tempfile.TemporaryDirectory(prefix="tqs-qemu-") as name:
+        folder = Path(name)
+        (folder / INPUT_NAME).write_bytes(encode_input(request))
+        command = [*qemu_command(firmware.board), "-kernel", str(firmware.elf.resolve())]
+        if count:
+            command += ["-plugin", _plugin_option(image)]
+        _execute(command, folder, firmware, image, timeout)
+        frames, stack_bytes = decode_output(_read_output(folder / OUTPUT_NAME), request)
+        counted = _read_count(folder / COUNT_NAME, image) if count else None
+    return RunLog(
+        frames=frames,
+        runner="qemu",
+        board=firmware.board.name,
+        stack_bytes=stack_bytes,
+        instructions_per_step=counted.per_step if counted else None,
+        instructions_by_function=counted.by_function if counted else None,
+    )
+
+
+def qemu_command(board: Board) -> tuple[str, ...]:
+    """The command line that simulates `board`, up to the firmware.
+
+    Raises ToolMissing when QEMU is absent or simulates no such board.
+    """
+    if board.qemu_machine is None:
+        raise ToolMissing(f"QEMU has no machine for {board.name}; use the unicorn runner")
+    program = shutil.which(QEMU)
+    if program is None:
+        raise ToolMissing(f"{QEMU} is not on PATH; install qemu-system-arm, or use unicorn")
+    return (program, "-M", board.qemu_machine, *QUIET, *SEMIHOSTING)
+
+
+def _plugin_option(image: ElfImage) -> str:
+    span = step_span(image)
+    returns = "".join(f",return={address:x}" for address in span.returns)
+    options = f"out={COUNT_NAME},entry={span.entry:x},calls={COUNTED_CALLS}{returns}"
+    return f"{plugin_library()},{options}"
+
+
+def _execute(
+    command: list[str], folder: Path, firmware: Firmware, image: ElfImage, timeout: float
+) -> None:
+    board = firmware.board.name
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise RunnerError(
+            f"{board}: no end within {timeout:g} s in QEMU; raise the timeout or lower the horizon"
+        ) from None
+    if done.returncode == 0:
+        return
+    if (fault := _fault_text(done.stderr, image)) is not None:
+        raise RunnerError(f"{board}: fault on the target: {fault}")
+    meaning = EXIT_MEANINGS.get(done.returncode)
+    if meaning is not None:
+        raise RunnerError(f"{board}: the firmware {meaning} (exit status {done.returncode})")
+    lines = [line for line in done.stderr.splitlines() if "warning" not in line] or ["no message"]
+    raise RunnerError(f"{board}: QEMU ended with status {done.returncode}: {lines[0]}")
+
+
+def _fault_text(console: str, image: ElfImage) -> str | None:
+    """What startup.c's fault handler printed, with the function added; None without a fault."""
+    if "Lockup" in console:
+        return "lockup, the fault handler itself could not run"
+    match = re.search(r"^FAULT (.*)$", console, re.MULTILINE)
+    if match is None:
+        return None
+    text = match.group(1)
+    if where := re.search(r"pc=(0x[0-9a-f]+)", text):
+        text += f" in {image.function_at(int(where.group(1), 16))}"
+    return text.replace("stack_overflow", "stack overflow")
+
+
+def _read_output(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _read_count(path: Path, image: ElfImage) -> StepCount:
+    if not path.is_file():
+        raise RunnerError("QEMU did not run the counting plugin; run without counting")
+    calls = 0
+    blocks = {}
+    for line in path.read_text(encoding="ascii").splitlines():
+        kind, *values = line.split()
+        if kind == "calls":
+            calls = int(values[0])
+        else:
+            blocks[int(values[0], 16), int(values[1])] = int(values[2])
+    return count_step(image, blocks, calls)

@@ -1,0 +1,99 @@
+"""Exact instruction counts of tqs_model_step, from the blocks of code that a simulator executed.
+
+A call is counted from the entry of tqs_model_step to the instruction behind the call in the
+driver: everything the model does, kernels, table functions and compiler support included, and
+nothing of the driver. Both simulators count the same calls, the first COUNTED_CALLS of a run, and
+report executed blocks; the number of instructions in a block follows from its bytes. Instructions
+in an IT block count whether their condition holds or not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tqs_edge.errors import RunnerError
+from tqs_edge.firmware.elf import ElfImage
+
+COUNTED_CALLS = 64
+STEP = "tqs_model_step"
+
+
+@dataclass(frozen=True)
+class StepSpan:
+    """Where a call of the model begins, and the addresses that it can return to."""
+
+    entry: int
+    returns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class StepCount:
+    """Mean instructions of one call of tqs_model_step, in total and by function."""
+
+    calls: int
+    per_step: float
+    by_function: Mapping[str, float]
+
+
+def step_span(image: ElfImage) -> StepSpan:
+    """The entry of tqs_model_step and the addresses behind each `bl tqs_model_step`.
+
+    Raises RunnerError when the firmware calls it in no such way.
+    """
+    entry = image.address_of(STEP)
+    found = []
+    for section in image.sections:
+        if section.name in (".driver", ".text") and section.content:
+            found += [section.address + at + 4 for at in _branch_links(section.content, entry - section.address)]
+    if not found:
+        raise RunnerError(f"no call of {STEP} found in the firmware, so none can be counted")
+    return StepSpan(entry, tuple(found))
+
+
+def count_step(image: ElfImage, blocks: Mapping[tuple[int, int], int], calls: int) -> StepCount:
+    """Instructions per call from executions by (address, bytes) of block.
+
+    Raises RunnerError when no call was seen.
+    """
+    if calls < 1:
+        raise RunnerError(f"{STEP} was never called, so its instructions cannot be counted")
+    by_function: Counter[str] = Counter()
+    for (address, size), executions in blocks.items():
+        instructions = _instructions(_code(image, address, size))
+        by_function[image.function_at(address)] += instructions * executions
+    per_step = sum(by_function.values()) / calls
+    ranked = by_function.most_common()
+    return StepCount(calls, per_step, {name: count / calls for name, count in ranked})
+
+
+def _branch_links(code: bytes, target: int) -> list[int]:
+    """Offsets in `code` of Thumb BL instructions (encoding T1) that lead to offset `target`."""
+    halves = np.frombuffer(code[: len(code) // 2 * 2], "<u2").astype(np.int64)
+    first, second = halves[:-1], halves[1:]
+    sign = (first >> 10) & 1
+    i1, i2 = (1 - (((second >> bit) & 1) ^ sign) for bit in (13, 11))
+    offset = (i1 << 23) | (i2 << 22) | ((first & 0x3FF) << 12) | ((second & 0x7FF) << 1)
+    destination = 2 * np.arange(len(first)) + 4 + offset - (sign << 24)
+    is_branch_link = ((first & 0xF800) == 0xF000) & ((second & 0xD000) == 0xD000)
+    return [2 * int(at) for at in np.flatnonzero(is_branch_link & (destination == target))]
+
+
+def _code(image: ElfImage, address: int, size: int) -> bytes:
+    for section in image.sections:
+        begin = address - section.address
+        if begin >= 0 and begin + size <= len(section.content):
+            return section.content[begin : begin + size]
+    raise RunnerError(f"instructions were executed at {address:#x}, outside of the firmware")
+
+
+def _instructions(code: bytes) -> int:
+    """Thumb instructions in whole blocks of code: first halfwords from 0xE800 on have a second."""
+    count = at = 0
+    while at < len(code):
+        at += 4 if code[at + 1] >= 0xE8 else 2
+        count += 1
+    return count

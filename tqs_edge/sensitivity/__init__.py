@@ -1,0 +1,1 @@
+"""How much a rollout amplifies a disturbance of each place where precision can be cut."""

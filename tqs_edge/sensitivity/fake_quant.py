@@ -1,0 +1,143 @@
+"""Rollouts of float steps whose weights, activations and states are rounded as planned.
+
+A choice of widths is a row of integers over the sites: the index of the width in `WIDTHS`, or
+FLOAT for a site left alone. Elementwise tensors stay float here: at their fixed 16 bits they are
+the same in every plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tqs_edge.graph.evaluate import Tap
+from tqs_edge.graph.ranges import RANGE_HEADROOM
+from tqs_edge.quant.scheme import fake_quantize_rows, integer_limits, scale_for_range
+from tqs_edge.sensitivity.batch import CleanRollouts, squared_divergence
+from tqs_edge.sensitivity.sites import WEIGHT_WIDTHS, Site, SiteKind
+
+if TYPE_CHECKING:
+    import torch
+
+WIDTHS = WEIGHT_WIDTHS
+FLOAT = -1
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedWeights:
+    """Every weight at every width: path -> (len(WIDTHS) + 1, rows, depth), the last one float."""
+
+    banks: Mapping[str, torch.Tensor]
+    ranges: Mapping[str, float]
+    sites: tuple[Site, ...]
+
+
+def quantized_weights(
+    clean: CleanRollouts, sites: tuple[Site, ...], ranges: Mapping[str, float]
+) -> QuantizedWeights:
+    """The weights of all sites at all widths; `ranges` are largest magnitudes by tensor."""
+    import torch
+
+    banks: dict[str, torch.Tensor] = {}
+    for path in dict.fromkeys(s.tensor for s in sites if s.kind is SiteKind.WEIGHT):
+        weight = clean.constants[path].numpy()
+        rounded = [fake_quantize_rows(weight, bits) for bits in WIDTHS]
+        banks[path] = torch.from_numpy(np.stack([*rounded, weight])).to(clean.frames.dtype)
+    return QuantizedWeights(banks, ranges, sites)
+
+
+def site_scale(ranges: Mapping[str, float], tensor: str, bits: int) -> float:
+    """The scale of an activation or state of `bits` bits, headroom included."""
+    return scale_for_range(ranges[tensor] * RANGE_HEADROOM, bits)
+
+
+def rollout_damage(
+    clean: CleanRollouts, quantized: QuantizedWeights, choices: np.ndarray
+) -> np.ndarray:
+    """Mean squared standardised rollout error (variants,) of choices (variants, sites).
+
+    Infinity where a rollout left the finite range.
+    """
+    size = clean.batch_variants
+    parts = [
+        _batch_damage(clean, quantized, choices[first : first + size])
+        for first in range(0, len(choices), size)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _batch_damage(
+    clean: CleanRollouts, quantized: QuantizedWeights, choices: np.ndarray
+) -> np.ndarray:
+    weights = {
+        path: _chosen_rows(bank, quantized.sites, path, choices)
+        for path, bank in quantized.banks.items()
+    }
+    tap = _rounding_tap(clean, quantized, choices)
+    error = squared_divergence(clean, len(choices), weights, tap)
+    with np.errstate(invalid="ignore", over="ignore"):
+        damage = error.mean(axis=(1, 2))
+    return np.where(np.isfinite(damage), damage, np.inf)
+
+
+def _chosen_rows(
+    bank: torch.Tensor, sites: Sequence[Site], path: str, choices: np.ndarray
+) -> torch.Tensor:
+    """(variants, rows, depth), or (rows, depth) when all variants agree."""
+    import torch
+
+    rows = bank.shape[1]
+    index = np.empty((len(choices), rows), np.int64)
+    for column, site in enumerate(sites):
+        if site.kind is SiteKind.WEIGHT and site.tensor == path:
+            index[:, site.begin : site.end] = choices[:, column, None]
+    index[index == FLOAT] = len(WIDTHS)
+    if (index == index[0]).all():
+        index = index[:1]
+    chosen = bank[torch.from_numpy(index), torch.arange(rows)]
+    return chosen[0] if len(index) == 1 else chosen
+
+
+def _rounding_tap(
+    clean: CleanRollouts, quantized: QuantizedWeights, choices: np.ndarray
+) -> Tap | None:
+    """Rounds activations (as dense nodes read them) and states, each variant at its own width."""
+    import torch
+
+    grids: dict[str, tuple[torch.Tensor, ...]] = {}
+    for column, site in enumerate(quantized.sites):
+        chosen = choices[:, column]
+        if site.kind is SiteKind.WEIGHT or (chosen == FLOAT).all():
+            continue
+        name = clean.views[site.tensor] if site.kind is SiteKind.ACTIVATION else site.tensor
+        rank = 1 + len(clean.model.graph.shapes[name])
+        grids[name] = _grid(chosen, site.tensor, quantized.ranges, rank, clean.frames.dtype)
+    if not grids:
+        return None
+
+    def tap(name: str, value: torch.Tensor) -> torch.Tensor:
+        if name not in grids:
+            return value
+        scale, low, high, rounds = grids[name]
+        integer = torch.clamp(torch.floor(value / scale + 0.5), low, high)
+        return torch.where(rounds, integer * scale, value)
+
+    return tap
+
+
+def _grid(
+    chosen: np.ndarray, tensor: str, ranges: Mapping[str, float], rank: int, dtype: torch.dtype
+) -> tuple[torch.Tensor, ...]:
+    """Scale, least and largest integer, and whether to round, each (variants, 1, ...)."""
+    import torch
+
+    columns = []
+    for choice in chosen.tolist():
+        bits = WIDTHS[choice] if choice != FLOAT else WIDTHS[-1]
+        columns.append((site_scale(ranges, tensor, bits), *integer_limits(bits)))
+    shape = (len(chosen), *[1] * rank)
+    numbers = [torch.tensor(c, dtype=dtype).reshape(shape) for c in zip(*columns, strict=True)]
+    return (*numbers, torch.from_numpy(chosen != FLOAT).reshape(shape))

@@ -1,0 +1,1 @@
+"""Comparing the float rollout, the integer reference, host code and every simulator."""

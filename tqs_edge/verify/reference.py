@@ -1,0 +1,138 @@
+"""The integer rollout in NumPy: the oracle that every other executor must equal bit for bit.
+
+Executes an IntegerProgram with 64-bit integers and nothing else. It shares no code with the TVM
+passes, the code generator or the kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.integer.program import (
+    AffineOp,
+    ConcatOp,
+    DenseBlock,
+    DenseOp,
+    IntegerOp,
+    IntegerProgram,
+    LutOp,
+    ProductOp,
+    QTensor,
+    ReshapeOp,
+    SliceOp,
+)
+from tqs_edge.quant.lut import sigmoid_s16, tanh_s16
+
+Ints = NDArray[np.int64]
+Tensors = Mapping[str, Ints]
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceRun:
+    """frames int16 (contexts, horizon, F); saturations: clipped values per tensor over the run."""
+
+    frames: NDArray[np.int16]
+    saturations: Mapping[str, int]
+
+
+def run_reference(
+    program: IntegerProgram,
+    model: RolloutModel,
+    contexts: NDArray[np.int16],
+    horizon: int,
+    *,
+    exog: NDArray[np.int16] | None = None,
+    on_step: Callable[[int, Tensors], None] | None = None,
+) -> ReferenceRun:
+    """Integer frames of free-running rollouts of all contexts at once.
+
+    contexts int16 (N, rows, F), exog int16 (N, calls, E). `on_step` sees (call, all tensors of the
+    step, each (N, *shape)).
+    """
+    count, rows, _ = contexts.shape
+    windowed = model.form is RolloutForm.WINDOWED
+    tensors = program.tensors
+    state = {s.name: np.zeros((count, *tensors[s.name].shape), np.int64) for s in program.states}
+    window = contexts[:, -model.length :] if windowed else contexts[:, :1]
+    calls = -(-horizon // model.block) if windowed else rows + horizon - 1
+    frames: list[Ints] = []
+    saturations = dict.fromkeys(tensors, 0)
+    for call in range(calls):
+        values = {program.input: window.reshape(count, *tensors[program.input].shape), **state}
+        if program.exog is not None:
+            assert exog is not None
+            values[program.exog] = exog[:, call].reshape(count, *tensors[program.exog].shape)
+        values = run_step(program, values, saturations)
+        if on_step is not None:
+            on_step(call, values)
+        output = values[program.output].reshape(count, model.block, model.features)
+        state = {s.name: values[s.update] for s in program.states}
+        feeds_context = not windowed and call < rows - 1
+        if not feeds_context:
+            frames.append(output)
+        row = contexts[:, call + 1 : call + 2] if feeds_context else output
+        window = np.concatenate([window, row], axis=1)[:, -window.shape[1] :]
+    stacked = np.concatenate(frames, axis=1)[:, :horizon].astype(np.int16)
+    return ReferenceRun(stacked, {name: n for name, n in saturations.items() if n})
+
+
+def run_step(
+    program: IntegerProgram, inputs: Tensors, saturations: dict[str, int]
+) -> dict[str, Ints]:
+    """All tensors of one step, each int64 (N, *shape); adds clipped values to `saturations`."""
+    values: dict[str, Ints] = {name: np.asarray(v, np.int64) for name, v in inputs.items()}
+    values |= {name: v.astype(np.int64)[None] for name, v in program.constants.items()}
+    for op in program.ops:
+        y = program.tensors[op.output]
+        exact = _compute(op, y, values)
+        low, high = -(1 << (y.bits - 1)), (1 << (y.bits - 1)) - 1
+        clipped = np.clip(exact, low, high)
+        if not isinstance(op, LutOp):  # a saturated table is the function, not a loss
+            saturations[op.output] += int(np.count_nonzero(clipped != exact))
+        if isinstance(op, AffineOp):
+            clipped = np.maximum(clipped, op.lowest)
+        values[op.output] = clipped
+    return values
+
+
+def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
+    match op:
+        case DenseOp():
+            return np.concatenate([_dense(b, values[op.input]) for b in op.blocks], axis=-1)
+        case AffineOp():
+            terms = (
+                (values[name] << op.left_shift) * multiplier
+                for name, multiplier in zip(op.inputs, op.multipliers, strict=True)
+            )
+            total: Ints = sum(terms, np.int64(op.offset))  # type: ignore[assignment]
+            return total >> op.shift
+        case ProductOp():
+            a, b = (values[name] for name in op.inputs)
+            return (a * b * op.multiplier + (1 << (op.shift - 1))) >> op.shift
+        case SliceOp():
+            return values[op.input].take(range(op.begin, op.end), axis=op.axis)
+        case ConcatOp():
+            return np.concatenate([values[name] for name in op.inputs], axis=op.axis)
+        case ReshapeOp():
+            x = values[op.input]
+            return x.reshape(len(x), *y.shape)
+        case LutOp():
+            table = tanh_s16 if op.function == "tanh" else sigmoid_s16
+            wide = table(values[op.input], op.fraction_bits).astype(np.int64)
+            return wide if y.bits == 16 else (wide + 128) >> 8
+
+
+def _dense(block: DenseBlock, x: Ints) -> Ints:
+    acc = x @ block.weights.astype(np.int64).T + block.bias
+    return (acc * block.multiplier.astype(np.int64) + (1 << (block.shift - 1))) >> block.shift
+
+
+def quantize_frames(values: NDArray[np.floating], tensor: QTensor) -> NDArray[np.int16]:
+    """Real rows as the 16-bit integers of `tensor`: sat(floor(value / scale + 1/2))."""
+    rounded = np.floor(np.asarray(values, np.float64) / tensor.scale + 0.5)
+    return np.clip(rounded, -(1 << 15), (1 << 15) - 1).astype(np.int16)

@@ -1,0 +1,125 @@
+"""The series that the zoo's models are trained and judged on: measured or generated, standardised.
+
+A `Series` is cut into parts that never overlap: training, planning (where a bit plan is searched)
+and judging (where it is measured).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+DATA_DIR = Path(__file__).parent / "data"
+Derivative = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Standardised float32 parts of one series, each a list of unbroken stretches (rows, F)."""
+
+    training: list[np.ndarray]
+    planning: list[np.ndarray]
+    judging: list[np.ndarray]
+
+
+# Unbroken stretches of the recording without motion artefacts, as [first, end) rows at 20 Hz.
+PPG_TRAINING = (
+    (2660, 3080),
+    (3450, 4250),
+    (4950, 6240),
+    (6700, 7150),
+    (7830, 8160),
+    (10770, 11520),
+    (12600, 13540),
+)
+PPG_PLANNING = ((7150, 7740),)
+PPG_JUDGING = ((8210, 8880),)
+
+
+def ppg() -> Series:
+    """A finger pulse wave (photoplethysmogram), 20 Hz, F = 1; see data/SOURCES.md."""
+    counts = np.loadtxt(DATA_DIR / "ppg_20hz.csv", skiprows=1, dtype=np.float64)[:, None]
+    ranges = (PPG_TRAINING, PPG_PLANNING, PPG_JUDGING)
+    return _standardise(*([counts[a:b] for a, b in part] for part in ranges))
+
+
+def lorenz() -> Series:
+    """The Lorenz attractor (sigma 10, rho 28, beta 8/3), one row each 0.02 time units, F = 3."""
+
+    def derivative(v: np.ndarray) -> np.ndarray:
+        x, y, z = v
+        return np.array([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z])
+
+    return _split(integrate(derivative, np.ones(3), dt=0.02, rows=12000, skip=500))
+
+
+def oscillators() -> Series:
+    """Two coupled van der Pol oscillators (x1, v1, x2, v2), one row each 0.15 time units, F = 4.
+
+    Their natural frequencies are apart (1 and 1.4) and the coupling is weak, so the motion has two
+    beating rhythms instead of one short cycle that a model could learn by heart.
+    """
+
+    def derivative(v: np.ndarray) -> np.ndarray:
+        x1, v1, x2, v2 = v
+        return np.array(
+            [
+                v1,
+                0.6 * (1 - x1 * x1) * v1 - x1 + 0.12 * (x2 - x1),
+                v2,
+                0.6 * (1 - x2 * x2) * v2 - 1.96 * x2 + 0.12 * (x1 - x2),
+            ]
+        )
+
+    return _split(integrate(derivative, np.array([1.0, 0, -0.5, 0]), dt=0.15, rows=12000, skip=500))
+
+
+def integrate(
+    derivative: Derivative, start: np.ndarray, *, dt: float, rows: int, skip: int
+) -> np.ndarray:
+    """States float64 (rows - skip, F) by the classic fourth-order Runge-Kutta rule, one step per row."""
+    state, states = start.astype(np.float64), []
+    for _ in range(rows):
+        a = derivative(state)
+        b = derivative(state + dt / 2 * a)
+        c = derivative(state + dt / 2 * b)
+        d = derivative(state + dt * c)
+        state = state + dt / 6 * (a + 2 * b + 2 * c + d)
+        states.append(state)
+    return np.array(states[skip:])
+
+
+def windows(stretches: list[np.ndarray], rows: int, count: int) -> np.ndarray:
+    """`count` evenly spaced windows, float32 (count, rows, F), none across the end of a stretch."""
+    starts = [(s, i) for s, part in enumerate(stretches) for i in range(len(part) - rows + 1)]
+    picks = np.linspace(0, len(starts) - 1, count).astype(int)
+    return np.stack([stretches[starts[p][0]][starts[p][1] :][:rows] for p in picks])
+
+
+def _split(states: np.ndarray) -> Series:
+    """Training, planning and judging parts of 70, 15 and 15 percent, in order of time."""
+    a, b = int(0.7 * len(states)), int(0.85 * len(states))
+    return _standardise([states[:a]], [states[a:b]], [states[b:]])
+
+
+def _standardise(
+    training: list[np.ndarray], planning: list[np.ndarray], judging: list[np.ndarray]
+) -> Series:
+    """All parts in units of the training part's mean and standard deviation, per feature."""
+    rows = np.concatenate(training)
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+
+    def scaled(stretches: list[np.ndarray]) -> list[np.ndarray]:
+        return [((part - mean) / deviation).astype(np.float32) for part in stretches]
+
+    return Series(scaled(training), scaled(planning), scaled(judging))
+
+
+SERIES: dict[str, Callable[[], Series]] = {
+    "ppg": ppg,
+    "lorenz": lorenz,
+    "oscillators": oscillators,
+}
