@@ -34,8 +34,11 @@ typedef int64_t tqs_sum;
 static inline tqs_sum tqs_excess(const tqs_act *x, int32_t count) {
 #if TQS_WEIGHT_BITS < 8
     tqs_sum sum = 0;
-    for (int32_t i = 0; i < count; ++i) sum += (tqs_sum)x[i];
-    return sum * (1 << (TQS_WEIGHT_BITS - 1));
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t wide = x[i];
+        sum += (tqs_sum)wide;
+    }
+    return sum * (tqs_sum)(1 << (TQS_WEIGHT_BITS - 1));
 #else
     (void)x;
     (void)count;

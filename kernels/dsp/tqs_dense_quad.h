@@ -1,123 +1,144 @@
-/* Internal: the loops of the dense kernels for cores with the DSP extension, 32-bit accumulator.
-   The including file defines TQS_KERNEL, TQS_ACT_BITS (8, 16) and TQS_WEIGHT_BITS (2, 4, 8).
+/* Internal: the loops of the DSP kernels with a 32-bit accumulator. The including file defines
+   TQS_KERNEL, TQS_ACT_BITS (8, 16) and TQS_WEIGHT_BITS (2, 4, 8).
 
-   Four rows per pass share every load (and extension) of x. One block is four activations, held as
-   two registers of two half words; each row loads its word, cuts the four weights out of it with
-   SXTB16 or AND and accumulates them with two SMLAD. A word of 4-bit (2-bit) weights serves two
-   (four) blocks and is loaded again for each: that is cheaper than the registers to keep it.
+   Four rows per pass share every load (and extension) of x. One block is four activations in two
+   registers; each row loads its word, cuts the four weights out of it (SXTB16, or AND with a
+   shifted operand) and adds them with two SMLAD. A word of 4-bit (2-bit) weights serves two (four)
+   blocks and is loaded again for each, which is cheaper than a register to keep it. */
+#include "tqs_dsp.h"
 
-   The loops are assembly because GCC 12 schedules the same intrinsics until they spill, and folds
-   neither the rotation into SXTB16 nor two loads into LDRD. */
-#ifndef __ARM_FEATURE_DSP
-#error "this file needs a core with the DSP extension; build the portable file of the same name"
-#endif
-
-#include "tqs_fixed.h"
-#include "tqs_kernels.h"
-
-#define TQS_GROUP (32 / TQS_WEIGHT_BITS)
-
-/* Four activations from [x] into the half words of [xa] and [xb]: (0, 1), (2, 3) or, as bytes
-   extend, (0, 2), (1, 3). */
-#if TQS_ACT_BITS == 16
-typedef int16_t tqs_act;
-#define TQS_LOAD_X "ldrd %[xa], %[xb], [%[x]], #8\n\t"
-#else
-typedef int8_t tqs_act;
-#define TQS_LOAD_X                                                                                 \
-    "ldr %[xb], [%[x]], #4\n\t"                                                                    \
-    "sxtb16 %[xa], %[xb]\n\t"                                                                      \
-    "sxtb16 %[xb], %[xb], ror #8\n\t"
-#endif
-
-/* acc += the four weights at bit `a` and bit `b` of both half words of [v], times [xa], [xb]. */
+/* The weights of a block: two half words at bit `a` of v into A, two at bit `b` into v itself. */
 #if TQS_WEIGHT_BITS == 8
-#define TQS_CUT_A(a) "sxtb16 %[t], %[v]\n\t"
-#define TQS_CUT_B(b) "sxtb16 %[v], %[v], ror #8\n\t"
-#define TQS_MASK 0u /* not used */
-#else
-#define TQS_CUT_A(a) "and %[t], %[m], %[v], lsr #" #a "\n\t"
-#define TQS_CUT_B(b) "and %[v], %[m], %[v], lsr #" #b "\n\t"
-#define TQS_MASK (TQS_WEIGHT_BITS == 4 ? 0x000F000Fu : 0x00030003u)
-#endif
-#define TQS_ROW(acc, a, b)                                                                         \
-    TQS_CUT_A(a)                                                                                   \
-    "smlad %[" acc "], %[t], %[xa], %[" acc "]\n\t" TQS_CUT_B(b)                                   \
-    "smlad %[" acc "], %[v], %[xb], %[" acc "]\n\t"
-
-/* One block of four rows, or of one; NEXT is "], #4" where the word is finished, else "]". Rows 2
-   and 3 have a pointer of their own where no mask takes its register. */
-#if TQS_WEIGHT_BITS == 8
-#define TQS_FOUR_ROWS(a, b, NEXT)                                                                  \
-    TQS_LOAD_X                                                                                     \
-    "ldr %[v], [%[w], %[stride]]\n\t" TQS_ROW("acc1", a, b)                                        \
-    "ldr %[v], [%[w]" NEXT "\n\t" TQS_ROW("acc0", a, b)                                            \
-    "ldr %[v], [%[m], %[stride]]\n\t" TQS_ROW("acc3", a, b)                                        \
-    "ldr %[v], [%[m]" NEXT "\n\t" TQS_ROW("acc2", a, b)
-#else
-#define TQS_FOUR_ROWS(a, b, NEXT)                                                                  \
-    TQS_LOAD_X                                                                                     \
-    "ldr %[v], [%[w], %[stride]]\n\t" TQS_ROW("acc1", a, b)                                        \
-    "ldr %[v], [%[w], %[stride], lsl #1]\n\t" TQS_ROW("acc2", a, b)                                \
-    "add %[t], %[w], %[stride], lsl #1\n\t"                                                        \
-    "ldr %[v], [%[t], %[stride]]\n\t" TQS_ROW("acc3", a, b)                                        \
-    "ldr %[v], [%[w]" NEXT "\n\t" TQS_ROW("acc0", a, b)
-#endif
-
-#define TQS_ONE_ROW(a, b, NEXT)                                                                    \
-    TQS_LOAD_X                                                                                     \
-    "ldr %[v], [%[w]" NEXT "\n\t" TQS_ROW("acc0", a, b)
-
-/* All blocks of one word. */
-#if TQS_WEIGHT_BITS == 8
+#define TQS_CUT(v, A, a, b, MASK) "sxtb16 " A ", " v "\n\t"
+#define TQS_CUT_LAST(v, b, MASK) "sxtb16 " v ", " v ", ror #8\n\t"
 #define TQS_WORD(BLOCK) BLOCK(0, 8, "], #4")
-#elif TQS_WEIGHT_BITS == 4
+#define TQS_MASK "0"
+#else
+#define TQS_CUT(v, A, a, b, MASK) "and " A ", " MASK ", " v ", lsr #" #a "\n\t"
+#define TQS_CUT_LAST(v, b, MASK) "and " v ", " MASK ", " v ", lsr #" #b "\n\t"
+#if TQS_WEIGHT_BITS == 4
 #define TQS_WORD(BLOCK) BLOCK(0, 4, "]") BLOCK(8, 12, "], #4")
+#define TQS_MASK "0x000F000F"
 #else
-#define TQS_WORD(BLOCK)                                                                            \
-    BLOCK(0, 2, "]") BLOCK(4, 6, "]") BLOCK(8, 10, "]") BLOCK(12, 14, "], #4")
+#define TQS_WORD(BLOCK) BLOCK(0, 2, "]") BLOCK(4, 6, "]") BLOCK(8, 10, "]") BLOCK(12, 14, "], #4")
+#define TQS_MASK "0x00030003"
+#endif
 #endif
 
-static inline uint32_t tqs_one_row(const tqs_act *x, const uint32_t *w, const uint32_t *end,
-                                   uint32_t acc0) {
-    uint32_t xa, xb, v, t;
-    __asm__("1:\n\t" TQS_WORD(TQS_ONE_ROW) "cmp %[w], %[end]\n\t"
-            "bne 1b"
-            : [x] "+r"(x), [w] "+r"(w), [acc0] "+r"(acc0), [xa] "=&r"(xa), [xb] "=&r"(xb),
-              [v] "=&r"(v), [t] "=&r"(t)
-            : [end] "r"(end), [m] "r"(TQS_MASK)
-            : "cc", "memory");
-    return acc0;
-}
+/* One row of a block: v from the address `FROM`, acc += its four weights times xa, xb. */
+#define TQS_ROW(acc, FROM, v, t, xa, xb, a, b, MASK)                                               \
+    "ldr " v ", " FROM "\n\t" TQS_CUT(v, t, a, b, MASK)                                            \
+    "smlad " acc ", " t ", " xa ", " acc "\n\t" TQS_CUT_LAST(v, b, MASK)                           \
+    "smlad " acc ", " v ", " xb ", " acc "\n\t"
 
-/* Four rows in flight. */
+/* Four rows, a call of the kernel as the loop sees it. Offsets are written into the assembly. */
 typedef struct {
-    int32_t acc0, acc1, acc2, acc3;
-} tqs_quad;
+    const tqs_act *x;          /*  0 */
+    int32_t stride;            /*  4: bytes from row to row */
+    int32_t excess;            /*  8 */
+    const int32_t *bias;       /* 12 */
+    const int32_t *multiplier; /* 16 */
+    int16_t *y;                /* 20 */
+    const int16_t *y_end;      /* 24: a multiple of four rows */
+    int32_t half;              /* 28: 2^(shift-1) without its low word, which is 0 */
+    int32_t high_shift;        /* 32: shift - 32 */
+    const uint32_t *w;         /* 36 */
+} tqs_quads;
+typedef char tqs_quads_layout[offsetof(tqs_quads, w) == 36 ? 1 : -1];
 
-static inline void tqs_four_rows(const tqs_act *x, const uint32_t *w, int32_t stride,
-                                 const uint32_t *end, tqs_quad *quad) {
-    uint32_t xa, xb, v, t, m;
-#if TQS_WEIGHT_BITS == 8
-    m = (uint32_t)(uintptr_t)w + 2u * (uint32_t)stride;
+#define TQS_QUAD_BLOCK(a, b, NEXT)                                                                 \
+    TQS_LOAD_X("r4", "r5", "r6")                                                                   \
+    TQS_ROW("r1", "[r9, r11]", "r7", "r8", "r5", "r6", a, b, "lr")                                 \
+    TQS_ROW("r0", "[r9" NEXT, "r7", "r8", "r5", "r6", a, b, "lr")                                  \
+    TQS_ROW("r3", "[r10, r11]", "r7", "r8", "r5", "r6", a, b, "lr")                                \
+    TQS_ROW("r2", "[r10" NEXT, "r7", "r8", "r5", "r6", a, b, "lr")
+
+#if TQS_WEIGHT_BITS < 8
+#define TQS_SUBTRACT_EXCESS                                                                        \
+    "sub r0, r0, r7\n\tsub r1, r1, r7\n\tsub r2, r2, r7\n\tsub r3, r3, r7\n\t"
 #else
-    m = TQS_MASK;
+#define TQS_SUBTRACT_EXCESS ""
 #endif
-    __asm__("1:\n\t" TQS_WORD(TQS_FOUR_ROWS) "cmp %[w], %[end]\n\t"
-            "bne 1b"
-            : [x] "+r"(x), [w] "+r"(w), [acc0] "+r"(quad->acc0), [acc1] "+r"(quad->acc1),
-              [acc2] "+r"(quad->acc2), [acc3] "+r"(quad->acc3), [xa] "=&r"(xa), [xb] "=&r"(xb),
-              [v] "=&r"(v), [t] "=&r"(t), [m] "+r"(m)
-            : [stride] "r"(stride), [end] "r"(end)
-            : "cc", "memory");
+
+#define TQS_QUAD_OUTPUT(acc, multiplier)                                                           \
+    "smmla " acc ", " acc ", " multiplier ", r8\n\t"                                               \
+    "asr " acc ", " acc ", r10\n\t"                                                                \
+    "ssat " acc ", #16, " acc "\n\t"                                                               \
+    "strh " acc ", [r11], #2\n\t"
+
+/* All passes in one statement: it needs every register, so r7 and r11, which may be the frame
+   pointer, are saved by hand. r0-r3 accumulators, r4 x, r5 r6 activations, r7 r8 weights, r9 rows 0
+   and 1, r10 rows 2 and 3, r11 stride, r12 end of row 0, lr mask. */
+static inline void tqs_four_rows_at_a_time(tqs_quads *quads) {
+    register tqs_quads *r0 __asm__("r0") = quads;
+    __asm__ volatile("push {r0, r7, r11}\n\t"
+                     "mov r12, r0\n\t"
+                     "ldr r9, [r12, #36]\n\t"
+                     "mov lr, #" TQS_MASK "\n"
+                     "2:\n\t" /* a pass */
+                     "ldrd r7, r8, [r12, #8]\n\t"
+                     "ldm r8!, {r0-r3}\n\t"
+                     "str r8, [r12, #12]\n\t" TQS_SUBTRACT_EXCESS
+                     "ldrd r4, r11, [r12]\n\t"
+                     "add r10, r9, r11, lsl #1\n\t"
+                     "add r12, r9, r11\n"
+                     "1:\n\t" /* a word of each row */
+                     TQS_WORD(TQS_QUAD_BLOCK)
+                     "cmp r9, r12\n\t"
+                     "bne 1b\n\t"
+                     "add r9, r10, r11\n\t"
+                     "ldr r12, [sp]\n\t"
+                     "ldrd r10, r11, [r12, #16]\n\t"
+                     "ldm r10!, {r4-r7}\n\t"
+                     "str r10, [r12, #16]\n\t"
+                     "ldrd r8, r10, [r12, #28]\n\t"
+                     TQS_QUAD_OUTPUT("r0", "r4") TQS_QUAD_OUTPUT("r1", "r5")
+                     TQS_QUAD_OUTPUT("r2", "r6") TQS_QUAD_OUTPUT("r3", "r7")
+                     "str r11, [r12, #20]\n\t"
+                     "ldr r10, [r12, #24]\n\t"
+                     "cmp r11, r10\n\t"
+                     "bne 2b\n\t"
+                     "str r9, [r12, #36]\n\t"
+                     "pop {r0, r7, r11}"
+                     : "+r"(r0)
+                     :
+                     : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc",
+                       "memory");
 }
 
-/* 2^(bits-1) * sum(x): what offset-binary weights add too much to every row, padding included. */
+#define TQS_SINGLE_BLOCK(a, b, NEXT)                                                               \
+    TQS_LOAD_X("%[x]", "%[xa]", "%[xb]")                                                           \
+    TQS_ROW("%[acc]", "[%[w]" NEXT, "%[v]", "%[t]", "%[xa]", "%[xb]", a, b, "%[mask]")
+
+/* The accumulator of the one row [w, end). */
+static inline int32_t tqs_one_row(const tqs_act *x, const uint32_t *w, const uint32_t *end,
+                                  int32_t acc) {
+    uint32_t xa, xb, v, t, mask;
+    __asm__ volatile("mov %[mask], #" TQS_MASK "\n"
+                     "1:\n\t" TQS_WORD(TQS_SINGLE_BLOCK) "cmp %[w], %[end]\n\t"
+                     "bne 1b"
+                     : [x] "+r"(x), [w] "+r"(w), [acc] "+r"(acc), [xa] "=&r"(xa), [xb] "=&r"(xb),
+                       [v] "=&r"(v), [t] "=&r"(t), [mask] "=&r"(mask)
+                     : [end] "r"(end)
+                     : "cc", "memory");
+    return acc;
+}
+
+/* 2^(bits-1) * sum(x): what offset-binary weights add too much to every row, padding included,
+   modulo 2^32. */
 static inline uint32_t tqs_excess(const tqs_act *x, int32_t count) {
 #if TQS_WEIGHT_BITS < 8
-    int32_t sum = 0;
-    for (int32_t i = 0; i < count; ++i) sum += x[i];
-    return (uint32_t)sum << (TQS_WEIGHT_BITS - 1);
+    uint32_t sum = 0, xa, xb;
+    const tqs_act *const end = x + count;
+    __asm__ volatile("1:\n\t" TQS_LOAD_X("%[x]", "%[xa]", "%[xb]")
+                     "smlad %[sum], %[xa], %[ones], %[sum]\n\t"
+                     "smlad %[sum], %[xb], %[ones], %[sum]\n\t"
+                     "cmp %[x], %[end]\n\t"
+                     "bne 1b"
+                     : [x] "+r"(x), [sum] "+r"(sum), [xa] "=&r"(xa), [xb] "=&r"(xb)
+                     : [end] "r"(end), [ones] "r"(0x00010001)
+                     : "cc", "memory");
+    return sum << (TQS_WEIGHT_BITS - 1);
 #else
     (void)x;
     (void)count;
@@ -125,78 +146,24 @@ static inline uint32_t tqs_excess(const tqs_act *x, int32_t count) {
 #endif
 }
 
-/* sat16((acc * multiplier + 2^(shift-1)) >> shift). For shift > 32 the rounding constant has no low
-   word, so it can be added to the product's high word; at 32 SMMULR rounds that itself. */
-static inline int16_t tqs_output(int32_t acc, int32_t multiplier, int32_t shift) {
-    int32_t r;
-    if (shift > 32) {
-        __asm__("smmla %0, %1, %2, %3\n\tasr %0, %0, %4\n\tssat %0, #16, %0"
-                : "=&r"(r)
-                : "r"(acc), "r"(multiplier), "r"(1 << (shift - 33)), "r"(shift - 32));
-    } else {
-        __asm__("smmulr %0, %1, %2\n\tssat %0, #16, %0" : "=&r"(r) : "r"(acc), "r"(multiplier));
-    }
-    return (int16_t)r;
-}
-
-#define TQS_OUTPUT_TWO(a, b)                                                                       \
-    "ldrd %[m0], %[m1], [%[multiplier]], #8\n\t"                                                   \
-    "smmla %[" a "], %[" a "], %[m0], %[half]\n\t"                                                 \
-    "smmla %[" b "], %[" b "], %[m1], %[half]\n\t"                                                 \
-    "asr %[" a "], %[" a "], %[high_shift]\n\t"                                                    \
-    "asr %[" b "], %[" b "], %[high_shift]\n\t"                                                    \
-    "ssat %[" a "], #16, %[" a "]\n\t"                                                             \
-    "ssat %[" b "], #16, %[" b "]\n\t"                                                             \
-    "strh %[" a "], [%[y]], #2\n\t"                                                                \
-    "strh %[" b "], [%[y]], #2\n\t"
-
-static inline int16_t *tqs_output_quad(tqs_quad *quad, const int32_t *multiplier, int32_t shift, int16_t *y) {
-    if (shift > 32) {
-        int32_t m0, m1;
-        __asm__(TQS_OUTPUT_TWO("acc0", "acc1") TQS_OUTPUT_TWO("acc2", "acc3")
-                : [acc0] "+r"(quad->acc0), [acc1] "+r"(quad->acc1), [acc2] "+r"(quad->acc2),
-                  [acc3] "+r"(quad->acc3), [multiplier] "+r"(multiplier), [y] "+r"(y), [m0] "=&r"(m0), [m1] "=&r"(m1)
-                : [half] "r"(1 << (shift - 33)), [high_shift] "r"(shift - 32)
-                : "memory");
-    } else {
-        *y++ = tqs_output(quad->acc0, multiplier[0], shift);
-        *y++ = tqs_output(quad->acc1, multiplier[1], shift);
-        *y++ = tqs_output(quad->acc2, multiplier[2], shift);
-        *y++ = tqs_output(quad->acc3, multiplier[3], shift);
-    }
-    return y;
-}
-
 void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w,
                 const int32_t *restrict bias, const int32_t *restrict multiplier, int32_t shift,
                 int16_t *restrict y, int32_t rows, int32_t depth) {
     TQS_ASSERT(rows >= 1 && depth >= 1 && shift >= 32 && shift <= 62);
-    TQS_ASSERT(((uintptr_t)x & 3u) == 0 && ((uintptr_t)w & 3u) == 0);
-    const int32_t words = (depth + TQS_GROUP - 1) / TQS_GROUP;
-    const int32_t stride = 4 * words;
-    const int32_t excess = tqs_excess(x, words * TQS_GROUP);
-    int16_t *const y_end = y + rows;
-    int16_t *const quads_end = y + (rows & ~3);
-    while (y != quads_end) {
-        tqs_quad quad;
-        __asm__("ldrd %0, %1, [%4], #8\n\tldrd %2, %3, [%4], #8"
-                : "=&r"(quad.acc0), "=&r"(quad.acc1), "=&r"(quad.acc2), "=&r"(quad.acc3),
-                  "+r"(bias)
-                :
-                : "memory");
-        if (TQS_WEIGHT_BITS < 8) {
-            quad.acc0 = (int32_t)((uint32_t)quad.acc0 - excess);
-            quad.acc1 = (int32_t)((uint32_t)quad.acc1 - excess);
-            quad.acc2 = (int32_t)((uint32_t)quad.acc2 - excess);
-            quad.acc3 = (int32_t)((uint32_t)quad.acc3 - excess);
-        }
-        tqs_four_rows(x, w, stride, w + words, &quad);
-        w += stride;
-        y = tqs_output_quad(&quad, multiplier, shift, y);
-        multiplier += 4;
+    TQS_ASSERT((((uintptr_t)x | (uintptr_t)w) & 3u) == 0);
+    const int32_t words = (int32_t)((uint32_t)(depth + TQS_GROUP - 1) / TQS_GROUP);
+    const int32_t excess = (int32_t)tqs_excess(x, words * TQS_GROUP);
+    int32_t row = 0;
+    if (rows >= 4 && shift > 32) { /* at shift 32 the rounding constant is in the low word */
+        row = rows & ~3;
+        tqs_quads quads = {x, 4 * words, excess, bias, multiplier, y, y + row, 1 << (shift - 33),
+                           shift - 32, w};
+        tqs_four_rows_at_a_time(&quads);
+        w = quads.w;
     }
-    for (; y != y_end; ++y, w += words) {
-        const uint32_t acc = tqs_one_row(x, w, w + words, (uint32_t)*bias++ - excess);
-        *y = tqs_output((int32_t)acc, *multiplier++, shift);
+    for (; row < rows; ++row, w += words) {
+        const uint32_t start = (uint32_t)bias[row] - (uint32_t)excess;
+        const int32_t acc = tqs_one_row(x, w, w + words, (int32_t)start);
+        y[row] = tqs_ssat16(tqs_requantize(acc, multiplier[row], shift));
     }
 }

@@ -49,27 +49,32 @@ static int16_t exog[TQS_MODEL_EXOG > 0 ? TQS_MODEL_EXOG : 1];
 
 static int32_t open_or_exit(const char *name, int32_t mode) {
     const int32_t file = sh_open(name, mode);
-    if (file < 0) sh_exit(BAD_INPUT);
+    if (file < 0)
+        sh_exit(BAD_INPUT);
     return file;
 }
 
 static void read_or_exit(int32_t file, void *buffer, int32_t bytes) {
-    if (sh_read(file, buffer, bytes) != 0) sh_exit(BAD_INPUT);
+    if (sh_read(file, buffer, bytes) != 0)
+        sh_exit(BAD_INPUT);
 }
 
 static void write_or_exit(int32_t file, const void *buffer, int32_t bytes) {
-    if (sh_write(file, buffer, bytes) != 0) sh_exit(WRITE_FAILED);
+    if (sh_write(file, buffer, bytes) != 0)
+        sh_exit(WRITE_FAILED);
 }
 
 static void seek_or_exit(int32_t file, int32_t offset) {
-    if (sh_seek(file, offset) != 0) sh_exit(BAD_INPUT);
+    if (sh_seek(file, offset) != 0)
+        sh_exit(BAD_INPUT);
 }
 
 /* The simulators count instructions from the entry of tqs_model_step to the instruction behind its
    call, so this call must not become a jump: the assembly statement keeps it from being the last
    thing the function does. */
 static void call_step(const rollout_files *files) {
-    if (TQS_MODEL_EXOG > 0) read_or_exit(files->exog, exog, EXOG_BYTES);
+    if (TQS_MODEL_EXOG > 0)
+        read_or_exit(files->exog, exog, EXOG_BYTES);
     tqs_model_step(&state, arena.bytes, input, TQS_MODEL_EXOG > 0 ? exog : NULL, output);
     __asm volatile("" ::: "memory");
 }
@@ -85,10 +90,12 @@ static void roll_out(const rollout_files *files, int32_t context_rows, int32_t h
         if (t < context_rows) {
             read_or_exit(files->context, input, ROW_BYTES);
         } else {
-            for (int32_t i = 0; i < TQS_MODEL_FEATURES; i++) input[i] = output[i];
+            for (int32_t i = 0; i < TQS_MODEL_FEATURES; i++)
+                input[i] = output[i];
         }
         call_step(files);
-        if (t >= context_rows - 1) write_or_exit(files->frames, output, ROW_BYTES);
+        if (t >= context_rows - 1)
+            write_or_exit(files->frames, output, ROW_BYTES);
     }
 }
 #else
@@ -99,10 +106,12 @@ static int32_t calls_of(int32_t context_rows, int32_t horizon) {
 
 /* Drops the oldest rows of the window and appends the newest of the K output rows. */
 static void push_output(void) {
-    const int32_t kept = TQS_MODEL_BLOCK < TQS_MODEL_LENGTH ? TQS_MODEL_LENGTH - TQS_MODEL_BLOCK : 0;
+    const int32_t kept =
+        TQS_MODEL_BLOCK < TQS_MODEL_LENGTH ? TQS_MODEL_LENGTH - TQS_MODEL_BLOCK : 0;
     const int32_t kept_values = kept * TQS_MODEL_FEATURES;
     const int32_t pushed = TQS_MODEL_INPUTS - kept_values;
-    for (int32_t i = 0; i < kept_values; i++) input[i] = input[i + pushed];
+    for (int32_t i = 0; i < kept_values; i++)
+        input[i] = input[i + pushed];
     for (int32_t i = 0; i < pushed; i++) {
         input[kept_values + i] = output[TQS_MODEL_OUTPUTS - pushed + i];
     }
@@ -132,7 +141,8 @@ int main(void) {
     int32_t header[HEADER_WORDS];
     read_or_exit(files.context, header, (int32_t)sizeof header);
     const int32_t contexts = header[1], context_rows = header[2], horizon = header[3];
-    if (header[0] != MAGIC || context_rows < TQS_MODEL_LENGTH || horizon < 1) return BAD_INPUT;
+    if (header[0] != MAGIC || context_rows < TQS_MODEL_LENGTH || horizon < 1)
+        return BAD_INPUT;
 
     const int32_t context_bytes = context_rows * ROW_BYTES;
     const int32_t exog_bytes = calls_of(context_rows, horizon) * EXOG_BYTES;

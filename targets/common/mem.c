@@ -27,7 +27,8 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {
 void *memmove(void *to, const void *from, size_t bytes) {
     unsigned char *d = to;
     const unsigned char *s = from;
-    if ((uintptr_t)d <= (uintptr_t)s) return memcpy(to, from, bytes);
+    if ((uintptr_t)d <= (uintptr_t)s)
+        return memcpy(to, from, bytes);
     while (bytes-- > 0) {
         d[bytes] = s[bytes];
         __asm volatile("" ::: "memory");

@@ -19,11 +19,14 @@ static int32_t call(int32_t operation, const void *arguments) {
     return r0;
 }
 
-static uint32_t address(const void *pointer) { return (uint32_t)(uintptr_t)pointer; }
+static uint32_t address(const void *pointer) {
+    return (uint32_t)(uintptr_t)pointer;
+}
 
 static uint32_t length(const char *text) {
     uint32_t n = 0;
-    while (text[n] != '\0') n++;
+    while (text[n] != '\0')
+        n++;
     return n;
 }
 
@@ -52,11 +55,14 @@ int32_t sh_close(int32_t file) {
     return call(SYS_CLOSE, arguments);
 }
 
-void sh_puts(const char *text) { (void)call(SYS_WRITE0, text); }
+void sh_puts(const char *text) {
+    (void)call(SYS_WRITE0, text);
+}
 
 void sh_put_hex(uint32_t value) {
     char text[11] = "0x";
-    for (int32_t i = 0; i < 8; i++) text[2 + i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
+    for (int32_t i = 0; i < 8; i++)
+        text[2 + i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
     text[10] = '\0';
     sh_puts(text);
 }
@@ -64,5 +70,6 @@ void sh_put_hex(uint32_t value) {
 /* Plain SYS_EXIT cannot carry a status on a 32-bit core; the extended call can. */
 void sh_exit(int32_t status) {
     const uint32_t arguments[2] = {APPLICATION_EXIT, (uint32_t)status};
-    for (;;) (void)call(SYS_EXIT_EXTENDED, arguments);
+    for (;;)
+        (void)call(SYS_EXIT_EXTENDED, arguments);
 }

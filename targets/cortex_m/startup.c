@@ -25,7 +25,8 @@ void report_fault(const uint32_t *frame) __attribute__((noreturn, used));
 
 int32_t platform_stack_bytes(void) {
     const uint32_t *lowest = stack_limit;
-    while (lowest < stack_top && *lowest == STACK_PAINT) lowest++;
+    while (lowest < stack_top && *lowest == STACK_PAINT)
+        lowest++;
     return (int32_t)((uintptr_t)stack_top - (uintptr_t)lowest);
 }
 
@@ -51,13 +52,12 @@ void report_fault(const uint32_t *frame) {
 
 /* Reports on a fresh stack: the old one may be what is broken. */
 __attribute__((naked)) void fault_handler(void) {
-    __asm volatile(
-        "mov r0, sp\n"
-        "ldr r1, =stack_top\n"
-        "mov sp, r1\n"
-        "ldr r1, =report_fault\n"
-        "bx r1\n"
-        ".ltorg\n");
+    __asm volatile("mov r0, sp\n"
+                   "ldr r1, =stack_top\n"
+                   "mov sp, r1\n"
+                   "ldr r1, =report_fault\n"
+                   "bx r1\n"
+                   ".ltorg\n");
 }
 
 static void unexpected_handler(void) {
@@ -68,7 +68,8 @@ static void unexpected_handler(void) {
 static void paint_stack(void) {
     uint32_t *sp;
     __asm volatile("mov %0, sp" : "=r"(sp));
-    for (uint32_t *word = stack_limit; word < sp; word++) *(volatile uint32_t *)word = STACK_PAINT;
+    for (uint32_t *word = stack_limit; word < sp; word++)
+        *(volatile uint32_t *)word = STACK_PAINT;
 }
 
 void reset_handler(void) {
@@ -83,8 +84,10 @@ void reset_handler(void) {
 #endif
     paint_stack();
     const uint32_t *from = data_load;
-    for (uint32_t *to = data_start; to < data_end;) *to++ = *from++;
-    for (uint32_t *to = bss_start; to < bss_end;) *to++ = 0;
+    for (uint32_t *to = data_start; to < data_end;)
+        *to++ = *from++;
+    for (uint32_t *to = bss_start; to < bss_end;)
+        *to++ = 0;
     sh_exit(main());
 }
 

@@ -13,14 +13,17 @@ static FILE *files[MAX_FILES];
 
 int32_t sh_open(const char *name, int32_t mode) {
     for (int32_t i = 0; i < MAX_FILES; i++) {
-        if (files[i] != NULL) continue;
+        if (files[i] != NULL)
+            continue;
         files[i] = fopen(name, mode == SH_WRITE_BINARY ? "wb" : "rb");
         return files[i] != NULL ? i : -1;
     }
     return -1;
 }
 
-int32_t sh_seek(int32_t file, int32_t offset) { return fseek(files[file], offset, SEEK_SET); }
+int32_t sh_seek(int32_t file, int32_t offset) {
+    return fseek(files[file], offset, SEEK_SET);
+}
 
 int32_t sh_read(int32_t file, void *buffer, int32_t bytes) {
     return bytes - (int32_t)fread(buffer, 1, (size_t)bytes, files[file]);
@@ -36,10 +39,18 @@ int32_t sh_close(int32_t file) {
     return fclose(closed);
 }
 
-void sh_puts(const char *text) { (void)fputs(text, stderr); }
+void sh_puts(const char *text) {
+    (void)fputs(text, stderr);
+}
 
-void sh_put_hex(uint32_t value) { (void)fprintf(stderr, "0x%08x", (unsigned)value); }
+void sh_put_hex(uint32_t value) {
+    (void)fprintf(stderr, "0x%08x", (unsigned)value);
+}
 
-void sh_exit(int32_t status) { exit(status); }
+void sh_exit(int32_t status) {
+    exit(status);
+}
 
-int32_t platform_stack_bytes(void) { return -1; }
+int32_t platform_stack_bytes(void) {
+    return -1;
+}

@@ -52,10 +52,12 @@ static char out[4096];
 static block *record_of(uint64_t address, uint64_t size) {
     block **bucket = &table[(address >> 1) % BUCKETS];
     for (block *b = *bucket; b != NULL; b = b->next) {
-        if (b->address == address && b->size == size) return b;
+        if (b->address == address && b->size == size)
+            return b;
     }
     block *b = calloc(1, sizeof *b);
-    if (b == NULL) abort();
+    if (b == NULL)
+        abort();
     b->address = address;
     b->size = size;
     b->next = *bucket;
@@ -68,12 +70,15 @@ static void on_execute(unsigned int cpu, void *data) {
     (void)cpu;
     if (b->address == entry) {
         inside = calls < calls_wanted;
-        if (inside) calls++;
+        if (inside)
+            calls++;
     }
     for (int i = 0; i < n_returns; i++) {
-        if (b->address == returns[i]) inside = false;
+        if (b->address == returns[i])
+            inside = false;
     }
-    if (inside) b->executions++;
+    if (inside)
+        b->executions++;
 }
 
 static void on_translate(plugin_id id, struct qemu_plugin_tb *tb) {
@@ -90,11 +95,13 @@ static void on_exit_(plugin_id id, void *data) {
     (void)id;
     (void)data;
     FILE *file = fopen(out, "w");
-    if (file == NULL) return;
+    if (file == NULL)
+        return;
     fprintf(file, "calls %" PRIu64 "\n", calls);
     for (int i = 0; i < BUCKETS; i++) {
         for (const block *b = table[i]; b != NULL; b = b->next) {
-            if (b->executions == 0) continue;
+            if (b->executions == 0)
+                continue;
             fprintf(file, "block %" PRIx64 " %" PRIu64 " %" PRIu64 "\n", b->address, b->size,
                     b->executions);
         }
@@ -106,9 +113,11 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int a
     (void)info;
     for (int i = 0; i < argc; i++) {
         const char *value = strchr(argv[i], '=');
-        if (value++ == NULL) return -1;
+        if (value++ == NULL)
+            return -1;
         if (strncmp(argv[i], "out=", 4) == 0) {
-            if (strlen(value) >= sizeof out) return -1;
+            if (strlen(value) >= sizeof out)
+                return -1;
             strcpy(out, value);
         } else if (strncmp(argv[i], "entry=", 6) == 0) {
             entry = strtoull(value, NULL, 16);

@@ -58,7 +58,7 @@ WINDOWED_BODY = """    (void)exog;
 
 UNUSED = "    (void)state; (void)arena; (void)x; (void)exog;\n    y[0] = toy_weights[0];\n"
 FAULT_BODY = UNUSED + "    *(volatile uint32_t *)0xE0200000u = 1;"
-ENDLESS_BODY = UNUSED + "    for (;;) __asm volatile(\"nop\");"
+ENDLESS_BODY = UNUSED + '    for (;;) __asm volatile("nop");'
 OVERFLOW_BODY = UNUSED + (
     "    volatile uint8_t big[60000];\n    for (int32_t i = 59999; i > 0; i--) big[i - 1] = big[i];"
 )

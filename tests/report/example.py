@@ -1,5 +1,7 @@
 """A whole report, made by arithmetic, with every key that report.json can hold."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
@@ -8,52 +10,22 @@ WIDTHS = (4, 8, 2, 4, 4, 8, 16, 4, 2, 4, 8, 4)
 
 
 def example_report(*, horizon: int = 120, features: int = 2, contexts: int = 3) -> dict[str, Any]:
-    blocks = [f"{g}[{i * 8}:{i * 8 + 8}]" for g in GATES for i in range(12)]
-    plan: dict[str, dict[str, Any]] = {
-        site: {
-            "kind": "weight",
-            "weight_bits": WIDTHS[i % 12],
-            "rows": [i % 12 * 8, i % 12 * 8 + 8],
-        }
-        for i, site in enumerate(blocks)
-    }
-    plan["head.weight[0:2]"] = {"kind": "weight", "weight_bits": 8, "rows": [0, 2]}
-    plan["act:x"] = {"kind": "activation", "act_bits": 16}
-    plan["act:h"] = {"kind": "activation", "act_bits": 8}
-    plan["state:h"] = {"kind": "state", "act_bits": 16}
-    tqs = {
-        site: {
-            "rate": 0.01 * math.sin(i),
-            "gain": 10 ** (1.5 * math.sin(1.7 * i) - 1),
-            "predicted": 10 ** (1.5 * math.sin(1.7 * i) - 4),
-            "measured": 10 ** (1.4 * math.sin(1.7 * i + 0.2) - 4.1),
-        }
-        for i, site in enumerate(plan)
-    }
-
-    def wave(shift: float) -> list[list[list[float]]]:
-        return [
-            [
-                [
-                    math.sin(t / 5 + c + f) + 0.4 * math.sin(t / 2.5 + c) + shift * t
-                    for f in range(features)
-                ]
-                for t in range(horizon)
-            ]
-            for c in range(contexts)
-        ]
-
+    plan = _plan()
     return {
         "board": "mps2-an386",
         "core": "cortex-m4",
         "model": "ppg-gru",
         "horizon": horizon,
         "contexts": 32,
+        "contexts_origin": "zoo series, judging part",
+        "plan_method": "tqs",
+        "average_weight_bits": 5.25,
         "plan": plan,
         "flash_bytes": 14_212,
         "ram_bytes": 2_840,
         "stack_bytes": 512,
         "arena_bytes": 640,
+        "state_bytes": 128,
         "code_bytes": 6_000,
         "weight_bytes": 3_456,
         "flash_limit": 32_768,
@@ -61,17 +33,18 @@ def example_report(*, horizon: int = 120, features: int = 2, contexts: int = 3) 
         "instructions_per_step": 9_876.5,
         "compilers": ["gcc 12.2.1", "zig 0.17.1"],
         "bit_exact": {"reference = host": True, "host = qemu": True, "gcc = zig": True},
+        "mismatches": {},
         "rollout": {
             "nrmse": 0.0123,
             "nrmse_per_step": [0.001 * math.exp(t / 40) for t in range(horizon)],
             "valid_horizon": horizon - 11,
             "float_mae": 0.31,
             "integer_mae": 0.312,
-            "float_frames": wave(0),
-            "integer_frames": wave(0.001),
-            "truth": wave(-0.003),
+            "float_frames": _frames(0, horizon, features, contexts),
+            "integer_frames": _frames(0.001, horizon, features, contexts),
+            "truth": _frames(-0.003, horizon, features, contexts),
         },
-        "tqs": tqs,
+        "tqs": {site: _score(i) for i, site in enumerate(plan)},
         "spearman": 0.96,
         "saturation": {"act:x": 0, "state:h": 0, "cell.add": 3},
         "comparison": [
@@ -79,3 +52,37 @@ def example_report(*, horizon: int = 120, features: int = 2, contexts: int = 3) 
             {"avg_bits": 4.0, "tqs": 0.06, "exact": 0.07, "uniform": 0.23},
         ],
     }
+
+
+def _plan() -> dict[str, dict[str, Any]]:
+    plan: dict[str, dict[str, Any]] = {}
+    for gate in GATES:
+        for i, bits in enumerate(WIDTHS):
+            rows = [i * 8, i * 8 + 8]
+            site = f"{gate}[{rows[0]}:{rows[1]}]"
+            plan[site] = {"kind": "weight", "weight_bits": bits, "rows": rows}
+    plan["head.weight[0:2]"] = {"kind": "weight", "weight_bits": 8, "rows": [0, 2]}
+    plan["act:x"] = {"kind": "activation", "act_bits": 16}
+    plan["act:h"] = {"kind": "activation", "act_bits": 8}
+    plan["state:h"] = {"kind": "state", "act_bits": 16}
+    return plan
+
+
+def _score(index: int) -> dict[str, float]:
+    spread = 1.5 * math.sin(1.7 * index)
+    return {
+        "rate": 0.01 * math.sin(index),
+        "gain": 10 ** (spread - 1),
+        "predicted": 10 ** (spread - 4),
+        "measured": 10 ** (1.4 * math.sin(1.7 * index + 0.2) - 4.1),
+    }
+
+
+def _frames(drift: float, horizon: int, features: int, contexts: int) -> list[list[list[float]]]:
+    def value(context: int, step: int, feature: int) -> float:
+        slow = math.sin(step / 5 + context + feature)
+        return slow + 0.4 * math.sin(step / 2.5 + context) + drift * step
+
+    return [
+        [[value(c, t, f) for f in range(features)] for t in range(horizon)] for c in range(contexts)
+    ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
-from importlib import metadata
 
-import click
 import typer
+from typer.exceptions import TyperException
 
+from tqs_edge import __version__
 from tqs_edge.cli import bench, build, demo, inspect, measure, ship
 from tqs_edge.cli.console import err
 from tqs_edge.errors import TqsError
@@ -40,7 +40,7 @@ app.add_typer(bench.app, name="bench")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"tqs-edge {metadata.version('tqs-edge')}")
+        print(f"tqs-edge {__version__}")
         raise typer.Exit
 
 
@@ -68,10 +68,11 @@ def _run(words: list[str], debug: bool) -> int:
             traceback.print_exc()
         _say(str(error))
         return error.exit_status
-    except click.ClickException as error:
-        _say(error.format_message())
+    except TyperException as error:
+        if error.format_message():  # none where help was printed instead
+            _say(error.format_message())
         return EXIT_USAGE
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _say("interrupted; nothing half-written was kept")
         return EXIT_INTERRUPTED
     except Exception as error:

@@ -13,7 +13,9 @@ from rich.table import Table
 
 Advance = Callable[[int, int], None]  # (done, total)
 
-out = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 160  # columns of a table that no terminal limits
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -37,10 +39,11 @@ def stage(title: str) -> Iterator[Advance]:
 
 
 def table(title: str, *headers: str) -> Table:
-    """A table with left-aligned first column and right-aligned numbers."""
+    """A table; the first column and those whose header starts with "<" are left-aligned."""
     result = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for index, header in enumerate(headers):
-        result.add_column(header, justify="left" if index == 0 else "right", no_wrap=True)
+        left = index == 0 or header.startswith("<")
+        result.add_column(header.removeprefix("<"), justify="left" if left else "right")
     return result
 
 

@@ -29,7 +29,7 @@ def boards(json: JsonOption = None) -> None:
     from tqs_edge.firmware.board import board_names, load_board
 
     records = []
-    rows = table("Boards", "board", "core", "flash", "RAM", "simulators", "description")
+    rows = table("Boards", "board", "<core", "flash", "RAM", "<simulators", "<description")
     for name in board_names():
         board = load_board(name)
         simulators = [
@@ -55,7 +55,7 @@ def models(json: JsonOption = None) -> None:
     """The trained models that ship with tqs-edge, usable as zoo:NAME."""
     from tqs_edge.zoo import MODELS
 
-    rows = table("Models", "model", "form", "features", "horizon", "description")
+    rows = table("Models", "model", "<form", "features", "horizon", "<description")
     records = []
     for name, card in MODELS.items():
         rows.add_row(f"zoo:{name}", card.form, str(card.features), str(card.horizon), card.description)
@@ -77,7 +77,7 @@ def doctor(json: JsonOption = None) -> int:
     from tqs_edge.doctor import examine
 
     findings = examine()
-    rows = table("Tools", "tool", "version", "for", "to install")
+    rows = table("Tools", "tool", "<version", "<for", "<to install")
     for f in findings:
         rows.add_row(f.name, f.version or "missing", f.purpose, "" if f.version else f.install)
     records = [

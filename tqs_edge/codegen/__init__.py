@@ -1,1 +1,1 @@
-"""Integer program to plain C."""
+"""The lowered integer step becomes a package of plain C99 files."""

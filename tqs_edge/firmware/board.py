@@ -32,7 +32,7 @@ class Board:
     name: str
     description: str
     core: Core
-    memory: Path  # linker file with the regions FLASH and RAM
+    memory: str  # linker text that defines the regions FLASH and RAM
     flash_bytes: int
     ram_bytes: int
     stack_bytes: int  # reserved within ram_bytes
@@ -62,9 +62,10 @@ def load_board(name: str) -> Board:
     table["core"] = load_core(str(table.get("core", "")))
     memory = str(table.get("memory", ""))
     places = (path.parent / memory, targets / "memory" / memory)
-    table["memory"] = next((place for place in places if place.is_file()), None)
-    if table["memory"] is None:
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
         raise InputError(f"{path.name}: memory file '{memory}' not found beside it or in memory/")
+    table["memory"] = found.read_text(encoding="utf-8")
     board = _from_table(Board, path, table)
     _check_sizes(board, path)
     return board

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tempfile
@@ -11,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqs_edge.artifacts import load, save, sha256, write_bytes
 from tqs_edge.codegen.source_bundle import SourceBundle
-from tqs_edge.errors import BuildError
+from tqs_edge.errors import BuildError, InputError
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.command import CompilerFailed, run_compiler
-from tqs_edge.firmware.elf import ElfImage, read_elf
+from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.image import binary_image, hex_image
 from tqs_edge.firmware.link_script import linker_script
 from tqs_edge.firmware.size import FirmwareSize, measure_size
@@ -32,6 +32,7 @@ TARGET_FILES = (
     *("common/main.c", "common/semihost.c", "common/mem.c", "cortex_m/startup.c"),
     *("common/semihost.h", "common/platform.h"),
 )
+RECORD_NAME = "firmware.json"
 OVERFLOW = re.compile(r"region [`'](\w+)'[: ]+overflowed by (\d+) bytes")
 OVERFLOW_ADVICE = {
     "FLASH": "lower the flash budget of the plan, or choose a board with more flash",
@@ -40,25 +41,56 @@ OVERFLOW_ADVICE = {
 
 
 @dataclass(frozen=True)
-class Firmware:
-    """A built rollout firmware: files in one folder, and what is known of them.
+class FirmwareRecord:
+    """What firmware.json keeps of a build.
 
     sha256: hex digest by file name ("firmware.elf", "firmware.hex", "firmware.bin")
     """
 
-    bundle: SourceBundle
     board: Board
-    elf: Path
-    hex: Path
-    bin: Path
     size: FirmwareSize
     compiler: str
     compiler_version: str
+    model_hash: str
     sha256: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Firmware:
+    """A built rollout firmware: files in `folder`, what they were made from and what they take."""
+
+    folder: Path
+    bundle: SourceBundle
+    record: FirmwareRecord
+
+    @property
+    def board(self) -> Board:
+        """The board that it was built for."""
+        return self.record.board
+
+    @property
+    def size(self) -> FirmwareSize:
+        """What it takes of the board's memories."""
+        return self.record.size
+
+    @property
+    def elf(self) -> Path:
+        """The linked file with symbols; what the simulators run."""
+        return self.folder / "firmware.elf"
+
+    @property
+    def hex(self) -> Path:
+        """The flash content as Intel HEX."""
+        return self.folder / "firmware.hex"
+
+    @property
+    def bin(self) -> Path:
+        """The flash content from its lowest address on."""
+        return self.folder / "firmware.bin"
+
+
 def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Path) -> Firmware:
-    """The firmware of a model for a board, written to out_dir/firmware.{elf,hex,bin}.
+    """The firmware of a model for a board, written to out_dir/firmware.{elf,hex,bin,json}.
 
     The same bundle, board and compiler version give the same bytes, wherever they are built.
     Raises BuildError when a file does not compile or the firmware does not fit the board.
@@ -71,31 +103,33 @@ def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Pat
             "firmware.hex": hex_image(image).encode("ascii"),
             "firmware.bin": binary_image(image),
         }
-    out_dir.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        _write_whole(out_dir / name, content)
-    return _describe(bundle, board, toolchain, out_dir, image, contents)
-
-
-def _describe(
-    bundle: SourceBundle,
-    board: Board,
-    toolchain: Toolchain,
-    out_dir: Path,
-    image: ElfImage,
-    contents: Mapping[str, bytes],
-) -> Firmware:
-    return Firmware(
-        bundle=bundle,
+    record = FirmwareRecord(
         board=board,
-        elf=out_dir / "firmware.elf",
-        hex=out_dir / "firmware.hex",
-        bin=out_dir / "firmware.bin",
         size=measure_size(image),
         compiler=toolchain.name,
         compiler_version=toolchain.version,
-        sha256={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        model_hash=bundle.model_hash,
+        sha256={name: sha256(content) for name, content in contents.items()},
     )
+    for name, content in contents.items():
+        write_bytes(out_dir / name, content)
+    save(out_dir / RECORD_NAME, record)
+    return Firmware(out_dir, bundle, record)
+
+
+def load_firmware(folder: Path, bundle: SourceBundle) -> Firmware:
+    """The firmware that `build` wrote to `folder` from `bundle`.
+
+    Raises InputError when a file is missing, was changed, or belongs to another model.
+    """
+    record = load(folder / RECORD_NAME, FirmwareRecord)
+    if record.model_hash != bundle.model_hash:
+        raise InputError(f"'{folder}' holds the firmware of another model; compile again")
+    for name, digest in record.sha256.items():
+        path = folder / name
+        if not path.is_file() or sha256(path.read_bytes()) != digest:
+            raise InputError(f"'{path}' is missing or was changed after the build; compile again")
+    return Firmware(folder, bundle, record)
 
 
 def _compile_and_link(
@@ -108,9 +142,7 @@ def _compile_and_link(
     objects = tuple(f"{Path(source).stem}.o" for source in sources)
 
     def compile_one(source: str, output: str) -> None:
-        run_compiler(
-            (*flags, "-c", source, "-o", output), cwd=folder, environment=environment
-        )
+        run_compiler((*flags, "-c", source, "-o", output), cwd=folder, environment=environment)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_one, sources, objects))
@@ -137,9 +169,3 @@ def _overflow_error(error: CompilerFailed, board: Board) -> BuildError | None:
         f"the firmware needs {missing} bytes more {region} than the {limit} bytes "
         f"of {board.name}; {advice}"
     )
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -14,4 +14,4 @@ def linker_script(board: Board) -> str:
         f"STACK_BYTES = {board.stack_bytes};\n"
     )
     sections = resource_dir("targets") / "cortex_m" / "sections.ld"
-    return sizes + board.memory.read_text("utf-8") + sections.read_text("utf-8")
+    return sizes + board.memory + sections.read_text("utf-8")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import re
 import zipfile
 from collections.abc import Mapping
@@ -44,8 +45,13 @@ def load_archive(path: Path) -> ExportedProgram:
     bytes than it has.
     """
     content = _read(path)
-    clean = _repack(_entries(path, content), path)
-    logging.getLogger("torch.export").setLevel(logging.ERROR)
+    try:
+        clean = _repack(_entries(path, content), path)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise InputError(f"'{path}' is damaged ({error!r}); export it again") from error
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # torch logs the traceback of what it also raises
     try:
         return torch.export.load(clean)
     except Exception as error:
@@ -54,6 +60,8 @@ def load_archive(path: Path) -> ExportedProgram:
             f"'{path}' could not be read by torch {torch.__version__} ({reason}); "
             "export it again with this version"
         ) from error
+    finally:
+        logger.setLevel(level)
 
 
 def _read(path: Path) -> bytes:
@@ -90,6 +98,8 @@ def _entries(path: Path, content: bytes) -> dict[str, bytes]:
 
 
 def _check_directory(path: Path, infos: list[zipfile.ZipInfo], size: int) -> None:
+    if not infos or min(info.header_offset for info in infos) != 0:
+        raise InputError(f"'{path}' is truncated or damaged (no zip directory); copy it again")
     names = [info.filename for info in infos]
     for name in names:
         parts = name.split("/")
@@ -110,11 +120,11 @@ def _repack(entries: Mapping[str, bytes], path: Path) -> io.BytesIO:
     kept: dict[str, bytes] = {}
     for name, content in entries.items():
         if name in CONFIGS:
-            _check_config(path, name, _parse(path, name, content), entries)
+            _check_config(path, name, json.loads(content), entries)
         elif name == SAMPLE_INPUTS:
             _check_sample_inputs(path, content)
         elif name == MODEL_JSON:
-            content = json.dumps(checked_graph(path, _parse(path, name, content))).encode()
+            content = json.dumps(checked_graph(path, json.loads(content))).encode()
         elif IGNORED_ENTRIES.fullmatch(name):
             continue
         elif not PLAIN_ENTRIES.fullmatch(name):
@@ -131,13 +141,6 @@ def _repack(entries: Mapping[str, bytes], path: Path) -> io.BytesIO:
     return buffer
 
 
-def _parse(path: Path, name: str, content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"'{path}' is damaged: '{name}' is not JSON; copy it again") from error
-
-
 def _check_config(path: Path, name: str, config: Any, entries: Mapping[str, bytes]) -> None:
     """Refuses tensors stored as pickles and names of entries that do not exist."""
     folder = name.rsplit("/", 1)[0]
@@ -150,6 +153,11 @@ def _check_config(path: Path, name: str, config: Any, entries: Mapping[str, byte
             raise UnsafeModelFile(f"'{path}' stores '{tensor}' as a pickle, which can run code")
         if entry not in entries:
             raise InputError(f"'{path}' is damaged: '{entry}' is missing; export it again")
+        numbers = math.prod(extent["as_int"] for extent in payload["tensor_meta"]["sizes"])
+        if numbers > len(entries[entry]):
+            raise UnsafeModelFile(
+                f"'{path}' stores '{tensor}' in fewer bytes than it has numbers; it may be a bomb"
+            )
 
 
 def _check_sample_inputs(path: Path, content: bytes) -> None:

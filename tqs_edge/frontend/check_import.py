@@ -1,4 +1,4 @@
-"""Import is checked, not trusted: Relax step and graph must compute what the torch step computes."""
+"""Import is checked, not trusted: Relax and graph must compute what the torch step computes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Private functions with a `Composite` attribute: how the canonical module spells one graph node."""
+"""Private functions with a `Composite` attribute: the canonical spelling of one graph node."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ ELEMENTWISE = ("add", "subtract", "multiply", "tanh", "sigmoid", "nn.relu", "neg
 
 @tvm.transform.module_pass(opt_level=0, name="DropUnitAxes")
 class DropUnitAxes:
-    """Wraps elementwise operations and slices on vectors of rank other than 2 in reshapes to (1, n).
+    """Wraps elementwise operations and slices on vectors of other ranks in reshapes to (1, n).
 
     torch's recurrent layers carry a [1, 1, n] state; FoldLayout then removes the inner reshapes.
     """

@@ -115,7 +115,7 @@ class _Reader:
         return path
 
     def constant(self, var: relax.Var) -> str:
-        path = self.paths[var.name]
+        path: str = self.paths[var.name]
         self.used[path] = self.values[path]
         return path
 

@@ -1,4 +1,4 @@
-"""+, -, *, / with scalars and negation -> one private function per chain, Composite "tqs.affine"."""
+"""Chains of +, -, *, / with scalars -> one private function with Composite "tqs.affine"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tqs_edge.frontend.composite import AFFINE, affine_constants, affine_function
-from tqs_edge.frontend.relax_expr import composite_name, op_name, scalar_of, shape_of
+from tqs_edge.frontend.relax_expr import binding_of, composite_name, op_name, scalar_of, shape_of
 
 
 @tvm.transform.module_pass(opt_level=0, name="FoldAffine")
@@ -32,7 +32,7 @@ class _FoldAffine(PyExprMutator):
         if link is None:
             return call
         x, scale, offset = link
-        inner = self.lookup_binding(x) if isinstance(x, relax.Var) else None
+        inner = binding_of(self, x)
         mod = self.builder_.get()
         if composite_name(mod, inner) == AFFINE:
             inner_scale, inner_offset = affine_constants(mod[inner.op])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tvm
@@ -10,7 +11,7 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tqs_edge.frontend.composite import DENSE
-from tqs_edge.frontend.relax_expr import array_of, composite_name, ints, op_name
+from tqs_edge.frontend.relax_expr import array_of, composite_name, ints, op_name, shape_of
 
 ELEMENTWISE = {
     "add": np.add,
@@ -51,12 +52,12 @@ class _FoldConstants(PyExprMutator):
         self.values = {param: values[path] for param, path in zip(params, paths, strict=True)}
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
-        shape = call.ty.shape if isinstance(call.ty, relax.TensorType) else None
+        shape = shape_of(call) if isinstance(call.ty, relax.TensorType) else ()
         call = self.visit_expr_post_order(call)
         name = op_name(call)
-        arrays = [self.value_of(arg) for arg in call.args]
+        arrays: list[Any] = [self.value_of(arg) for arg in call.args]
         if name == "full" and arrays[1] is not None:
-            return _const(np.full([int(n) for n in shape], arrays[1], np.float32))
+            return _const(np.full(shape, arrays[1], np.float32))
         if composite_name(self.builder_.get(), call) == DENSE and arrays[0] is not None:
             x, weight, *bias = arrays
             return _const(x @ weight.T + (bias[0] if bias else 0))
@@ -64,7 +65,7 @@ class _FoldConstants(PyExprMutator):
             return _const(ELEMENTWISE[name](*arrays))
         if name in LAYOUT and arrays[0] is not None:
             value = arrays[0].transpose(_axes(call)) if name == "permute_dims" else arrays[0]
-            return _const(value.reshape([int(n) for n in shape]))
+            return _const(value.reshape(shape))
         if name == "strided_slice" and arrays[0] is not None:
             return _const(arrays[0][_slices(call, arrays[0].ndim)])
         if name == "divide" and arrays[1] is not None and np.all(arrays[1] != 0):

@@ -42,7 +42,7 @@ def _check_batch(signature: StepSignature) -> None:
         batch_first = name == signature.input or name == signature.exog
         if not shape or (shape[0] != 1 if batch_first else 1 not in shape):
             raise InputError(
-                f"input '{name}' has shape {list(shape)}; export with batch 1, one rollout at a time"
+                f"input '{name}' has shape {list(shape)}; export with batch 1: one rollout"
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,17 +55,49 @@ def load_model(
     Raises InputError (source, form, shapes, values), UnsafeModelFile, UnsupportedOp (the first
     obstacle, with the number of others) and ImportMismatch.
     """
-    opened = open_source(source, example_inputs)
+    loaded, obstacles = _examine(open_source(source, example_inputs), form)
+    if loaded is None:
+        raise _first_of(obstacles)
+    return loaded
+
+
+def check(
+    source: ModelSource,
+    *,
+    form: RolloutForm | None = None,
+    example_inputs: tuple[torch.Tensor, ...] | None = None,
+) -> list[str]:
+    """Every reason, one line each, why `source` cannot be compiled; [] when it can."""
+    try:
+        _, obstacles = _examine(open_source(source, example_inputs), form)
+    except TqsError as error:
+        return [str(error)]
+    return [str(obstacle) for obstacle in obstacles]
+
+
+def _examine(
+    opened: Source, form: RolloutForm | None
+) -> tuple[LoadedModel | None, Sequence[TqsError]]:
+    """(model, no obstacles) or (None, every obstacle that can be seen at once)."""
     program = decompose(opened.program)
-    reject_bad_constants(program)
-    signature = read_signature(program)
-    sizes = infer_form(signature, form or opened.form)
-    _raise_first(find_obstacles(program))
+    obstacles: list[TqsError] = []
+    try:
+        signature = read_signature(program)
+        sizes = infer_form(signature, form or opened.form)
+    except InputError as error:
+        obstacles.append(error)
+    try:
+        reject_bad_constants(program)
+    except InputError as error:
+        obstacles.append(error)
+    obstacles += find_obstacles(program)
+    if obstacles:
+        return None, obstacles
     module, constants = import_step(program, signature)
     module = canonicalize(module, constants)
-    graph, obstacles = extract_graph(module, constants)
-    _raise_first(obstacles)
-    assert graph is not None
+    graph, unsupported = extract_graph(module, constants)
+    if graph is None:
+        return None, unsupported
     model = RolloutModel(
         name=opened.name,
         source=opened.label,
@@ -79,50 +111,16 @@ def load_model(
     )
     step = _ordered_step(opened, signature)
     check_import(model, module, step)
-    return LoadedModel(model, module, step, opened.warnings)
+    return LoadedModel(model, module, step, opened.warnings), ()
 
 
-def check(
-    source: ModelSource,
-    *,
-    form: RolloutForm | None = None,
-    example_inputs: tuple[torch.Tensor, ...] | None = None,
-) -> list[str]:
-    """Every reason, one line each, why `source` cannot be compiled; [] when it can.
-
-    A file that cannot be opened is the only obstacle; otherwise form, values and all unsupported
-    operations are reported together.
-    """
-    try:
-        opened = open_source(source, example_inputs)
-        program = decompose(opened.program)
-        obstacles = [str(obstacle) for obstacle in find_obstacles(program)]
-    except TqsError as error:
-        return [str(error)]
-    for examine in (
-        lambda: reject_bad_constants(program),
-        lambda: infer_form(read_signature(program), form or opened.form),
-    ):
-        try:
-            examine()
-        except InputError as error:
-            obstacles.append(str(error))
-    if obstacles:
-        return obstacles
-    try:
-        load_model(source, form=form, example_inputs=example_inputs)
-    except TqsError as error:
-        return [str(error)]
-    return []
-
-
-def _raise_first(obstacles: list[UnsupportedOp]) -> None:
-    if not obstacles:
-        return
-    first = obstacles[0]
-    others = len(obstacles) - 1
-    more = f" ({others} more; `tqs-edge check` lists all)" if others else ""
-    raise UnsupportedOp(first.layer, first.op, first.alternative + more)
+def _first_of(obstacles: Sequence[TqsError]) -> TqsError:
+    """The first obstacle; an unsupported operation also says how many others there are."""
+    first, others = obstacles[0], len(obstacles) - 1
+    if isinstance(first, UnsupportedOp) and others:
+        more = f"{first.alternative} ({others} more; `tqs-edge check` lists all)"
+        return UnsupportedOp(first.layer, first.op, more)
+    return first
 
 
 def _ordered_step(opened: Source, signature: StepSignature) -> Step:

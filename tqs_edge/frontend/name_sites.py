@@ -41,12 +41,15 @@ def choose_names(mod: tvm.IRModule) -> dict[relax.Var, str]:
     main = mod["main"]
     bindings = main.body.blocks[0].bindings
     names = _Names()
-    for param, wanted in zip(main.params, _parameter_names(main), strict=True):
+    inputs = int(main.attrs["num_input"])
+    for param, wanted in zip(main.params[:inputs], _input_names(main), strict=True):
         names.give(param, wanted)
     _name_results(names, main, bindings)
     for binding in bindings:
         if binding.var not in names.chosen:
             names.give(binding.var, _wanted_name(mod, main, binding.value, names))
+    for param, path in zip(main.params[inputs:], main.attrs["constants"], strict=True):
+        names.give(param, identifier(str(path)))
     return names.chosen
 
 
@@ -66,11 +69,10 @@ class _Names:
         self.chosen[var] = name
 
 
-def _parameter_names(main: relax.Function) -> list[str]:
+def _input_names(main: relax.Function) -> list[str]:
     inputs, exog = int(main.attrs["num_input"]), int(main.attrs["num_exog"])
     names = ["x", "exog"][: 1 + exog]
-    names += [identifier(param.name) for param in main.params[1 + exog : inputs]]
-    return names + [identifier(path) for path in main.attrs["constants"]]
+    return names + [identifier(param.name) for param in main.params[1 + exog : inputs]]
 
 
 def _name_results(names: _Names, main: relax.Function, bindings: list[relax.Binding]) -> None:
@@ -101,8 +103,8 @@ def _wanted_name(mod: tvm.IRModule, main: relax.Function, value: relax.Expr, nam
 
 
 def dense_name(weight_path: str) -> str:
-    """The name of the product with a weight: its path without the word "weight"."""
-    *modules, leaf = weight_path.split(".")
+    """The name of the product with a weight: its path without "weight" and a final ".T"."""
+    *modules, leaf = weight_path.removesuffix(".T").split(".")
     leaf = re.sub(r"^weight_?", "", leaf)
     return identifier("_".join([*modules, leaf] if leaf else modules) or weight_path)
 

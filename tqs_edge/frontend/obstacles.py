@@ -1,4 +1,4 @@
-"""The operations of an exported step that have no integer lowering, each with what works instead."""
+"""The operations of an exported step that have no integer lowering, and what works instead."""
 
 from __future__ import annotations
 

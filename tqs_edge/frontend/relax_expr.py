@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import tvm
 from tvm import relax
+from tvm.relax.expr_functor import PyExprMutator
 
 
 def op_name(expr: object) -> str:
@@ -49,6 +51,11 @@ def scalar_of(expr: object) -> float | None:
     if array is None or array.size == 0 or not np.all(array == array.flat[0]):
         return None
     return float(array.flat[0])
+
+
+def binding_of(mutator: PyExprMutator, expr: object) -> Any:
+    """The value that variable `expr` is bound to while `mutator` rewrites, or None."""
+    return mutator.lookup_binding(expr) if isinstance(expr, relax.Var) else None
 
 
 def use_counts(function: relax.Function) -> Counter[tvm.ir.Expr]:

@@ -73,11 +73,11 @@ def _read_csv(path: Path) -> tuple[np.ndarray, list[str]]:
     values = np.empty((len(body), len(kept)))
     for row, line in enumerate(body):
         for place, column in enumerate(kept):
-            if not _is_number(line[column]):
-                raise InputError(
-                    f"'{path}' data row {row + 1}, {names[column]}: {line[column]!r} is not a number"
-                )
-            values[row, place] = float(line[column])
+            cell = line[column]
+            if not _is_number(cell):
+                where = f"data row {row + 1}, {names[column]}"
+                raise InputError(f"'{path}' {where}: {cell!r} is not a number")
+            values[row, place] = float(cell)
     return values, [names[column] for column in kept]
 
 

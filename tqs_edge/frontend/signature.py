@@ -63,7 +63,7 @@ def read_signature(program: ExportedProgram) -> StepSignature:
 
 def _output_shapes(program: ExportedProgram) -> tuple[Shape, ...]:
     nodes = {node.name: node for node in program.graph.nodes}
-    shapes = []
+    shapes: list[Shape] = []
     for spec in program.graph_signature.output_specs:
         if spec.kind is not OutputKind.USER_OUTPUT:
             raise InputError(

@@ -37,7 +37,8 @@ def _make_indices_positive(node: torch.fx.Node) -> None:
     source = node.args[0]
     assert isinstance(source, torch.fx.Node)
     shape = source.meta["val"].shape
-    axis = int(node.args[1]) if len(node.args) > 1 else 0  # type: ignore[call-overload]
+    axis = node.args[1] if len(node.args) > 1 else 0
+    assert isinstance(axis, int)
     axis, length = axis % len(shape), shape[axis]
     bounds = list(node.args[2:])
     for position, bound in enumerate(bounds[:2]):
@@ -123,7 +124,9 @@ def promote_constants(program: ExportedProgram) -> ExportedProgram:
         replace(spec, kind=InputKind.PARAMETER, persistent=None) if spec.arg.name in named else spec
         for spec in program.graph_signature.input_specs
     ]
-    state = {path: torch.nn.Parameter(value, requires_grad=False) for path, value in named.values()}
+    state: dict[str, torch.Tensor | torch.nn.Parameter] = {
+        path: torch.nn.Parameter(value, requires_grad=False) for path, value in named.values()
+    }
     return ExportedProgram(
         root=program.graph_module,
         graph=program.graph,

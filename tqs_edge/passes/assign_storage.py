@@ -17,7 +17,8 @@ class StoragePlan:
     """calls: the step with the copies that storage needs, in order.
 
     arguments: tensor -> parameter of the step that holds it ("x", "exog", "y"). in_state: tensor
-    -> state variable whose memory holds it. All other tensors are in the arena.
+    -> state variable whose memory holds it. All other tensors are in the arena. padded_reads:
+    elements that dense kernels read of a tensor, where they read it.
     """
 
     calls: tuple[StepCall | Copy, ...]
@@ -25,6 +26,7 @@ class StoragePlan:
     in_state: Mapping[str, str]
     memory: MemoryPlan
     tensors: Mapping[str, TensorShape]
+    padded_reads: Mapping[str, int]
 
 
 def assign_storage(step: StepCalls) -> StoragePlan:
@@ -63,8 +65,10 @@ def assign_storage(step: StepCalls) -> StoragePlan:
         if step.output not in produced and step.output in step.states:
             calls, output_copy = [*output_copy, *calls], []
     sequence = (*calls, *output_copy, *late)
-    buffers = _buffers(sequence, {*arguments, *in_state}, tensors)
-    return StoragePlan(sequence, arguments, in_state, plan_memory(buffers), tensors)
+    padded_reads = _padded_reads(sequence)
+    buffers = _buffers(sequence, {*arguments, *in_state}, tensors, padded_reads)
+    memory = plan_memory(buffers)
+    return StoragePlan(sequence, arguments, in_state, memory, tensors, padded_reads)
 
 
 def _is_padded(call: StepCall | Copy) -> bool:
@@ -109,23 +113,33 @@ def _in_place(
     )
 
 
+def _padded_reads(calls: Sequence[StepCall | Copy]) -> dict[str, int]:
+    """Elements that dense kernels read, by the tensor they read."""
+    reads: dict[str, int] = {}
+    for call in calls:
+        if isinstance(call, StepCall) and call.padded_input:
+            name = call.inputs[0]
+            reads[name] = max(reads.get(name, 0), call.padded_input)
+    return reads
+
+
 def _buffers(
-    calls: Sequence[StepCall | Copy], elsewhere: set[str], tensors: Mapping[str, TensorShape]
+    calls: Sequence[StepCall | Copy],
+    elsewhere: set[str],
+    tensors: Mapping[str, TensorShape],
+    padded_reads: Mapping[str, int],
 ) -> list[Buffer]:
     """Arena buffers with their lifetimes, in the order in which they are made."""
     first: dict[str, int] = {}
     last: dict[str, int] = {}
-    elements: dict[str, int] = {}
     for index, call in enumerate(calls):
         for name in (*call.inputs, call.output):
             if name not in elsewhere:
                 first.setdefault(name, index)
                 last[name] = index
-                elements.setdefault(name, -(-tensors[name].elements // PADDING) * PADDING)
-        if isinstance(call, StepCall) and call.padded_input and call.inputs[0] in elements:
-            name = call.inputs[0]
-            elements[name] = max(elements[name], call.padded_input)
-    return [
-        Buffer(name, elements[name] * tensors[name].bits // 8, first[name], last[name])
-        for name in first
-    ]
+
+    def size(name: str) -> int:
+        elements = max(tensors[name].elements, padded_reads.get(name, 0))
+        return -(-elements // PADDING) * PADDING * tensors[name].bits // 8
+
+    return [Buffer(name, size(name), first[name], last[name]) for name in first]

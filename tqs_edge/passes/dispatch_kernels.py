@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import tvm
 import tvm_ffi
 from tvm import relax, te, tirx
+from tvm.ir.prim.expr import RShift
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tqs_edge import kernel_table
-from tqs_edge.passes.dense_op import OPERANDS_PER_BLOCK
-from tqs_edge.passes.integer_ops import ELEMENTWISE, OPAQUE, statement
-from tqs_edge.quant.pack import pack
+from tqs_edge.passes.dense_kernel import dense_kernel, dense_shape, strided_rows
+from tqs_edge.passes.integer_ops import ELEMENTWISE
 from tqs_edge.quant.scheme import integer_limits
+
+# Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
+AT_LEAST = {"int8": "at_least_s8", "int16": "at_least_s16"}
 
 
 @tvm.transform.module_pass(opt_level=0, name="DispatchKernels")
@@ -32,7 +33,7 @@ class DispatchKernels:
             if isinstance(func, relax.Function):
                 dispatcher.builder_.update_func(gvar, dispatcher.visit_expr(func))
         module = relax.transform.DeadCodeElimination()(dispatcher.builder_.finalize())
-        return saturate_by_call(module)
+        return call_inline_functions(module)
 
 
 @mutator
@@ -47,10 +48,22 @@ class _Dispatcher(PyExprMutator):
             return call
         func = self.module[call.args[0]]
         if "tqs.dense_blocks" in func.attrs:
-            return self._replace(call, *dense_kernel(func, list(call.args[1])))
+            return self._dense(call, func)
         if "tqs.table" in func.attrs:
             return self._replace(call, table_kernel(func), [call.args[1][0]])
         return call
+
+    def _dense(self, call: relax.Call, func: tirx.PrimFunc) -> relax.Call:
+        x, *weights = call.args[1]
+        shape = dense_shape(func)
+        if shape.stride != shape.depth:
+            name = f"{func.attrs['tqs.tensor']}_rows"
+            gvar = self.builder_.add_func(
+                strided_rows(func, name).without_attr("global_symbol"), f"rows_{name}"
+            )
+            out = relax.TensorType((shape.lead, shape.stride), str(x.ty.dtype))
+            x = self.builder_.emit(relax.call_tir(gvar, relax.Tuple([x]), out), name)
+        return self._replace(call, *dense_kernel(func, [x, *weights]))
 
     def _replace(
         self, call: relax.Call, func: tirx.PrimFunc, args: Sequence[relax.Expr]
@@ -59,53 +72,10 @@ class _Dispatcher(PyExprMutator):
         return relax.call_tir(gvar, relax.Tuple(args), call.ty_args[0])
 
 
-def dense_kernel(
-    func: tirx.PrimFunc, args: Sequence[relax.Expr]
-) -> tuple[tirx.PrimFunc, list[relax.Expr]]:
-    """One tqs_dense_* call per block and leading row, and the arguments with packed weights."""
-    blocks = [[int(v) for v in block] for block in func.attrs["tqs.dense_blocks"]]
-    x, y = (_placeholder_like(p) for p in (func.params[0], func.params[-1]))
-    act_bits = tvm.DataType(str(x.dtype)).bits
-    depth, rows = int(x.shape[-1]), int(y.shape[-1])
-    lead = int(np.prod([int(n) for n in x.shape[:-1]]))
-    operands, inputs = [args[0]], [x]
-    for number, (_, _, weight_bits, _, _) in enumerate(blocks):
-        first = 1 + OPERANDS_PER_BLOCK * number
-        packed = pack(args[first].value.numpy(), weight_bits, act_bits)
-        arrays = [relax.const(packed, "uint32"), args[first + 1], args[first + 2]]
-        operands += arrays
-        inputs += [
-            te.placeholder(a.value.shape, str(a.value.dtype), name=f"{kind}_{number}")
-            for kind, a in zip(("weights", "bias", "multiplier"), arrays, strict=True)
-        ]
-
-    def body(ins: Sequence[tirx.Buffer], outs: Sequence[tirx.Buffer]) -> tirx.Stmt:
-        calls = []
-        for row in range(lead):
-            for number, (begin, end, weight_bits, acc_bits, shift) in enumerate(blocks):
-                w, b, m = ins[1 + OPERANDS_PER_BLOCK * number :][:OPERANDS_PER_BLOCK]
-                calls.append(
-                    tirx.call_extern(
-                        "void",
-                        kernel_table.dense_kernel(act_bits, weight_bits, acc_bits).symbol,
-                        _address(ins[0], row * depth),
-                        *(_address(operand, 0) for operand in (w, b, m)),
-                        shift,
-                        _address(outs[0], row * rows + begin),
-                        end - begin,
-                        depth,
-                    )
-                )
-        return tirx.stmt_seq(*(tirx.Evaluate(call) for call in calls))
-
-    result = statement(func.attrs["tqs.tensor"], inputs, y.shape, str(y.dtype), body)
-    kernel = _kernel(func, [*inputs, result], OPAQUE)
-    return kernel.with_attr("tqs.padded_input", (lead - 1) * depth + -(-depth // 16) * 16), operands
-
-
 def table_kernel(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """y = tqs_tanh_s16(x, fraction_bits) or tqs_sigmoid_s16, rounded to 8 bits where y has 8."""
-    x, y = (_placeholder_like(p) for p in (func.params[0], func.params[-1]))
+    param, y = func.params[0], func.params[-1].ty
+    x = te.placeholder(param.ty.shape, str(param.ty.dtype), name=param.name)
     symbol = f"tqs_{func.attrs['tqs.table']}_s16"
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
@@ -117,13 +87,14 @@ def table_kernel(func: tirx.PrimFunc) -> tirx.PrimFunc:
         return te.max(te.min(rounded, 127), -128).astype("int8")
 
     result = te.compute(y.shape, element, name=func.attrs["tqs.tensor"])
-    return _kernel(func, [x, result], ELEMENTWISE)
+    marks = {"tqs.tensor": func.attrs["tqs.tensor"], "op_pattern": ELEMENTWISE}
+    return te.create_prim_func([x, result]).with_attrs({**marks, "tirx.noalias": True})
 
 
-def saturate_by_call(module: tvm.IRModule) -> tvm.IRModule:
-    """The module with clamps to the limits of int8 and int16 written as tqs_sat8 and tqs_sat16."""
+def call_inline_functions(module: tvm.IRModule) -> tvm.IRModule:
+    """The module with clamps and shifts of 64-bit sums written as functions of tqs_fixed.h."""
     functions = {
-        gvar: func.with_body(tvm_ffi.structural_map(func.body, (tirx.Cast, _saturation)))
+        gvar: func.with_body(tvm_ffi.structural_map(func.body, (tirx.Cast, _inline_call)))
         if isinstance(func, tirx.PrimFunc)
         else func
         for gvar, func in module.functions_items()
@@ -131,35 +102,39 @@ def saturate_by_call(module: tvm.IRModule) -> tvm.IRModule:
     return tvm.IRModule(functions)
 
 
-def _saturation(cast: tirx.Cast) -> tirx.Expr:
-    """`cast`, or the call that equals int<b>(max(min(v, 2^(b-1) - 1), -2^(b-1)))."""
-    outer, dtype = cast.value, str(cast.ty.dtype)
-    inner = outer.a if isinstance(outer, tirx.Max) else outer
-    if not isinstance(inner, tirx.Min) or dtype not in ("int8", "int16"):
+def _inline_call(cast: tirx.Cast) -> tirx.Expr:
+    """`cast`, or the inline function that computes the same."""
+    dtype = str(cast.ty.dtype)
+    if dtype == "int32":
+        return _high_shift(cast)
+    if dtype in ("int8", "int16") and isinstance(cast.value, tirx.Max | tirx.Min):
+        return _saturation(cast, int(dtype.removeprefix("int")))
+    return cast
+
+
+def _saturation(cast: tirx.Cast, bits: int) -> tirx.Expr:
+    """int<b>(max(min(v, 2^(b-1) - 1), low)) as tqs_sat<b>(v), at least `low` where that is higher.
+
+    The simplifier drops a bound that it can prove; put back, it changes nothing.
+    """
+    low, high = integer_limits(bits)
+    value, lower, upper = cast.value, low, high
+    if isinstance(value, tirx.Max) and isinstance(value.b, tirx.IntImm):
+        lower, value = value.b.value, value.a
+    if isinstance(value, tirx.Min) and isinstance(value.b, tirx.IntImm):
+        upper, value = value.b.value, value.a
+    if upper != high or lower < low:
         return cast
-    low, high = integer_limits(tvm.DataType(dtype).bits)
-    # A bound that the simplifier proved and dropped may be put back: it changes nothing.
-    lower = outer.b.value if isinstance(outer, tirx.Max) else low
-    if not isinstance(inner.b, tirx.IntImm) or (lower, inner.b.value) != (low, high):
+    dtype = f"int{bits}"
+    saturated = tirx.call_extern(dtype, f"tqs_sat{bits}", value)
+    if lower == low:
+        return saturated
+    return tirx.call_extern(dtype, AT_LEAST[dtype], saturated, tirx.const(lower, dtype))
+
+
+def _high_shift(cast: tirx.Cast) -> tirx.Expr:
+    """int32(v >> s) of a 64-bit v as tqs_shift_high(v, s); the passes only make s >= 32."""
+    shift = cast.value
+    if not isinstance(shift, RShift) or str(shift.ty.dtype) != "int64":
         return cast
-    return tirx.call_extern(dtype, f"tqs_sat{dtype.removeprefix('int')}", inner.a)
-
-
-def _kernel(
-    func: tirx.PrimFunc, tensors: Sequence[te.Tensor], pattern: int
-) -> tirx.PrimFunc:
-    marks = {"tqs.tensor": func.attrs["tqs.tensor"], "op_pattern": pattern, "tirx.noalias": True}
-    return te.create_prim_func(list(tensors)).with_attrs(marks)
-
-
-def _placeholder_like(param: tirx.Var) -> te.Tensor:
-    return te.placeholder(param.ty.shape, str(param.ty.dtype), name=param.name)
-
-
-def _address(buffer: tirx.Buffer, offset: int) -> tirx.Expr:
-    """Pointer to element `offset` of the buffer in row-major order."""
-    indices = []
-    for extent in reversed([int(n) for n in buffer.shape]):
-        indices.append(offset % extent)
-        offset //= extent
-    return tirx.address_of(buffer[tuple(indices[::-1])])
+    return tirx.call_extern("int32", "tqs_shift_high", shift.a, int(shift.b.value))

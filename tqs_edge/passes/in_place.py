@@ -10,29 +10,34 @@ from tqs_edge.passes.step_calls import StepCall
 
 
 def reads_only_what_it_replaces(call: StepCall, name: str) -> bool:
-    """Whether the call, a single loop, reads tensor `name` only at the index it is writing.
+    """Whether the call, a lowered single loop, reads tensor `name` only at the index it writes.
 
-    Then every element is read before it is replaced and never again.
+    Then every element is read before it is replaced and never again. A function that hands out
+    pointers (a kernel call) proves nothing.
     """
     func = call.func
-    if not call.operands.count(name) == 1:
-        return False
-    source = func.params[call.operands.index(name)]
-    target = func.params[-1]
+    loops: list[tirx.For] = []
     stores: list[tirx.BufferStore] = []
     loads: list[tvm.ir.TensorLoad] = []
+    source = _views(func, func.params[call.operands.index(name)])
+    target = _views(func, func.params[-1])
     tvm_ffi.structural_walk(
         func.body,
         [
-            (tirx.BufferStore, lambda s: stores.append(s) if s.buffer.same_as(target) else None),
-            (tvm.ir.TensorLoad, lambda e: loads.append(e) if e.source.same_as(source) else None),
+            (tirx.For, lambda loop: loops.append(loop)),
+            (tirx.BufferStore, lambda s: stores.append(s) if s.buffer in target else None),
+            (tvm.ir.TensorLoad, lambda e: loads.append(e) if e.source in source else None),
         ],
     )
-    externs = "tirx.address_of" in func.script()
-    if externs or len(stores) != 1:
+    if call.operands.count(name) != 1 or len(stores) != 1 or len(loops) > 1:
         return False
-    return all(_same(load.indices, stores[0].indices) for load in loads)
+    return all(tvm_ffi.structural_equal(e.indices, stores[0].indices) for e in loads)
 
 
-def _same(a: object, b: object) -> bool:
-    return bool(tvm.ir.structural_equal(a, b))
+def _views(func: tirx.PrimFunc, param: tirx.Var) -> list[tirx.Buffer]:
+    """The flat buffers that the lowered function declares over a parameter."""
+    return [
+        stmt.buffer
+        for stmt in func.body.seq
+        if isinstance(stmt, tirx.DeclBuffer) and stmt.data.args[0].same_as(param)
+    ]

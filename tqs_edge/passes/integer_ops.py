@@ -22,6 +22,7 @@ from tqs_edge.integer.program import (
     ReshapeOp,
     SliceOp,
 )
+from tqs_edge.passes.fixed_point_tir import affine_expression, affine_form, product_expression
 from tqs_edge.passes.table_lookup import TABLE_ENTRIES, lookup
 from tqs_edge.quant.lut import tanh_table
 from tqs_edge.quant.scheme import integer_limits
@@ -101,24 +102,18 @@ def statement(
 def affine_call(op: AffineOp, program: IntegerProgram) -> IntegerCall:
     """y = max(sat((sum_i (x_i << left_shift) * multiplier_i + offset) >> shift), lowest)."""
     y = program.tensors[op.output]
-    names = [name for name in op.inputs if not _is_scalar_constant(program, name)]
-    placeholders = {name: _placeholder(program.tensors[name]) for name in names}
+    form = affine_form(op, program)
+    placeholders = {name: _placeholder(program.tensors[name]) for name in form.operands}
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
-        total = _int64(op.offset)
-        for name, multiplier in zip(op.inputs, op.multipliers, strict=True):
-            if name not in placeholders:
-                value = int(program.constants[name].reshape(-1)[0])
-                total = total + _int64((value << op.left_shift) * multiplier)
-                continue
-            x = _broadcast(placeholders[name], indices, y).astype("int64")
-            total = total + x * _int64(multiplier << op.left_shift)
-        return saturate((total >> _int64(op.shift)).astype("int32"), y.bits, op.lowest)
+        values = {
+            name: _broadcast(tensor, indices, y) for name, tensor in placeholders.items()
+        }
+        return saturate(affine_expression(form, values), y.bits, op.lowest)
 
     result = te.compute(y.shape, element, name=y.name)
-    pattern = _map_pattern(program, names, y)
-    func = _finish([placeholders[n] for n in placeholders], result, pattern)
-    return IntegerCall(func, _operands(program, tuple(placeholders)))
+    func = _finish(list(placeholders.values()), result, _map_pattern(program, form.operands, y))
+    return IntegerCall(func, _operands(program, form.operands))
 
 
 def product_call(op: ProductOp, program: IntegerProgram) -> IntegerCall:
@@ -128,8 +123,7 @@ def product_call(op: ProductOp, program: IntegerProgram) -> IntegerCall:
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
         a, b = (_broadcast(placeholders[n], indices, y).astype("int32") for n in op.inputs)
-        scaled = (a * b).astype("int64") * _int64(op.multiplier) + _int64(1 << (op.shift - 1))
-        return saturate((scaled >> _int64(op.shift)).astype("int32"), y.bits)
+        return saturate(product_expression(a * b, op.multiplier, op.shift), y.bits)
 
     result = te.compute(y.shape, element, name=y.name)
     func = _finish(list(placeholders.values()), result, _map_pattern(program, op.inputs, y))
@@ -167,7 +161,7 @@ def slice_call(op: SliceOp, program: IntegerProgram) -> IntegerCall:
 
 
 def reshape_call(op: ReshapeOp, program: IntegerProgram) -> IntegerCall:
-    """The same integers in row-major order."""
+    """The same integers in row-major order; the attribute "tqs.view" says that C needs no copy."""
     y = program.tensors[op.output]
     x = _placeholder(program.tensors[op.input])
 
@@ -181,7 +175,8 @@ def reshape_call(op: ReshapeOp, program: IntegerProgram) -> IntegerCall:
             flat = tirx.floordiv(flat, extent)
         return x(*own[::-1])
 
-    func = _finish([x], te.compute(y.shape, element, name=y.name), INJECTIVE)
+    result = te.compute(y.shape, element, name=y.name)
+    func = _finish([x], result, OPAQUE, **{"tqs.view": True})
     return IntegerCall(func, _operands(program, (op.input,)))
 
 
@@ -211,10 +206,6 @@ def _copy_into(source: tirx.Buffer, target: tirx.Buffer, axis: int, begin: int) 
     for i, extent in reversed(list(zip(loops, source.shape, strict=True))):
         stmt = tirx.For(i, _int64(0), extent, tirx.ForKind.SERIAL, stmt)
     return stmt
-
-
-def _is_scalar_constant(program: IntegerProgram, name: str) -> bool:
-    return name in program.constants and program.constants[name].size == 1
 
 
 def _operands(program: IntegerProgram, names: Sequence[str]) -> tuple[str | np.ndarray, ...]:

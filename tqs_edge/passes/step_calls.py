@@ -84,6 +84,9 @@ def step_calls(module: tvm.IRModule, program: IntegerProgram) -> StepCalls:
         elif is_call_tir(binding.value):
             gvar, args = binding.value.args
             func = module[gvar]
+            if "tqs.view" in func.attrs and args[0] in names:
+                names[binding.var] = names[args[0]]  # the same elements in the same order
+                continue
             names[binding.var] = str(func.attrs["tqs.tensor"])
             operands = tuple(_operand(arg, names) for arg in args)
             calls.append(StepCall(func, operands, names[binding.var]))
@@ -94,7 +97,7 @@ def step_calls(module: tvm.IRModule, program: IntegerProgram) -> StepCalls:
     fields = [names[field] for field in results.fields]
     inputs = (program.input, *([program.exog] if program.exog else []))
     states = tuple(state.name for state in program.states)
-    tensors = {name: _shape(var) for var, name in names.items()}
+    tensors = {name: _shape(var) for var, name in reversed(names.items())}
     return StepCalls(tuple(calls), inputs, states, fields[0], tuple(fields[1:]), tensors)
 
 

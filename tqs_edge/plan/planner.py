@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
-from tqs_edge.errors import BudgetInfeasible, InputError
-from tqs_edge.graph.graph import Graph
+from tqs_edge.errors import InputError
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.choice import to_bit_plan
-from tqs_edge.plan.cost import CostTable, Fixed, cost_table
-from tqs_edge.plan.greedy import descend
-from tqs_edge.plan.knapsack import solve
-from tqs_edge.plan.refine import Progress, refine
-from tqs_edge.plan.uniform import uniform_choices
+from tqs_edge.plan.cost import Fixed, cost_table
+from tqs_edge.plan.damage import damage_matrix, pin_widths
+from tqs_edge.plan.refine import Progress
+from tqs_edge.plan.search import Method, Problem, best_uniform, search
 from tqs_edge.sensitivity.batch import clean_rollouts
 from tqs_edge.sensitivity.exact import DamageTable
-from tqs_edge.sensitivity.fake_quant import WIDTHS, quantized_weights, rollout_damage
-from tqs_edge.sensitivity.predict import predict_damage
+from tqs_edge.sensitivity.fake_quant import RolloutErrors, quantized_weights, rollout_errors
 from tqs_edge.sensitivity.score import SensitivityReport
-from tqs_edge.sensitivity.sites import Site, SiteKind
-
-
-class Method(StrEnum):
-    """How a plan is searched."""
-
-    TQS = "tqs"  # predicted damages, exact knapsack, refinement
-    EXACT = "exact"  # measured damages, exact knapsack, refinement
-    GREEDY = "greedy"  # predicted damages, greedy descent, no refinement
+from tqs_edge.sensitivity.sites import SiteKind
 
 
 @dataclass(frozen=True)
@@ -40,8 +28,9 @@ class PlanResult:
     """A plan and what is expected of it.
 
     predicted: summed damage of the sites; measured: joint damage of the whole plan on the planning
-    contexts (mean squared standardised rollout error; nrmse is its root); uniform: the same for
-    the best uniform plan that fits, None when none does; usage: flash, ram, insns, avg_bits
+    contexts (mean squared standardised rollout error; `nrmse` is its root); uniform: the same for
+    the best uniform plan that fits, None when none does; usage: flash, ram, insns, avg_bits;
+    rollouts: how many plans were rolled out
     """
 
     plan: BitPlan
@@ -82,50 +71,26 @@ def plan(
     """
     chosen = _method(method, scores)
     sites, damage = damage_matrix(model.graph, scores, ranges)
-    damage = _pin(sites, damage, SiteKind.ACTIVATION, act_bits)
-    damage = _pin(sites, damage, SiteKind.STATE, state_bits)
+    damage = pin_widths(sites, damage, SiteKind.ACTIVATION, act_bits)
+    damage = pin_widths(sites, damage, SiteKind.STATE, state_bits)
     costs = cost_table(model.graph, sites, ranges, isa, fixed)
-    limits = budget.limits()
     clean = clean_rollouts(model, contexts, horizon, exog)
     quantized = quantized_weights(clean, sites, ranges)
 
-    def evaluate(choices: np.ndarray) -> np.ndarray:
-        return rollout_damage(clean, quantized, choices)
+    def evaluate(choices: np.ndarray) -> RolloutErrors:
+        return rollout_errors(clean, quantized, choices)
 
-    uniform, uniform_damage = _best_uniform(evaluate, costs, damage, limits)
-    if chosen is Method.GREEDY:
-        choice = descend(costs, damage, limits)
-        measured, rollouts = float(evaluate(choice[None])[0]), 1
-    else:
-        starts = np.concatenate([solve(costs, damage, limits)[None], uniform])
-        allowed = costs.legal & np.isfinite(damage)
-        refined = refine(evaluate, costs, allowed, limits, starts, progress)
-        choice, measured, rollouts = refined.choice, refined.damage, refined.rollouts
+    problem = Problem(costs, damage, budget.limits(), evaluate)
+    uniform, uniform_damage = best_uniform(problem)
+    best = search(problem, chosen, uniform, progress)
     return PlanResult(
-        plan=to_bit_plan(costs, choice, chosen.value),
-        predicted=float(damage[np.arange(len(choice)), choice].sum()),
-        measured=_finite(measured, limits),
+        plan=to_bit_plan(costs, best.choice, chosen.value),
+        predicted=float(damage[np.arange(len(sites)), best.choice].sum()),
+        measured=best.damage,
         uniform=uniform_damage,
-        usage={name: float(value[0]) for name, value in costs.usage(choice).items()},
-        rollouts=rollouts,
+        usage={name: float(value[0]) for name, value in costs.usage(best.choice).items()},
+        rollouts=best.rollouts,
     )
-
-
-def damage_matrix(
-    graph: Graph, scores: SensitivityReport | DamageTable, ranges: Mapping[str, float]
-) -> tuple[tuple[Site, ...], np.ndarray]:
-    """The sites and their damages (sites, widths), infinite where illegal or overflowing."""
-    if isinstance(scores, DamageTable):
-        sites, table = scores.sites, scores.measured()
-    else:
-        sites = tuple(s.site for s in scores.sites)
-        table = dict(predict_damage(scores, graph, ranges))
-    damage = np.full((len(sites), len(WIDTHS)), np.inf)
-    for i, site in enumerate(sites):
-        for bits in site.widths:
-            value = table[site.id, bits]
-            damage[i, WIDTHS.index(bits)] = np.inf if value is None else value
-    return sites, damage
 
 
 def _method(method: str, scores: SensitivityReport | DamageTable) -> Method:
@@ -135,45 +100,5 @@ def _method(method: str, scores: SensitivityReport | DamageTable) -> Method:
         raise InputError(f"no method '{method}'; use one of {', '.join(Method)}") from None
     if isinstance(scores, DamageTable) != (chosen is Method.EXACT):
         wanted = "a measured table" if chosen is Method.EXACT else "a score"
-        raise InputError(f"method '{chosen}' plans from {wanted}; the file holds something else")
+        raise InputError(f"method '{chosen}' plans from {wanted}, which was not given")
     return chosen
-
-
-def _pin(
-    sites: tuple[Site, ...], damage: np.ndarray, kind: SiteKind, bits: int | None
-) -> np.ndarray:
-    """The damages with every width of `kind` but `bits` forbidden."""
-    if bits is None:
-        return damage
-    pinned = damage.copy()
-    for i, site in enumerate(sites):
-        if site.kind is not kind:
-            continue
-        if bits not in site.widths:
-            raise InputError(f"{kind} widths are {site.widths}, not {bits}")
-        pinned[i, [k for k, width in enumerate(WIDTHS) if width != bits]] = np.inf
-    return pinned
-
-
-def _best_uniform(
-    evaluate: Callable[[np.ndarray], np.ndarray],
-    costs: CostTable,
-    damage: np.ndarray,
-    limits: Mapping[str, float],
-) -> tuple[np.ndarray, float | None]:
-    """The best uniform choice that fits (1, sites) and its damage; (0, sites) and None if none."""
-    choices = uniform_choices(costs, damage, limits)
-    if not len(choices):
-        return choices, None
-    damages = evaluate(choices)
-    best = int(damages.argmin())
-    if not np.isfinite(damages[best]):
-        return choices[:0], None
-    return choices[best : best + 1], float(damages[best])
-
-
-def _finite(measured: float, limits: Mapping[str, float]) -> float:
-    if not np.isfinite(measured):
-        text = ", ".join(f"{name} {value:g}" for name, value in limits.items())
-        raise BudgetInfeasible(f"every plan within {text} makes the rollout overflow; allow more")
-    return measured

@@ -1,8 +1,10 @@
 """Swaps that lower the damage of a whole plan, judged by joint rollouts.
 
-The damages of single sites do not add up exactly, so the knapsack's answer is a start. Each round
-measures every single change of the current plan, ranks pairs of changes by the sum of their
-effects, rolls the most promising ones out, and takes the best plan found.
+Site errors neither add up nor are they independent: the knapsack's answer is a start. Each round
+measures every single change of the current plan by a rollout. Near the plan the rollout error is
+about e + sum_i d_i (d_i: what change i does to it), so a Gram matrix of the d_i predicts the damage
+of any set of changes, cancellations included. The best predicted pairs, and sets built up pair by
+pair, are then rolled out; the best plan that keeps the limits starts the next round.
 """
 
 from __future__ import annotations
@@ -14,14 +16,15 @@ import numpy as np
 
 from tqs_edge.plan.budget import fits
 from tqs_edge.plan.cost import CostTable
+from tqs_edge.plan.swaps import Changes, best_pairs, swap_path
+from tqs_edge.sensitivity.fake_quant import RolloutErrors
 
-Evaluate = Callable[[np.ndarray], np.ndarray]
+Evaluate = Callable[[np.ndarray], RolloutErrors]
 Progress = Callable[[int, int], None]
 
 ROUNDS = 24
-PAIRS_PER_ROUND = 96
-RANKED_PAIRS = 4096  # looked at for one that keeps the limits
-STACKS = (2, 3, 4, 6, 8, 12)  # independent changes taken together
+PAIRS_PER_ROUND = 48
+PATH_SWAPS = 16
 LEAST_GAIN = 1e-3  # relative improvement worth another round
 
 
@@ -34,99 +37,72 @@ class Refined:
     rollouts: int
 
 
-@dataclass(frozen=True, eq=False)
-class _Changes:
-    """Single changes of a plan: site and new width index (changes,), effect on the damage."""
-
-    site: np.ndarray
-    width: np.ndarray
-    effect: np.ndarray
-
-
 def refine(
     evaluate: Evaluate,
     costs: CostTable,
     allowed: np.ndarray,
     limits: Mapping[str, float],
-    starts: np.ndarray,
+    start: np.ndarray,
     progress: Progress | None = None,
 ) -> Refined:
-    """The best plan reachable from `starts` (plans, sites), all of which must keep the limits.
+    """The best plan reachable from `start` (sites,), which must keep the limits.
 
-    evaluate: joint damage (plans,) of choices (plans, sites); allowed: (sites, widths) bool. The
-    result is never worse than any start.
+    evaluate: joint rollout errors of choices (plans, sites); allowed: (sites, widths) bool. The
+    result is never worse than the start.
     """
-    damages = evaluate(starts)
-    spent = len(starts)
-    best = int(damages.argmin())
-    choice, damage = starts[best], float(damages[best])
+    tried = evaluate(start[None])
+    spent = 1
+    choice, damage, error = start, float(tried.damage[0]), tried.samples[0]
     for done in range(ROUNDS):
         if progress is not None:
             progress(done, ROUNDS)
-        changes = _single_changes(choice, allowed)
-        trials = _apply(choice, changes.site[:, None], changes.width[:, None])
-        measured = evaluate(trials)
-        changes = _Changes(changes.site, changes.width, measured - damage)
-        moves = _combinations(choice, changes, costs, limits)
+        singles = _single_changes(choice, allowed)
+        measured = evaluate(singles)
+        changes = _changes(choice, singles, measured, error, costs)
+        moves = np.concatenate(
+            [
+                best_pairs(choice, changes, costs, limits, PAIRS_PER_ROUND),
+                swap_path(choice, changes, costs, limits, PATH_SWAPS),
+            ]
+        )
         joint = evaluate(moves)
-        spent += len(trials) + len(moves)
-        candidates = np.concatenate([trials, moves])
-        values = np.concatenate([measured, joint])
+        spent += len(singles) + len(moves)
+        candidates = np.concatenate([singles, moves])
+        values = np.concatenate([measured.damage, joint.damage])
         values = np.where(fits(costs, candidates, limits), values, np.inf)
         best = int(values.argmin())
         if not values[best] < damage * (1.0 - LEAST_GAIN):
             break
         choice, damage = candidates[best], float(values[best])
+        samples = measured.samples if best < len(singles) else joint.samples
+        error = samples[best if best < len(singles) else best - len(singles)]
     return Refined(choice, damage, spent)
 
 
-def _single_changes(choice: np.ndarray, allowed: np.ndarray) -> _Changes:
+def _single_changes(choice: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """All choices that differ at one site, (changes, sites)."""
     site, width = np.nonzero(allowed)
     other = choice[site] != width
-    return _Changes(site[other], width[other], np.zeros(int(other.sum())))
-
-
-def _apply(choice: np.ndarray, sites: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """The choice with (plans, changes) sites set to widths."""
-    plans = np.repeat(choice[None], len(sites), axis=0)
-    plans[np.arange(len(sites))[:, None], sites] = widths
+    site, width = site[other], width[other]
+    plans = np.repeat(choice[None], len(site), axis=0)
+    plans[np.arange(len(site)), site] = width
     return plans
 
 
-def _combinations(
-    choice: np.ndarray, changes: _Changes, costs: CostTable, limits: Mapping[str, float]
-) -> np.ndarray:
-    """Pairs of changes expected to help and within the limits, and stacks of such pairs."""
-    finite = np.flatnonzero(np.isfinite(changes.effect))
-    first, second = np.triu_indices(len(finite), 1)
-    first, second = finite[first], finite[second]
-    expected = changes.effect[first] + changes.effect[second]
-    useful = (changes.site[first] != changes.site[second]) & (expected < 0.0)
-    order = np.argsort(expected[useful], kind="stable")[:RANKED_PAIRS]
-    pairs = np.stack([first[useful][order], second[useful][order]], axis=1)
-    moves = _apply(choice, changes.site[pairs], changes.width[pairs])
-    keep = np.flatnonzero(fits(costs, moves, limits))[:PAIRS_PER_ROUND] if len(moves) else []
-    moves, pairs = moves[keep], pairs[keep]
-    return np.concatenate([moves, _stacks(choice, moves, costs, limits)])
-
-
-def _stacks(
-    choice: np.ndarray, moves: np.ndarray, costs: CostTable, limits: Mapping[str, float]
-) -> np.ndarray:
-    """The best moves that touch different sites, several at once, within the limits."""
-    stacked = choice.copy()
-    touched = np.zeros(len(choice), bool)
-    found = []
-    size = 0
-    for move in moves:
-        changed = move != choice
-        if (changed & touched).any():
-            continue
-        trial = np.where(changed, move, stacked)
-        if not fits(costs, trial, limits)[0]:
-            continue
-        stacked, touched = trial, touched | changed
-        size += 1
-        if size in STACKS:
-            found.append(stacked)
-    return np.array(found, np.int64).reshape(-1, len(choice))
+def _changes(
+    choice: np.ndarray,
+    singles: np.ndarray,
+    measured: RolloutErrors,
+    error: np.ndarray,
+    costs: CostTable,
+) -> Changes:
+    """The single changes whose rollouts stayed finite, with their effects and costs."""
+    finite = np.isfinite(measured.damage)
+    singles = singles[finite]
+    site = (singles != choice).argmax(axis=1) if len(singles) else np.zeros(0, np.int64)
+    effects = measured.samples[finite] - error
+    gram = (effects @ effects.T).astype(np.float64)
+    linear = np.diagonal(gram) + 2.0 * (effects @ error)
+    before, after = costs.usage(choice), costs.usage(singles)
+    usage = {name: after[name] - before[name] for name in after}
+    return Changes(site, singles[np.arange(len(site)), site], linear, gram, usage)

@@ -87,8 +87,8 @@ def to_multiplier_shift(factors: Sequence[float], bounds: Sequence[int]) -> Mult
     )
     raise OverflowUnproven(
         f"row {row}: factor {float(exact[row]):.6g} with |acc| <= {int(bounds[row])} does not fit "
-        "a 32-bit multiplier and a 64-bit product; factors must stay below 1/2: use a coarser "
-        "output scale or a finer weight scale"
+        "a 32-bit multiplier and a 64-bit product (factor < 1/2, |acc| * factor < 2^31); use a "
+        "coarser output scale or a finer weight scale"
     )
 
 

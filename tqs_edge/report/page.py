@@ -63,7 +63,10 @@ def _header(report: Report, title: str) -> str:
     ]
     contexts = report.get("contexts")
     if contexts is not None:
-        parts.append(f"{contexts} context{'s' if contexts != 1 else ''}")
+        origin = f" ({report['contexts_origin']})" if report.get("contexts_origin") else ""
+        parts.append(f"{contexts} context{'s' if contexts != 1 else ''}{origin}")
+    if report.get("plan_method"):
+        parts.append(f"plan: {report['plan_method']}")
     lead = " · ".join(escape(str(part)) for part in parts if part)
     tiles = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(unit)}</small></dd></div>"
@@ -92,6 +95,7 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
     found = [
         ("Rollout error (nRMSE)", finite(rollout.get("nrmse")), "integers to float"),
         ("Valid horizon", finite(rollout.get("valid_horizon")), f"of {report['horizon']} steps"),
+        ("Bits per weight", finite(report.get("average_weight_bits")), "on average"),
         ("Flash", finite(report.get("flash_bytes")), _limit(report, "flash_limit")),
         ("RAM", finite(report.get("ram_bytes")), _limit(report, "ram_limit")),
         ("Stack", finite(report.get("stack_bytes")), "B at its highest"),

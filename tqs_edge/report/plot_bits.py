@@ -65,7 +65,7 @@ def _draw(tensors: dict[str, list[Block]], rest: list[tuple[str, int]]) -> str:
     parts = []
     for index, (tensor, blocks) in enumerate(tensors.items()):
         parts.append(_tensor(tensor, blocks, TOP + index * ROW))
-    top = TOP + len(tensors) * ROW + (10 if tensors else 0)
+    top = TOP + len(tensors) * ROW + 10
     chips, bottom = _chips(rest, top)
     widths = {b for blocks in tensors.values() for _, _, b, _ in blocks} | {b for _, b in rest}
     parts.append(legend([("box", f"w{b}", f"{b} bits") for b in sorted(widths)], LEFT, 16))
@@ -98,7 +98,7 @@ def _tensor(tensor: str, blocks: list[Block], y: float) -> str:
     return "".join(parts) + text(RIGHT + 10, y + 18, rows, class_="muted")
 
 
-def _chips(rest: list[tuple[str, int]], top: float) -> tuple[str, float]:
+def _chips(rest: list[tuple[str, int]], top: int) -> tuple[str, int]:
     """Activations and states in four columns, and the y coordinate below them."""
     columns, width = 4, (WIDTH - 20) / 4
     parts = []

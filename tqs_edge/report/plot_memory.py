@@ -23,7 +23,7 @@ def memory_figure(report: Report) -> Figure:
     return Figure(
         id="plot-memory",
         title="Memory on the board",
-        note="What the linked firmware takes, and the real part's limit at the end of each bar.",
+        note="What the model adds to a product, and the real part's limit at the end of each bar.",
         body=_draw(known) if known else None,
         absent="No firmware was linked, so its memory is not known.",
     )
@@ -36,14 +36,20 @@ def _flash_parts(report: Report, total: float | None) -> list[Part]:
 
 
 def _ram_parts(report: Report, total: float | None) -> list[Part]:
-    arena = finite(report.get("arena_bytes"))
-    return _with_rest([("arena", "arena", arena)] if arena is not None else [], total)
+    named = [
+        ("arena", "arena", finite(report.get("arena_bytes"))),
+        ("w4", "state", finite(report.get("state_bytes"))),
+        ("w16", "stack", finite(report.get("stack_bytes"))),
+    ]
+    return _with_rest([(c, n, v) for c, n, v in named if v is not None], total)
 
 
 def _with_rest(parts: list[Part], total: float | None) -> list[Part]:
     """The parts and what they leave of the total; none when they do not fit into it."""
     left = (total or 0) - sum(size for _, _, size in parts)
-    return [*parts, ("w0", "other", left)] if parts and left >= 0 else []
+    if not parts or left < 0:
+        return []
+    return [*parts, ("w0", "other", left)] if left else parts
 
 
 def _draw(bars: list[tuple[str, float | None, float | None, list[Part]]]) -> str:
@@ -58,7 +64,9 @@ def _draw(bars: list[tuple[str, float | None, float | None, list[Part]]]) -> str
         parts.append(_bar(used, limit, pieces, y + 8))
         if not limit:
             parts.append(text(LEFT, y + 42, "The board's limit is not in the report."))
-    names = {n: c for *_, pieces in bars for c, n, _ in pieces}
+    names = {
+        n: c for _, used, limit, pieces in bars if not _over(used, limit) for c, n, _ in pieces
+    }
     parts.append(legend([("box", c, n) for n, c in names.items()], LEFT, 14))
     return drawing(
         "".join(parts),
@@ -72,7 +80,7 @@ def _draw(bars: list[tuple[str, float | None, float | None, list[Part]]]) -> str
 def _bar(used: float, limit: float | None, pieces: list[Part], y: float) -> str:
     whole = max(used, limit or used, 1)
     scale = (RIGHT - LEFT) / whole
-    over = limit is not None and used > limit
+    over = _over(used, limit)
     parts = [rect(LEFT, y, RIGHT - LEFT, 20, "track", radius=4)]
     if over or not pieces:
         class_ = "over" if over else "bar-strong"
@@ -85,3 +93,7 @@ def _bar(used: float, limit: float | None, pieces: list[Part], y: float) -> str:
     if limit:
         parts.append(line([(LEFT + limit * scale, y - 4), (LEFT + limit * scale, y + 24)], "limit"))
     return "".join(parts)
+
+
+def _over(used: float | None, limit: float | None) -> bool:
+    return used is not None and limit is not None and used > limit

@@ -16,7 +16,8 @@ from tqs_edge.report.svg import (
 )
 
 MOST_CONTEXTS, MOST_FEATURES = 3, 3
-WIDTH, PANEL, TOP = 1100, 132, 34
+WIDTH, TOP = 1100, 34
+PANEL, LONE_PANEL = 132, 230  # height of a row of panels: of several, of the only one
 Rows = list[list[float]]
 
 
@@ -40,6 +41,7 @@ def _draw(floats: list[Rows], integers: list[Rows], truth: list[Rows] | None) ->
     contexts = range(min(len(floats), len(integers), MOST_CONTEXTS))
     features = range(min(len(floats[0][0]), MOST_FEATURES))
     width = WIDTH / len(contexts)
+    height = PANEL if len(features) > 1 else LONE_PANEL
     parts = []
     for column in contexts:
         left, right = column * width + 52, (column + 1) * width - 12
@@ -51,7 +53,9 @@ def _draw(floats: list[Rows], integers: list[Rows], truth: list[Rows] | None) ->
             ]
             name = f"context {column + 1}" + (f", output {row + 1}" if len(features) > 1 else "")
             last = row == len(features) - 1
-            parts.append(_panel(series, (left, right, TOP + row * PANEL), name, label=last))
+            top = TOP + row * height
+            place = (left, right, top, top + height - 34)
+            parts.append(_panel(series, place, name, label=last))
     entries = [("line", "float", "float model"), ("line", "integer", "integers")]
     if truth:
         entries.append(("line", "truth", "what was measured"))
@@ -59,7 +63,7 @@ def _draw(floats: list[Rows], integers: list[Rows], truth: list[Rows] | None) ->
     return drawing(
         "".join(parts),
         width=WIDTH,
-        height=TOP + len(features) * PANEL + 6,
+        height=TOP + len(features) * height + 6,
         title="Float and integer rollouts over the horizon",
         description=f"{len(contexts)} contexts, {len(features)} outputs each, "
         f"{len(floats[0])} steps; model output in standardised units against the step.",
@@ -72,13 +76,12 @@ def _feature(frames: Rows, feature: int) -> list[float | None]:
 
 def _panel(
     series: list[tuple[str, list[float | None]]],
-    place: tuple[float, float, float],
+    place: tuple[float, float, float, float],
     name: str,
     *,
     label: bool,
 ) -> str:
-    left, right, top = place
-    bottom = top + PANEL - 34
+    left, right, top, bottom = place
     values = [v for _, points in series for v in points if v is not None]
     steps = max(len(points) for _, points in series)
     x = step_axis(steps, left, right, ticks=4)

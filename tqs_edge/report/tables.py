@@ -45,12 +45,17 @@ def chain_card(report: Report) -> str:
     if not links:
         content = '<p class="absent">Nothing was verified bit for bit.</p>'
     else:
+        reasons = report.get("mismatches", {})
         rows = [
-            [(link, ""), ("✓ equal", "good") if equal else ("✗ differs", "bad")]
+            [(link, ""), ("✓ equal", "good") if equal else (_differs(reasons.get(link)), "bad")]
             for link, equal in links.items()
         ]
         content = table("Frames compared as integers, all of them", ["link", "result"], rows)
     return card("The bit-exact chain", content, id="table-chain")
+
+
+def _differs(reason: object) -> str:
+    return f"✗ differs: {reason}" if reason else "✗ differs"
 
 
 def saturation_card(report: Report) -> str:
@@ -107,7 +112,7 @@ def sites_card(report: Report) -> str:
         [
             (site, ""),
             (str(plan.get(site, {}).get("kind", "")), ""),
-            (str(site_bits(report, site) or "–"), "n"),
+            (str(site_bits(report, site) or "-"), "n"),
             *((_shown(finite(scores.get(site, {}).get(key))), "n") for key in keys),
         ]
         for site in sites
@@ -119,4 +124,4 @@ def sites_card(report: Report) -> str:
 
 
 def _shown(value: float | None) -> str:
-    return "–" if value is None else number(value)
+    return "-" if value is None else number(value)

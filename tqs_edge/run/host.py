@@ -24,7 +24,7 @@ DECLARATIONS = """
 int32_t tqs_host_state_bytes(void);
 int32_t tqs_host_arena_bytes(void);
 void tqs_model_reset(void *state);
-void tqs_model_step(void *state, uint8_t *arena, const int16_t *x, const int16_t *exog, int16_t *y);
+void tqs_model_step(void *state, void *arena, const int16_t *x, const int16_t *exog, int16_t *y);
 """
 
 
@@ -37,7 +37,7 @@ class HostModel:
         self._library: Any = self._ffi.dlopen(str(library))
         # int64_t, because the state and the arena are 8-byte aligned.
         self._state = self._words(self._library.tqs_host_state_bytes())
-        self._arena = self._ffi.cast("uint8_t *", self._words(self._library.tqs_host_arena_bytes()))
+        self._arena = self._words(self._library.tqs_host_arena_bytes())
 
     def _words(self, size: int) -> Any:
         return self._ffi.new("int64_t[]", size // 8 + 1)
@@ -70,9 +70,7 @@ def run_host(firmware: Firmware, request: RolloutRequest, timeout: float, count:
     model = load_host_model(firmware.bundle)
     deadline = time.monotonic() + timeout
     rollout = _recurrent if request.shape.recurrent else _windowed
-    frames = [
-        rollout(model, request, index, deadline) for index in range(len(request.contexts))
-    ]
+    frames = [rollout(model, request, index, deadline) for index in range(len(request.contexts))]
     return RunLog(frames=np.stack(frames), runner="host", board=firmware.board.name)
 
 
@@ -89,9 +87,7 @@ def _recurrent(
     return outputs[len(context) - 1 :]
 
 
-def _windowed(
-    model: HostModel, request: RolloutRequest, index: int, deadline: float
-) -> np.ndarray:
+def _windowed(model: HostModel, request: RolloutRequest, index: int, deadline: float) -> np.ndarray:
     """Frames (horizon, F): each call takes the newest L rows and appends K rows."""
     shape, exog = request.shape, request.exog[index]
     begin = shape.length

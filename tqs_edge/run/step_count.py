@@ -48,7 +48,10 @@ def step_span(image: ElfImage) -> StepSpan:
     found = []
     for section in image.sections:
         if section.name in (".driver", ".text") and section.content:
-            found += [section.address + at + 4 for at in _branch_links(section.content, entry - section.address)]
+            found += [
+                section.address + at + 4
+                for at in _branch_links(section.content, entry - section.address)
+            ]
     if not found:
         raise RunnerError(f"no call of {STEP} found in the firmware, so none can be counted")
     return StepSpan(entry, tuple(found))

@@ -1,15 +1,17 @@
 """A Cortex-M in Unicorn: the board's memories, semihosting, faults, block counts.
 
 Stricter than a board: flash cannot be written, RAM cannot be executed, and both end where the
-real part's memories end.
+real part's memories end. Laxer in one thing: unaligned access works on Armv6-M, too.
 """
 
 from __future__ import annotations
 
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import Any
 
 from tqs_edge.errors import RunnerError, ToolMissing
 from tqs_edge.firmware.board import Board
@@ -17,13 +19,12 @@ from tqs_edge.firmware.elf import ElfImage
 from tqs_edge.run.semihosting import Semihosting
 from tqs_edge.run.step_count import COUNTED_CALLS, StepSpan
 
-if TYPE_CHECKING:
-    from unicorn import Uc
-
 PAGE = 0x1000
 SYSTEM_CONTROL_SPACE = 0xE000E000
 BREAKPOINT = 7  # the emulator's number of the exception that BKPT raises
+BREAKPOINT_BYTES = 2
 NOWHERE = 0xFFFFFFFE  # an address that is never reached: run until stopped
+RETRY_SECONDS = 0.05
 
 
 @dataclass
@@ -40,7 +41,7 @@ class BlockCounter:
         """All calls to be counted have returned."""
         return self.calls == COUNTED_CALLS and not self.inside
 
-    def on_block(self, uc: Uc, address: int, size: int, data: object) -> None:
+    def on_block(self, _uc: Any, address: int, size: int, _data: object) -> None:
         """Unicorn's UC_HOOK_BLOCK callback."""
         if address == self.span.entry:
             self.inside = self.calls < COUNTED_CALLS
@@ -49,6 +50,36 @@ class BlockCounter:
             self.inside = False
         if self.inside:
             self.blocks[address, size] = self.blocks.get((address, size), 0) + 1
+
+
+@dataclass
+class Trap:
+    """Why the core stopped: an exception's number, the address of an invalid access."""
+
+    exception: int | None = None
+    address: int | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """An emulator `uc` that holds a firmware; `binding` and `arm` are modules of unicorn."""
+
+    board: Board
+    image: ElfImage
+    binding: Any
+    arm: Any
+    uc: Any
+    trap: Trap
+
+    @property
+    def pc(self) -> int:
+        """The program counter."""
+        return int(self.uc.reg_read(self.arm.UC_ARM_REG_PC))
+
+    def failure(self, text: str) -> RunnerError:
+        """An error that says where the core is."""
+        where = f"pc={self.pc:#010x} in {self.image.function_at(self.pc)}"
+        return RunnerError(f"{self.board.name}: {text} at {where}")
 
 
 def run_machine(
@@ -64,89 +95,113 @@ def run_machine(
     Raises ToolMissing without unicorn or a model of the core, RunnerError with address and pc for
     an unmapped access or an illegal instruction, and when `timeout` seconds have passed.
     """
-    uc = _load(board, image)
-    from unicorn import UC_HOOK_BLOCK, UC_HOOK_INTR, arm_const
-
-    def on_interrupt(uc: Uc, number: int, data: object) -> None:
-        pc = uc.reg_read(arm_const.UC_ARM_REG_PC)
-        if number != BREAKPOINT:
-            raise RunnerError(f"{board.name}: exception {number} at {_place(image, pc)}")
-        operation = uc.reg_read(arm_const.UC_ARM_REG_R0)
-        result = semihosting.call(uc, operation, uc.reg_read(arm_const.UC_ARM_REG_R1))
-        uc.reg_write(arm_const.UC_ARM_REG_R0, result & 0xFFFFFFFF)
-        uc.reg_write(arm_const.UC_ARM_REG_PC, (pc + 2) | 1)
-        if semihosting.exit_status is not None or (counting and counter and counter.done):
-            uc.emu_stop()
-
-    deadline = time.monotonic() + timeout
-    uc.hook_add(UC_HOOK_INTR, on_interrupt)
-    counting = counter is not None
-    if counter is not None:
-        hook = uc.hook_add(UC_HOOK_BLOCK, counter.on_block)
-        _run_until_stopped(uc, board, image, deadline)
-        uc.hook_del(hook)
-        uc.ctl_flush_tb()
-        counting = False
-    while semihosting.exit_status is None and time.monotonic() < deadline:
-        _run_until_stopped(uc, board, image, deadline)
-    if semihosting.exit_status is None:
-        pc = _place(image, uc.reg_read(arm_const.UC_ARM_REG_PC))
-        raise RunnerError(
-            f"{board.name}: no end within {timeout:g} s in Unicorn, stopped at {pc}; "
-            "raise the timeout or lower the horizon"
-        )
+    machine = _load(board, image)
+    uc, arm = machine.uc, machine.arm
+    hook = counter and uc.hook_add(machine.binding.UC_HOOK_BLOCK, counter.on_block)
+    with _stopped_after(uc, timeout) as expired:
+        while semihosting.exit_status is None:
+            _run_to_breakpoint(machine)
+            if expired.is_set():
+                raise machine.failure(
+                    f"no end within {timeout:g} s in Unicorn (raise the timeout or lower the "
+                    "horizon); stopped"
+                )
+            operation, arguments = uc.reg_read(arm.UC_ARM_REG_R0), uc.reg_read(arm.UC_ARM_REG_R1)
+            result = semihosting.call(uc, operation, arguments)
+            uc.reg_write(arm.UC_ARM_REG_R0, result & 0xFFFFFFFF)
+            uc.reg_write(arm.UC_ARM_REG_PC, (machine.pc + BREAKPOINT_BYTES) | 1)
+            if hook is not None and counter is not None and counter.done:
+                uc.hook_del(hook)
+                uc.ctl_flush_tb()
+                hook = None
 
 
-def _load(board: Board, image: ElfImage) -> Uc:
+def _load(board: Board, image: ElfImage) -> Machine:
     """The core after reset: memories filled, sp and pc from the vector table."""
-    if find_spec("unicorn") is None:
-        raise ToolMissing("unicorn is not installed; run: pip install unicorn")
     if board.core.unicorn is None:
         raise ToolMissing(f"Unicorn has no model of {board.core.name}; use the qemu runner")
-    import unicorn
-    from unicorn import arm_const
-
-    uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-    uc.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_CORTEX_{board.core.unicorn.upper()}"))
-    flash = image.address_of("flash_origin")
-    code = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
-    data = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
+    try:
+        binding, arm = import_module("unicorn"), import_module("unicorn.arm_const")
+    except ImportError:
+        raise ToolMissing("unicorn is not installed; run: pip install unicorn") from None
+    uc = binding.Uc(binding.UC_ARCH_ARM, binding.UC_MODE_THUMB | binding.UC_MODE_MCLASS)
+    uc.ctl_set_cpu_model(getattr(arm, f"UC_CPU_ARM_CORTEX_{board.core.unicorn.upper()}"))
+    flash, ram = image.address_of("flash_origin"), image.address_of("ram_origin")
+    code = binding.UC_PROT_READ | binding.UC_PROT_EXEC
+    data = binding.UC_PROT_READ | binding.UC_PROT_WRITE
     for origin, size, protection in (
         (flash, board.flash_bytes, code),
-        (image.address_of("ram_origin"), board.ram_bytes, data),
+        (ram, board.ram_bytes, data),
         (SYSTEM_CONTROL_SPACE, PAGE, data),
     ):
         uc.mem_map(origin, -(-size // PAGE) * PAGE, protection)
     for segment in image.segments:
         uc.mem_write(segment.address, segment.content)
     stack, reset = (int.from_bytes(uc.mem_read(flash + at, 4), "little") for at in (0, 4))
-    uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
-    uc.reg_write(arm_const.UC_ARM_REG_PC, reset)
-    return uc
+    uc.reg_write(arm.UC_ARM_REG_SP, stack)
+    uc.reg_write(arm.UC_ARM_REG_PC, reset)
+    return Machine(board, image, binding, arm, uc, _watch_traps(binding, uc))
 
 
-def _run_until_stopped(uc: Uc, board: Board, image: ElfImage, deadline: float) -> None:
-    """Continues at the current pc until a hook stops the core or the deadline passes."""
-    from unicorn import UC_HOOK_MEM_INVALID, UcError, arm_const
+def _watch_traps(binding: Any, uc: Any) -> Trap:
+    """What stops the core, kept up to date by hooks. Exceptions cannot leave a hook.
 
-    accesses: list[tuple[int, int]] = []
+    Writing the pc inside a hook would make later fault addresses imprecise, so the core is stopped
+    at each BKPT and continued behind it.
+    """
+    trap = Trap()
 
-    def on_invalid(uc: Uc, access: int, address: int, size: int, value: int, data: object) -> bool:
-        accesses.append((address, uc.reg_read(arm_const.UC_ARM_REG_PC)))
+    def on_interrupt(uc: Any, number: int, _data: object) -> None:
+        trap.exception = number
+        uc.emu_stop()
+
+    def on_invalid(
+        _uc: Any, _access: int, address: int, _size: int, _value: int, _data: object
+    ) -> bool:
+        trap.address = address
         return False
 
-    hook = uc.hook_add(UC_HOOK_MEM_INVALID, on_invalid)
-    remaining = max(1, int(1e6 * (deadline - time.monotonic())))
+    uc.hook_add(binding.UC_HOOK_INTR, on_interrupt)
+    uc.hook_add(binding.UC_HOOK_MEM_INVALID, on_invalid)
+    return trap
+
+
+def _run_to_breakpoint(machine: Machine) -> None:
+    """Continues up to the next BKPT, or until the core is stopped; raises RunnerError on a fault.
+
+    The pc is left at the BKPT.
+    """
+    trap, cause = machine.trap, ""
     try:
-        uc.emu_start(uc.reg_read(arm_const.UC_ARM_REG_PC) | 1, NOWHERE, timeout=remaining)
-    except UcError as error:
-        # After the error the pc may still be that of the block; inside the hook it is exact.
-        address, pc = accesses[-1] if accesses else (None, uc.reg_read(arm_const.UC_ARM_REG_PC))
-        where = _place(image, pc) if address is None else f"{address:#010x}, {_place(image, pc)}"
-        raise RunnerError(f"{board.name}: fault on the target: {error} at {where}") from None
+        machine.uc.emu_start(machine.pc | 1, NOWHERE)
+    except machine.binding.UcError as error:
+        cause = str(error) if trap.address is None else f"{error} of {trap.address:#010x}"
+    if trap.exception not in (None, BREAKPOINT):
+        cause = f"exception {trap.exception}"
+    if cause:
+        raise machine.failure(f"fault on the target: {cause}")
+
+
+@contextmanager
+def _stopped_after(uc: Any, timeout: float) -> Iterator[threading.Event]:
+    """An event that is set, and the core stopped, once `timeout` seconds have passed.
+
+    Unicorn's own timeout starts a thread for each emu_start, a hundred times the cost of a
+    semihosting call. Stopping is repeated, since a core that is not running forgets it.
+    """
+    finished, expired = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        delay = timeout
+        while not finished.wait(delay):
+            expired.set()
+            uc.emu_stop()
+            delay = RETRY_SECONDS
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield expired
     finally:
-        uc.hook_del(hook)
-
-
-def _place(image: ElfImage, pc: int) -> str:
-    return f"pc={pc:#010x} in {image.function_at(pc)}"
+        finished.set()
+        thread.join()

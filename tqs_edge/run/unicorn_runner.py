@@ -18,9 +18,7 @@ from tqs_edge.run.step_count import count_step, step_span
 from tqs_edge.run.unicorn_machine import BlockCounter, run_machine
 
 
-def run_unicorn(
-    firmware: Firmware, request: RolloutRequest, timeout: float, count: bool
-) -> RunLog:
+def run_unicorn(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
     """Frames, stack use and (when `count`) instructions of a rollout in Unicorn.
 
     Raises ToolMissing without unicorn or a model of the core, RunnerError on a fault, a timeout,

@@ -115,13 +115,13 @@ def _check_inputs(
         )
 
 
-def squared_divergence(
+def divergence(
     clean: CleanRollouts,
     variants: int,
     weights: Mapping[str, torch.Tensor],
     tap: Tap | None = None,
-) -> np.ndarray:
-    """delta^2 (variants, N, T) float64: mean over features of squared standardised differences.
+) -> torch.Tensor:
+    """Standardised differences (variants, N, T, F) of disturbed rollouts from the clean ones.
 
     weights: replaced constants by path, (rows, depth) or (variants, rows, depth). NaN and infinity
     pass through: what they mean is the caller's business.
@@ -143,6 +143,4 @@ def squared_divergence(
             weight=weight,
             tap=tap,
         )
-        difference = (frames - clean.frames) / clean.std
-        return difference.square().mean(dim=-1).double().numpy()
-
+        return (frames - clean.frames) / clean.std

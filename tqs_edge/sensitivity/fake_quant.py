@@ -16,7 +16,7 @@ import numpy as np
 from tqs_edge.graph.evaluate import Tap
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.quant.scheme import fake_quantize_rows, integer_limits, scale_for_range
-from tqs_edge.sensitivity.batch import CleanRollouts, squared_divergence
+from tqs_edge.sensitivity.batch import CleanRollouts, divergence
 from tqs_edge.sensitivity.sites import WEIGHT_WIDTHS, Site, SiteKind
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 WIDTHS = WEIGHT_WIDTHS
 FLOAT = -1
+SAMPLES = 4096  # error samples kept of a rollout, to compare the effects of changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,33 +55,59 @@ def site_scale(ranges: Mapping[str, float], tensor: str, bits: int) -> float:
     return scale_for_range(ranges[tensor] * RANGE_HEADROOM, bits)
 
 
+@dataclass(frozen=True, eq=False)
+class RolloutErrors:
+    """damage (variants,): mean squared standardised rollout error, infinite where not finite.
+
+    samples (variants, M): errors at evenly spaced entries of the rollouts, scaled so that their
+    squares sum to about the damage; meaningless where the damage is infinite.
+    """
+
+    damage: np.ndarray
+    samples: np.ndarray
+
+
 def rollout_damage(
     clean: CleanRollouts, quantized: QuantizedWeights, choices: np.ndarray
 ) -> np.ndarray:
-    """Mean squared standardised rollout error (variants,) of choices (variants, sites).
+    """The damage (variants,) of choices (variants, sites)."""
+    return rollout_errors(clean, quantized, choices, most_samples=0).damage
 
-    Infinity where a rollout left the finite range.
-    """
+
+def rollout_errors(
+    clean: CleanRollouts,
+    quantized: QuantizedWeights,
+    choices: np.ndarray,
+    *,
+    most_samples: int = SAMPLES,
+) -> RolloutErrors:
+    """Damage and error samples of choices (variants, sites), in batches of bounded memory."""
     size = clean.batch_variants
-    parts = [
-        _batch_damage(clean, quantized, choices[first : first + size])
-        for first in range(0, len(choices), size)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0)
+    damages, samples = [np.zeros(0)], [np.zeros((0, 0), np.float32)]
+    for first in range(0, len(choices), size):
+        error = _batch_errors(clean, quantized, choices[first : first + size])
+        with np.errstate(invalid="ignore", over="ignore"):
+            damages.append((error.astype(np.float64) ** 2).mean(axis=1))
+        kept = np.linspace(0, error.shape[1] - 1, min(most_samples, error.shape[1])).astype(int)
+        samples.append(error[:, kept] / np.float32(np.sqrt(max(1, len(kept)))))
+    damage = np.concatenate(damages)
+    return RolloutErrors(
+        np.where(np.isfinite(damage), damage, np.inf),
+        np.concatenate(samples[1:]) if len(samples) > 1 else samples[0],
+    )
 
 
-def _batch_damage(
+def _batch_errors(
     clean: CleanRollouts, quantized: QuantizedWeights, choices: np.ndarray
 ) -> np.ndarray:
+    """Standardised errors (variants, N * T * F) float32."""
     weights = {
         path: _chosen_rows(bank, quantized.sites, path, choices)
         for path, bank in quantized.banks.items()
     }
     tap = _rounding_tap(clean, quantized, choices)
-    error = squared_divergence(clean, len(choices), weights, tap)
-    with np.errstate(invalid="ignore", over="ignore"):
-        damage = error.mean(axis=(1, 2))
-    return np.where(np.isfinite(damage), damage, np.inf)
+    error = divergence(clean, len(choices), weights, tap)
+    return error.reshape(len(choices), -1).float().numpy()
 
 
 def _chosen_rows(

@@ -100,9 +100,7 @@ def _disturb(
             energies = [norm * norm for norm in norms]
         else:
             sizes = [scale_for_range(1.0, NOISE_BITS) * factor[i] for i in batch]
-            lsbs = [
-                s * (ranges[m.tensor] or 1.0) for s, m in zip(sizes, members, strict=True)
-            ]
+            lsbs = [s * (ranges[m.tensor] or 1.0) for s, m in zip(sizes, members, strict=True)]
             error = probe_noise(clean, members, lsbs, probes, seed)
             energies = [noise_energy(b, m.elements) for b, m in zip(lsbs, members, strict=True)]
         found += [

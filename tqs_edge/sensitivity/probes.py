@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
-from tqs_edge.sensitivity.batch import CleanRollouts, squared_divergence
+from tqs_edge.sensitivity.batch import CleanRollouts, divergence
 from tqs_edge.sensitivity.sites import Site, SiteKind
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def probe_weights(
         noise = site_rng(seed, site).standard_normal((probes, *weight[rows].shape))
         noise *= norm / np.sqrt((noise**2).sum(axis=(1, 2), keepdims=True))
         variants[i * probes : (i + 1) * probes, rows] += torch.from_numpy(noise).to(weight.dtype)
-    error = squared_divergence(clean, len(variants), {path: variants})
-    return error.reshape(len(sites), probes, *error.shape[1:])
+    return _squared(divergence(clean, len(variants), {path: variants}), len(sites))
 
 
 def probe_noise(
@@ -65,5 +64,10 @@ def probe_noise(
             value[variants] += torch.from_numpy(draw).to(value.dtype)
         return value
 
-    error = squared_divergence(clean, len(sites) * probes, {}, tap)
-    return error.reshape(len(sites), probes, *error.shape[1:])
+    return _squared(divergence(clean, len(sites) * probes, {}, tap), len(sites))
+
+
+def _squared(difference: torch.Tensor, sites: int) -> np.ndarray:
+    """delta^2 (sites, probes, N, T): the mean square over features."""
+    squares = difference.square().mean(dim=-1).double().numpy()
+    return squares.reshape(sites, -1, *squares.shape[1:])

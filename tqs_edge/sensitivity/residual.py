@@ -24,4 +24,3 @@ def residual_energy(graph: Graph, site: Site, bits: int, ranges: Mapping[str, fl
 def noise_energy(lsb: float, elements: int) -> float:
     """Expected energy of `elements` uniform errors within half an LSB."""
     return lsb * lsb / 12.0 * elements
-

@@ -66,9 +66,7 @@ def list_sites(graph: Graph, block_rows: int = BLOCK_ROWS) -> tuple[Site, ...]:
         raise InputError("the model has no dense layer, so there is no width to choose")
     for name in dense_inputs(graph):
         count = prod(graph.shapes[name])
-        sites.append(
-            Site(f"act:{name}", SiteKind.ACTIVATION, name, 0, 0, count, ACTIVATION_WIDTHS)
-        )
+        sites.append(Site(f"act:{name}", SiteKind.ACTIVATION, name, 0, 0, count, ACTIVATION_WIDTHS))
     for state in graph.states:
         count = prod(state.shape)
         sites.append(

@@ -45,7 +45,7 @@ class Execution:
     def name(self) -> str:
         if self.runner == "host":
             return "host"
-        return f"{self.runner}:{self.firmware.board.name}:{self.firmware.compiler}"
+        return f"{self.runner}:{self.firmware.board.name}:{self.firmware.record.compiler}"
 
 
 def check_chain(

@@ -22,6 +22,8 @@ CONTEXTS_PER_PART = 32
 class ModelCard:
     """What the zoo knows about a model before torch is imported.
 
+    network:        "gru", "residual-gru" or "linear", a class and options of zoo.networks
+    hidden:         length of the state
     form:           "recurrent", "windowed" or "map", as tqs_edge.graph.rollout_model.RolloutForm
     context_length: rows of context that its rollouts were trained to start from
     horizon:        steps of a rollout that it is meant for
@@ -32,9 +34,9 @@ class ModelCard:
     name: str
     description: str
     form: str
+    network: str
     features: int
     hidden: int
-    residual: bool
     context_length: int
     horizon: int
     dataset: str
@@ -89,9 +91,9 @@ MODELS = {
             name="ppg-gru",
             description="forecasts a measured finger pulse wave (20 Hz), 10 beats ahead",
             form="recurrent",
+            network="gru",
             features=1,
             hidden=32,
-            residual=False,
             context_length=50,
             horizon=120,
             dataset="ppg",
@@ -101,9 +103,9 @@ MODELS = {
             name="lorenz-gru",
             description="residual map of the Lorenz attractor, a chaotic system",
             form="recurrent",
+            network="residual-gru",
             features=3,
             hidden=32,
-            residual=True,
             context_length=20,
             horizon=100,
             dataset="lorenz",
@@ -113,12 +115,24 @@ MODELS = {
             name="gru-4x32",
             description="two coupled oscillators; the reference size for benchmarks",
             form="recurrent",
+            network="gru",
             features=4,
             hidden=32,
-            residual=False,
             context_length=20,
             horizon=150,
             dataset="oscillators",
+            licence="Apache-2.0",
+        ),
+        ModelCard(
+            name="sst-ssm",
+            description="linear state space of a sea temperature, poles on the unit circle",
+            form="recurrent",
+            network="linear",
+            features=1,
+            hidden=8,
+            context_length=60,
+            horizon=120,
+            dataset="sst",
             licence="Apache-2.0",
         ),
     )
@@ -159,9 +173,11 @@ def load(name: str) -> ZooModel:
 
 def build(card: ModelCard) -> nn.Module:
     """The untrained module that a card describes."""
-    from tqs_edge.zoo.networks import GruForecaster
+    from tqs_edge.zoo.networks import GruForecaster, LinearStateSpace
 
-    return GruForecaster(card.features, card.hidden, residual=card.residual)
+    if card.network == "linear":
+        return LinearStateSpace(card.features, card.hidden)
+    return GruForecaster(card.features, card.hidden, residual=card.network == "residual-gru")
 
 
 def _with_contexts(card: ModelCard, module: nn.Module) -> ZooModel:

@@ -1,4 +1,4 @@
-"""Rebuilds data/ppg_20hz.csv from HeartPy's `data3.csv`: `python -m tqs_edge.zoo.prepare_ppg PATH`."""
+"""Rebuilds data/ppg_20hz.csv: `python -m tqs_edge.zoo.prepare_ppg heartpy/data/data3.csv`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SHIPPED_HZ = 20
 
 
 def downsample(counts: np.ndarray) -> np.ndarray:
-    """The recording at SHIPPED_HZ, float64 (samples,), after an anti-alias filter, in ADC counts."""
+    """The recording in ADC counts at SHIPPED_HZ, float64 (samples,), low-pass filtered first."""
     from scipy.signal import resample_poly
 
-    return resample_poly(counts, 1, RECORDED_HZ // SHIPPED_HZ)
+    return np.asarray(resample_poly(counts, 1, RECORDED_HZ // SHIPPED_HZ))
 
 
 def main(arguments: list[str]) -> None:

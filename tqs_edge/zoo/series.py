@@ -46,6 +46,12 @@ def ppg() -> Series:
     return _standardise(*([counts[a:b] for a, b in part] for part in ranges))
 
 
+def sea_temperature() -> Series:
+    """Monthly surface temperature of the Pacific off Peru, 1950 to 2010, F = 1; data/SOURCES.md."""
+    celsius = np.loadtxt(DATA_DIR / "sst_monthly.csv", skiprows=1, dtype=np.float64)[:, None]
+    return _standardise([celsius[:308]], [celsius[308:520]], [celsius[520:]])
+
+
 def lorenz() -> Series:
     """The Lorenz attractor (sigma 10, rho 28, beta 8/3), one row each 0.02 time units, F = 3."""
 
@@ -80,7 +86,7 @@ def oscillators() -> Series:
 def integrate(
     derivative: Derivative, start: np.ndarray, *, dt: float, rows: int, skip: int
 ) -> np.ndarray:
-    """States float64 (rows - skip, F) by the classic fourth-order Runge-Kutta rule, one step per row."""
+    """States float64 (rows - skip, F) by the classic Runge-Kutta rule of order four."""
     state, states = start.astype(np.float64), []
     for _ in range(rows):
         a = derivative(state)
@@ -122,4 +128,5 @@ SERIES: dict[str, Callable[[], Series]] = {
     "ppg": ppg,
     "lorenz": lorenz,
     "oscillators": oscillators,
+    "sst": sea_temperature,
 }

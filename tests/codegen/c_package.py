@@ -1,0 +1,97 @@
+"""Compiles an emitted package strictly and calls it through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from tqs_edge.codegen.source_bundle import SourceBundle
+from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.resources import resource_dir
+
+STRICT = [
+    *("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wshadow"),
+    *("-Wmissing-prototypes", "-Werror"),
+]
+CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-ffreestanding"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+
+def write_package(bundle: SourceBundle, folder: Path) -> list[Path]:
+    """The package's C files, written to `folder` with their headers."""
+    for name, text in bundle.files.items():
+        (folder / name).write_text(text)
+    return sorted(folder.glob("model*.c"))
+
+
+def compile_strictly(compiler: list[str], flags: list[str], bundle: SourceBundle, folder: Path):
+    """Object files of the package's own C files; a warning is an error."""
+    objects = []
+    for source in write_package(bundle, folder):
+        objects.append(source.with_suffix(".o"))
+        include = ["-I", str(resource_dir("kernels"))]
+        run([*compiler, "-O2", *STRICT, *flags, *include, "-c", str(source), "-o", str(objects[-1])])
+    return objects
+
+
+def run(command: list[str]) -> str:
+    """What the command prints; fails the test with its messages."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+class CPackage:
+    """The package as a shared library, with guard words after every array it may write."""
+
+    def __init__(self, bundle: SourceBundle, model: RolloutModel, folder: Path) -> None:
+        objects = compile_strictly(["cc"], ["-fPIC"], bundle, folder)
+        kernels = [str(resource_dir("kernels") / name) for name in bundle.kernels]
+        library = folder / "model.so"
+        include = ["-I", str(resource_dir("kernels"))]
+        files = [*map(str, objects), *kernels]
+        run(["cc", "-O2", "-std=c99", "-shared", "-fPIC", *include, *files, "-o", str(library)])
+        self.model, self.library = model, ctypes.CDLL(str(library))
+        self.state = _guarded(bundle.state_bytes)
+        self.arena = _guarded(bundle.arena_bytes)
+
+    def step(self, x: np.ndarray, exog: np.ndarray | None) -> np.ndarray:
+        """y, int16 (K * F,), of one call."""
+        y = _guarded(2 * self.model.block * self.model.features)
+        arrays = (self.state, self.arena, np.ascontiguousarray(x, np.int16), exog, y)
+        pointers = [None if a is None else ctypes.c_void_p(a.ctypes.data) for a in arrays]
+        self.library.tqs_model_step(*pointers)
+        for array in (self.state, self.arena, y):
+            assert (array[-GUARD:] == 0xA5).all(), "the step wrote past an array"
+        return y[:-GUARD].view(np.int16)[: self.model.block * self.model.features].copy()
+
+    def rollout(
+        self, context: np.ndarray, horizon: int, exog: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Frames int16 (horizon, F); the arena is filled with noise before every call."""
+        self.library.tqs_model_reset(ctypes.c_void_p(self.state.ctypes.data))
+        rng = np.random.default_rng(0)
+        features, windowed = self.model.features, self.model.form is RolloutForm.WINDOWED
+        rows = list(context.astype(np.int16))
+        calls = -(-horizon // self.model.block) if windowed else len(context) + horizon - 1
+        for call in range(calls):
+            self.arena[:-GUARD] = rng.integers(0, 256, len(self.arena) - GUARD)
+            given = None if exog is None else np.ascontiguousarray(exog[call], np.int16)
+            x = rows[-self.model.length :] if windowed or call >= len(context) else rows[call : call + 1]
+            y = self.step(np.array(x), given).reshape(-1, features)
+            if windowed or call >= len(context) - 1:
+                rows += list(y)
+        return np.array(rows[len(context) :][:horizon], np.int16)
+
+
+GUARD = 16
+
+
+def _guarded(size: int) -> np.ndarray:
+    words = np.zeros(-(-size // 8) + GUARD // 8, np.uint64)
+    array = words.view(np.uint8)
+    array[-GUARD:] = 0xA5
+    return array

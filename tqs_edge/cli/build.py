@@ -1,0 +1,183 @@
+"""compile, simulate, verify: from plan to firmware that is proven on a simulator."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tqs_edge.cli.console import show, stage, table
+from tqs_edge.cli.options import (
+    ActBitsOption,
+    AvgBitsOption,
+    BoardOption,
+    CompilerOption,
+    ContextOption,
+    ExogOption,
+    FlashOption,
+    FormOption,
+    HorizonOption,
+    InsnsOption,
+    MethodOption,
+    ModelArgument,
+    RamOption,
+    RunnerOption,
+    SeedOption,
+    StateBitsOption,
+    parse_bytes,
+)
+from tqs_edge.errors import InputError
+
+if TYPE_CHECKING:
+    from tqs_edge.pipeline.verification import Verification
+
+PackageArgument = Annotated[
+    Path, typer.Argument(metavar="DIR", help="What `tqs-edge compile -o DIR` wrote.")
+]
+
+
+def compile_(
+    model: ModelArgument,
+    board: BoardOption,
+    output: Annotated[Path, typer.Option("-o", help="Directory to write.")],
+    flash: FlashOption = None,
+    ram: RamOption = None,
+    insns: InsnsOption = None,
+    avg_bits: AvgBitsOption = None,
+    act_bits: ActBitsOption = None,
+    state_bits: StateBitsOption = None,
+    method: MethodOption = "tqs",
+    plan: Annotated[Path | None, typer.Option(help="A file saved by `plan -o`.")] = None,
+    uniform: Annotated[str | None, typer.Option(help="One width for all, as a8w8.")] = None,
+    form: FormOption = None,
+    horizon: HorizonOption = None,
+    context: ContextOption = None,
+    exog: ExogOption = None,
+    compiler: CompilerOption = None,
+    runner: RunnerOption = None,
+    seed: SeedOption = 0,
+    dump_ir: Annotated[Path | None, typer.Option(help="Write the IR after each phase.")] = None,
+) -> int:
+    """Integer firmware for BOARD, verified on the installed simulators, with its report."""
+    from tqs_edge.pipeline.job import CompileJob, compile_package
+    from tqs_edge.plan.budget import Budget
+
+    budget = Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)
+    given = [name for name, value in (("--plan", plan), ("--uniform", uniform)) if value]
+    if len(given) + bool(budget.limits()) > 1:
+        raise InputError("give a budget, --plan or --uniform, only one of them")
+    job = CompileJob(
+        source=model,
+        board=board,
+        output=output,
+        budget=budget,
+        plan=plan,
+        uniform=uniform,
+        method=method,
+        act_bits=act_bits,
+        state_bits=state_bits,
+        form=form,
+        horizon=horizon,
+        context=context,
+        exog=exog,
+        compiler=compiler,
+        runner=runner,
+        seed=seed,
+        dump_ir=dump_ir,
+    )
+    report = compile_package(job, stage)
+    show_summary(report)
+    show(f"Written: {output} (open {output / 'report.html'})")
+    return 0 if all(report["bit_exact"].values()) else 1
+
+
+def simulate(
+    directory: PackageArgument,
+    runner: RunnerOption = None,
+    context: ContextOption = None,
+    exog: ExogOption = None,
+    horizon: HorizonOption = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", help="Rollout as float32 .npy [contexts, horizon, F].")
+    ] = None,
+) -> None:
+    """Runs the firmware in DIR and saves its rollout in the model's own units."""
+    from tqs_edge.pipeline.simulation import save_frames, simulate_package
+
+    with stage("simulate"):
+        frames, log = simulate_package(
+            directory, runner=runner, context=context, exog=exog, horizon=horizon
+        )
+    counted = log.instructions_per_step
+    show(
+        f"{log.board} on {log.runner}: {frames.shape[0]} rollouts of {frames.shape[1]} steps, "
+        + (f"{counted:.0f} instructions per step, " if counted is not None else "")
+        + (f"{log.stack_bytes} B of stack" if log.stack_bytes is not None else "stack not measured")
+    )
+    if output is not None:
+        save_frames(output, frames)
+        show(f"Written: {output}")
+
+
+def verify(
+    directory: PackageArgument,
+    runner: RunnerOption = None,
+    everywhere: Annotated[
+        bool, typer.Option("--all-cores", help="Also all six cores with every compiler.")
+    ] = False,
+) -> int:
+    """Runs the whole chain for DIR; exit status 1 when any link breaks."""
+    from tqs_edge.pipeline.simulation import verify_package
+
+    with stage("verify") as advance, tempfile.TemporaryDirectory(prefix="tqs-verify-") as folder:
+        verification = verify_package(
+            directory, Path(folder), runner=runner, all_cores=everywhere, done=advance
+        )
+    show_links(verification)
+    return 0 if verification.exact else 1
+
+
+def show_links(verification: Verification) -> None:
+    """One row per link of the chain."""
+    contexts, horizon, _ = verification.reference.frames.shape
+    rows = table(
+        f"Integer reference against, over {contexts} contexts x {horizon} steps",
+        *("executor", "bit-exact", "instructions/step", "stack"),
+    )
+    for link in verification.links:
+        log = link.log
+        count = log.instructions_per_step if log else None
+        stack = log.stack_bytes if log else None
+        rows.add_row(
+            link.name,
+            "yes" if link.exact else "NO",
+            "" if count is None else f"{count:,.0f}",
+            "" if stack is None else f"{stack} B",
+        )
+    show(rows)
+    for link in verification.links:
+        if link.mismatch:
+            show(f"{link.name}: {link.mismatch}")
+    show(f"nRMSE against float {verification.error.nrmse:.4f}")
+
+
+def show_summary(report: dict) -> None:  # type: ignore[type-arg]
+    """The numbers people look for first."""
+    rollout = report["rollout"]
+    exact = report["bit_exact"]
+    broken = [name for name, equal in exact.items() if not equal]
+    ram = report["ram_bytes"]
+    count = report["instructions_per_step"]
+    show(
+        f"{report['source']} on {report['board']} ({report['compiler']}): nRMSE against float "
+        f"{rollout['nrmse']:.4f} over {report['horizon']} steps, flash {report['flash_bytes']} B "
+        f"(weights {report['weight_bytes']} B), "
+        + (f"RAM {ram} B with stack, " if ram is not None else "RAM not measured, ")
+        + (f"{count:,.0f} instructions per step" if count is not None else "not counted")
+    )
+    if not broken:
+        show(f"Bit-exact: all {len(exact)} links ({', '.join(exact)})")
+    for name in broken:
+        show(f"NOT bit-exact: {name}: {report['mismatches'][name]}")

@@ -1,0 +1,38 @@
+"""C identifiers for tensors, and where their elements are found inside tqs_model_step."""
+
+from __future__ import annotations
+
+from tqs_edge.passes.assign_storage import StoragePlan
+from tqs_edge.passes.step_calls import StepCall
+
+# Parameters of tqs_model_step, its helpers and the words of C99: no local variable may take them.
+RESERVED = frozenset(
+    "x y exog state arena i auto break case char const continue default do double else enum extern "
+    "float for goto if inline int long register restrict return short signed sizeof static struct "
+    "switch typedef union unsigned void volatile while int8_t int16_t int32_t int64_t uint8_t "
+    "uint16_t uint32_t uint64_t".split()
+)
+
+
+def local_name(tensor: str) -> str:
+    """The tensor's name as a C identifier that collides with nothing."""
+    return f"{tensor}_" if tensor in RESERVED else tensor
+
+
+def c_type(bits: int) -> str:
+    """int8_t or int16_t."""
+    return f"int{bits}_t"
+
+
+def pointer(storage: StoragePlan, tensor: str) -> str:
+    """The C expression that points to the tensor's first element."""
+    if tensor in storage.arguments:
+        return storage.arguments[tensor]
+    if tensor in storage.in_state:
+        return f"state->{local_name(storage.in_state[tensor])}"
+    return local_name(tensor)
+
+
+def constant_name(call: StepCall, position: int) -> str:
+    """The name of the array that is operand `position` of a call ("tqs_model_gi_weights_0")."""
+    return f"tqs_model_{call.output}_{call.func.params[position].name}"

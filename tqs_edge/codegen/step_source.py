@@ -1,0 +1,89 @@
+"""tqs_model_reset and the straight-line tqs_model_step: one commented call after another."""
+
+from __future__ import annotations
+
+from tqs_edge.codegen.c_names import c_type, constant_name, local_name, pointer
+from tqs_edge.codegen.header import state_elements
+from tqs_edge.codegen.tidy_c import wrap
+from tqs_edge.integer.program import DenseOp, IntegerProgram
+from tqs_edge.passes.assign_storage import StoragePlan
+from tqs_edge.passes.step_calls import Copy, StepCall
+
+STEP_HEAD = """\
+void tqs_model_step(tqs_model_state *state, uint8_t *arena, const int16_t *x, const int16_t *exog,
+                    int16_t *y) {
+"""
+
+
+def step_source(storage: StoragePlan, program: IntegerProgram) -> str:
+    """The two public functions of model.c."""
+    return _reset(storage, program) + "\n" + STEP_HEAD + _step_body(storage, program) + "}\n"
+
+
+def _reset(storage: StoragePlan, program: IntegerProgram) -> str:
+    loops = [
+        f"    for (int32_t i = 0; i < {state_elements(storage, s.name)}; ++i) "
+        f"state->{local_name(s.name)}[i] = 0;"
+        for s in program.states
+    ]
+    body = "\n".join(loops or ["    state->unused = 0;"])
+    return f"void tqs_model_reset(tqs_model_state *state) {{\n{body}\n}}\n"
+
+
+def _step_body(storage: StoragePlan, program: IntegerProgram) -> str:
+    lines = [_arena_pointer(storage, b.name) for b in storage.memory.buffers]
+    calls = [_call(storage, program, call) for call in storage.calls]
+    text = "\n".join(calls)
+    lines += [
+        f"    (void){name};"
+        for name, used in (
+            ("state", "state->" in text),
+            ("arena", bool(lines)),
+            ("x", "x" in _pointers(storage)),
+            ("exog", "exog" in _pointers(storage)),
+        )
+        if not used
+    ]
+    return "\n".join([*lines, "", *calls]) + "\n"
+
+
+def _pointers(storage: StoragePlan) -> set[str]:
+    """The C expressions of all tensors that some call reads."""
+    return {pointer(storage, name) for call in storage.calls for name in call.inputs}
+
+
+def _arena_pointer(storage: StoragePlan, name: str) -> str:
+    kind = c_type(storage.tensors[name].bits)
+    offset = storage.memory.offsets[name]
+    return f"    {kind} *const {local_name(name)} = ({kind} *)(void *)(arena + {offset});"
+
+
+def _call(storage: StoragePlan, program: IntegerProgram, call: StepCall | Copy) -> str:
+    if isinstance(call, Copy):
+        tensor = storage.tensors[call.input]
+        source, target = pointer(storage, call.input), pointer(storage, call.output)
+        return f"    copy_s{tensor.bits}({source}, {target}, {tensor.elements});"
+    arguments = [
+        pointer(storage, operand) if isinstance(operand, str) else constant_name(call, position)
+        for position, operand in enumerate(call.operands)
+    ]
+    arguments.append(pointer(storage, call.output))
+    opening = f"step_{call.output}("
+    statement = wrap(f"{opening}{', '.join(arguments)});", 4, hanging=4 + len(opening))
+    comment = wrap(f"/* {_describe(storage, program, call)} */", 4, hanging=7)
+    return f"{comment}\n{statement}"
+
+
+def _describe(storage: StoragePlan, program: IntegerProgram, call: StepCall) -> str:
+    """Layer, shapes and bits of a call, for the comment above it."""
+
+    def typed(name: str) -> str:
+        tensor = storage.tensors[name]
+        return f"{name} {list(tensor.shape)} s{tensor.bits}"
+
+    what = f"{typed(call.output)} from {', '.join(typed(n) for n in dict.fromkeys(call.inputs))}"
+    for op in program.ops:
+        if isinstance(op, DenseOp) and op.output == call.output:
+            rows = ", ".join(f"[{b.begin}:{b.end}] w{b.weight_bits}" for b in op.blocks)
+            return f"{op.weight}, rows {rows}: {what}"
+    return what

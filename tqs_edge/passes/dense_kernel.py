@@ -1,0 +1,129 @@
+"""A dense function becomes calls of the tqs_dense_* kernels, its weights packed for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tvm
+from tvm import relax, te, tirx
+
+from tqs_edge import kernel_table
+from tqs_edge.passes.dense_op import OPERANDS_PER_BLOCK
+from tqs_edge.passes.integer_ops import OPAQUE, statement
+from tqs_edge.quant.pack import pack
+
+READ_AHEAD = 16  # kernels read inputs up to a multiple of this many elements
+WORD_BYTES = 4  # kernels need inputs aligned to this
+
+
+@dataclass(frozen=True)
+class DenseShape:
+    """`lead` rows of `depth` elements, `stride` apart; `rows` outputs for each of them."""
+
+    lead: int
+    depth: int
+    stride: int
+    rows: int
+
+
+def dense_shape(func: tirx.PrimFunc) -> DenseShape:
+    """The shape of a dense function; rows of x that would be misaligned get a wider stride."""
+    *lead_extents, depth = (int(n) for n in func.params[0].ty.shape)
+    lead = int(np.prod(lead_extents))
+    per_word = WORD_BYTES // (act_bits(func) // 8)
+    stride = depth if lead == 1 else -(-depth // per_word) * per_word
+    return DenseShape(lead, depth, stride, int(func.params[-1].ty.shape[-1]))
+
+
+def act_bits(func: tirx.PrimFunc) -> int:
+    """Bits of the input's elements."""
+    return int(tvm.DataType(str(func.params[0].ty.dtype)).bits)
+
+
+def strided_rows(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
+    """A copy of x (..., depth) to (lead, stride) that aligns every row; the gaps are zero."""
+    param, shape = func.params[0], dense_shape(func)
+    x = te.placeholder(param.ty.shape, str(param.ty.dtype), name=param.name)
+
+    def element(row: tirx.Var, column: tirx.Var) -> tirx.Expr:
+        inside = x(*_lead_indices(x.shape, row), column)
+        return tirx.if_then_else(column < shape.depth, inside, tirx.const(0, str(x.dtype)))
+
+    rows = te.compute((shape.lead, shape.stride), element, name=name)
+    marks = {"tqs.tensor": name, "op_pattern": OPAQUE, "tirx.noalias": True}
+    return te.create_prim_func([x, rows]).with_attrs(marks)
+
+
+def dense_kernel(
+    func: tirx.PrimFunc, args: Sequence[relax.Expr]
+) -> tuple[tirx.PrimFunc, list[relax.Expr]]:
+    """The function of kernel calls and its arguments.
+
+    args: those of `func`, x replaced by strided_rows(x) where the stride differs from the depth.
+    One call per block and leading row. The attribute "tqs.padded_input" is the number of elements
+    of x that must be readable.
+    """
+    shape, bits = dense_shape(func), act_bits(func)
+    blocks = [[int(v) for v in block] for block in func.attrs["tqs.dense_blocks"]]
+    name, y = str(func.attrs["tqs.tensor"]), func.params[-1]
+    operands = [args[0], *_packed(args, blocks, bits)]
+    inputs = [
+        te.placeholder(o.ty.shape.values, str(o.ty.dtype), name=n)
+        for o, n in zip(operands, _names(func, len(blocks)), strict=True)
+    ]
+
+    def body(ins: Sequence[tirx.Buffer], outs: Sequence[tirx.Buffer]) -> tirx.Stmt:
+        row = tirx.Var("row", "int64")
+        at = row if shape.lead > 1 else tirx.const(0, "int64")
+        x, y = ins[0], outs[0]
+        calls = []
+        for number, (begin, end, weight_bits, acc_bits, shift) in enumerate(blocks):
+            arrays = ins[1 + OPERANDS_PER_BLOCK * number :][:OPERANDS_PER_BLOCK]
+            call = tirx.call_extern(
+                "void",
+                kernel_table.dense_kernel(bits, weight_bits, acc_bits).symbol,
+                tirx.address_of(x[(*_lead_indices(x.shape, at), 0)]),
+                *(tirx.address_of(a[(0,) * len(a.shape)]) for a in arrays),
+                shift,
+                tirx.address_of(y[(*_lead_indices(y.shape, at), begin)]),
+                end - begin,
+                shape.depth,
+            )
+            calls.append(tirx.Evaluate(call))
+        once = tirx.stmt_seq(*calls)
+        if shape.lead == 1:
+            return once
+        zero, extent = tirx.const(0, "int64"), tirx.const(shape.lead, "int64")
+        return tirx.For(row, zero, extent, tirx.ForKind.SERIAL, once)
+
+    result = statement(name, inputs, y.ty.shape, str(y.ty.dtype), body)
+    padded = (shape.lead - 1) * shape.stride + -(-shape.depth // READ_AHEAD) * READ_AHEAD
+    marks = {"tqs.tensor": name, "op_pattern": OPAQUE, "tirx.noalias": True}
+    kernel = te.create_prim_func([*inputs, result])
+    return kernel.with_attrs({**marks, "tqs.padded_input": padded}), operands
+
+
+def _packed(args: Sequence[relax.Expr], blocks: list[list[int]], bits: int) -> list[relax.Expr]:
+    """Packed weights, bias and multiplier of every block."""
+    operands = []
+    for number, (_, _, weight_bits, _, _) in enumerate(blocks):
+        weights, *rest = args[1 + OPERANDS_PER_BLOCK * number :][:OPERANDS_PER_BLOCK]
+        operands.append(relax.const(pack(weights.value.numpy(), weight_bits, bits), "uint32"))
+        operands += rest
+    return operands
+
+
+def _names(func: tirx.PrimFunc, blocks: int) -> list[str]:
+    kinds = ("weights", "bias", "multiplier")
+    return [func.params[0].name, *(f"{kind}_{n}" for n in range(blocks) for kind in kinds)]
+
+
+def _lead_indices(shape: Sequence[tirx.Expr], row: tirx.Expr) -> list[tirx.Expr]:
+    """Indices of all axes but the last, of the row-major number `row`."""
+    indices: list[tirx.Expr] = []
+    for extent in reversed([int(n) for n in shape[:-1]]):
+        indices.append(tirx.const(0, "int64") if extent == 1 else tirx.floormod(row, extent))
+        row = row if extent == 1 else tirx.floordiv(row, extent)
+    return indices[::-1]

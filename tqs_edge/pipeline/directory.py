@@ -1,0 +1,115 @@
+"""The directory that `compile` writes and the later verbs read."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tvm
+
+from tqs_edge import __version__
+from tqs_edge.artifacts import content_hash, load, read_json, save, sha256, write_json, write_text
+from tqs_edge.codegen.source_bundle import SourceBundle
+from tqs_edge.errors import InputError
+from tqs_edge.firmware.build import Firmware, load_firmware
+from tqs_edge.firmware.sources import write_sources
+from tqs_edge.graph.rollout_model import RolloutModel
+from tqs_edge.integer.program import IntegerProgram
+from tqs_edge.pipeline.lowering import Lowered
+from tqs_edge.pipeline.prepare import Trials
+from tqs_edge.plan.bit_plan import BitPlan
+
+MODEL, PROGRAM, PLAN, BUNDLE = "model.json", "program.json", "plan.json", "bundle.json"
+TRIALS, MODULE, SOURCES, MANIFEST = "trials.json", "module.json", "src", "manifest.json"
+IMAGES = ("firmware.elf", "firmware.hex", "firmware.bin")
+
+
+@dataclass(frozen=True, eq=False)
+class Package:
+    """Everything in a compiled directory: the lowered model, its firmware, how to judge it."""
+
+    lowered: Lowered
+    firmware: Firmware
+    trials: Trials
+    horizon: int
+    directory: Path
+
+
+def write_package(
+    directory: Path, lowered: Lowered, firmware: Firmware, trials: Trials, horizon: int
+) -> None:
+    """Writes all files of a package; the images are copied from where `firmware` was built."""
+    for name, value in (
+        (MODEL, lowered.model),
+        (PROGRAM, lowered.program),
+        (PLAN, lowered.plan),
+        (BUNDLE, lowered.bundle),
+        (TRIALS, trials),
+    ):
+        save(directory / name, value)
+    write_text(directory / MODULE, tvm.ir.save_json(lowered.module))
+    sources = directory / SOURCES
+    sources.mkdir()
+    write_sources(lowered.bundle, firmware.board.core.isa, sources)
+    for image in (*IMAGES, "firmware.json"):
+        shutil.copyfile(firmware.folder / image, directory / image)
+    write_json(directory / MANIFEST, _manifest(directory, lowered, firmware, horizon))
+
+
+def _manifest(
+    directory: Path, lowered: Lowered, firmware: Firmware, horizon: int
+) -> dict[str, Any]:
+    """What went in and what came out, by hash; no dates, no paths, so it is reproducible."""
+    sources = sorted((directory / SOURCES).iterdir())
+    return {
+        "model": {"name": lowered.model.name, "sha256": content_hash(lowered.model)},
+        "plan": {"method": lowered.plan.method, "sha256": content_hash(lowered.plan)},
+        "program": {"sha256": content_hash(lowered.program)},
+        "board": firmware.board.name,
+        "horizon": horizon,
+        "tools": {
+            "tqs-edge": __version__,
+            "apache-tvm": metadata.version("apache-tvm"),
+            "torch": metadata.version("torch"),
+            "numpy": metadata.version("numpy"),
+            firmware.record.compiler: firmware.record.compiler_version,
+        },
+        "compiler": firmware.record.compiler,
+        "sources": {path.name: sha256(path.read_bytes()) for path in sources},
+        "firmware": dict(sorted(firmware.record.sha256.items())),
+    }
+
+
+def read_package(directory: Path) -> Package:
+    """The package in `directory`; InputError where it is none, damaged, or was changed."""
+    if not directory.is_dir():
+        raise InputError(f"'{directory}' is not a directory; give what `compile -o` wrote")
+    manifest = read_json(directory / MANIFEST)
+    for name in IMAGES:
+        path = directory / name
+        if not path.is_file() or sha256(path.read_bytes()) != manifest["firmware"][name]:
+            raise InputError(f"'{path}' is missing or was changed; run `tqs-edge compile` again")
+    try:
+        module = tvm.ir.load_json((directory / MODULE).read_text())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"'{directory / MODULE}' is damaged; compile again") from error
+    lowered = Lowered(
+        load(directory / MODEL, RolloutModel),
+        load(directory / PLAN, BitPlan),
+        load(directory / PROGRAM, IntegerProgram),
+        module,
+        load(directory / BUNDLE, SourceBundle),
+    )
+    firmware = load_firmware(directory, lowered.bundle)
+    trials = load(directory / TRIALS, Trials)
+    return Package(lowered, firmware, trials, int(manifest["horizon"]), directory)
+
+
+def dequantize(lowered: Lowered, frames: np.ndarray) -> np.ndarray:
+    """Integer frames as float32 in the model's own units."""
+    scale = lowered.program.tensors[lowered.program.output].scale
+    return (frames * scale).astype(np.float32)

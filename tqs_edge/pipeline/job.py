@@ -1,0 +1,162 @@
+"""The whole way from MODEL to a verified directory, as one call."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tqs_edge.artifacts import atomic_directory, load, save
+from tqs_edge.errors import InputError
+from tqs_edge.firmware.board import load_board
+from tqs_edge.firmware.toolchain import find_toolchain
+from tqs_edge.graph.rollout_model import RolloutForm
+from tqs_edge.pipeline.directory import write_package
+from tqs_edge.pipeline.planning import Compiled, Scores, compile_plan, compile_within, score_sites
+from tqs_edge.pipeline.prepare import Prepared, prepare
+from tqs_edge.pipeline.reporting import build_report, write_report
+from tqs_edge.pipeline.verification import (
+    Verification,
+    executions_of,
+    verify_rollouts,
+    with_all_cores,
+)
+from tqs_edge.plan.bit_plan import BitPlan
+from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.planner import Method
+from tqs_edge.plan.uniform import uniform_plan
+
+Advance = Callable[[int, int], None]
+Stage = Callable[[str], AbstractContextManager[Advance]]
+SCORES = "tqs.json"
+
+
+@dataclass(frozen=True)
+class CompileJob:
+    """What `tqs-edge compile` was asked for. At most one of budget, plan and uniform.
+
+    all_cores: also verify on every core with every installed compiler and simulator.
+    """
+
+    source: Any
+    board: str
+    output: Path
+    budget: Budget = field(default_factory=Budget)
+    plan: Path | None = None
+    uniform: str | None = None
+    method: str = Method.TQS
+    act_bits: int | None = None
+    state_bits: int | None = None
+    form: RolloutForm | None = None
+    example_inputs: tuple[torch.Tensor, ...] | None = None
+    horizon: int | None = None
+    context: Path | None = None
+    exog: Path | None = None
+    compiler: str | None = None
+    runner: str | None = None
+    seed: int = 0
+    dump_ir: Path | None = None
+    all_cores: bool = False
+
+
+def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
+    """Fills job.output with the package, verified, and returns its report.
+
+    Everything that can be wrong with the request is checked before the work starts, and the
+    directory appears only when all of it succeeded.
+    """
+    board, toolchain = load_board(job.board), find_toolchain(job.compiler)
+    method = _method(job.method)
+    reports: list[dict[str, Any]] = []
+
+    def fill(directory: Path) -> None:
+        with stage("load"):
+            prepared = prepare(
+                job.source,
+                form=job.form,
+                example_inputs=job.example_inputs,
+                context=job.context,
+                exog=job.exog,
+                horizon=job.horizon,
+            )
+        with stage("score") as advance:
+            scores = score_sites(prepared, seed=job.seed, progress=advance)
+        with (
+            stage("plan and build") as advance,
+            tempfile.TemporaryDirectory(prefix="tqs-firmware-") as place,
+        ):
+            folder = Path(place)
+            given = _given_plan(job, prepared)
+            if given is not None:
+                compiled = compile_plan(prepared, given, board, toolchain, folder)
+            else:
+                compiled = compile_within(
+                    prepared,
+                    scores,
+                    board,
+                    toolchain,
+                    job.budget,
+                    folder,
+                    method=method,
+                    act_bits=job.act_bits,
+                    state_bits=job.state_bits,
+                    progress=advance,
+                )
+            reports.append(_finish(directory, job, prepared, scores, compiled, stage))
+
+    atomic_directory(job.output, fill)
+    return reports[0]
+
+
+def _finish(
+    directory: Path,
+    job: CompileJob,
+    prepared: Prepared,
+    scores: Scores,
+    compiled: Compiled,
+    stage: Stage,
+) -> dict[str, Any]:
+    lowered, firmware, trials = compiled.lowered, compiled.firmware, prepared.judging
+    with (
+        stage("verify") as advance,
+        tempfile.TemporaryDirectory(prefix="tqs-verify-") as folder,
+    ):
+        executions = executions_of(firmware, job.runner)
+        if job.all_cores:
+            executions = with_all_cores(executions, lowered, Path(folder))
+        verification: Verification = verify_rollouts(
+            lowered, executions, trials, prepared.horizon, done=advance
+        )
+    write_package(directory, lowered, firmware, trials, prepared.horizon)
+    save(directory / SCORES, scores)
+    report = build_report(
+        lowered,
+        firmware,
+        trials,
+        prepared.horizon,
+        verification,
+        scores=scores,
+        ranges=prepared.ranges,
+    )
+    write_report(directory, report)
+    return report
+
+
+def _given_plan(job: CompileJob, prepared: Prepared) -> BitPlan | None:
+    if job.plan is not None:
+        return load(job.plan, BitPlan)
+    if job.uniform is not None:
+        return uniform_plan(prepared.model.graph, job.uniform)
+    return None
+
+
+def _method(name: str) -> Method:
+    try:
+        return Method(name)
+    except ValueError:
+        raise InputError(f"no method '{name}'; use one of {', '.join(Method)}") from None

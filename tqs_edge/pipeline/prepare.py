@@ -1,0 +1,149 @@
+"""Stage 1: a checked model with the rollouts it is planned and judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tqs_edge.errors import InputError, NonFiniteRollout
+from tqs_edge.frontend.contexts import (
+    Contexts,
+    free_running_contexts,
+    read_contexts,
+    split_contexts,
+)
+from tqs_edge.frontend.load import LoadedModel, load_model
+from tqs_edge.graph.ranges import observe_ranges
+from tqs_edge.graph.rollout import rollout
+from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+
+DEFAULT_HORIZON = 120
+MAX_CONTEXTS = 16  # per half; more buys little and costs time linearly
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Rollouts of one purpose: where they start and what the float model answers.
+
+    contexts float32 (N, L, F), exog float32 (N, calls, E) or None, frames float32 (N, horizon, F);
+    truth: the rows that really followed, (N, horizon, F), None where unknown.
+    """
+
+    contexts: np.ndarray
+    exog: np.ndarray | None
+    frames: np.ndarray
+    truth: np.ndarray | None
+    origin: str
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A loaded model, disjoint rollouts to plan and to judge on, and the ranges observed while
+    planning (largest magnitude by tensor)."""
+
+    loaded: LoadedModel
+    planning: Trials
+    judging: Trials
+    ranges: dict[str, float]
+    horizon: int
+
+    @property
+    def model(self) -> RolloutModel:
+        return self.loaded.model
+
+
+def prepare(
+    source: Any,
+    *,
+    form: RolloutForm | None = None,
+    example_inputs: tuple[torch.Tensor, ...] | None = None,
+    context: Path | None = None,
+    exog: Path | None = None,
+    horizon: int | None = None,
+) -> Prepared:
+    """The model that `source` names (see frontend.load_model) with its rollouts.
+
+    Contexts come from the files, from the zoo for zoo models, else from the model's own free run;
+    one half is planned on, the other judged on. Raises InputError, UnsupportedOp,
+    NonFiniteRollout.
+    """
+    loaded = load_model(source, form=form, example_inputs=example_inputs)
+    shipped = str(source).startswith("zoo:") and context is None
+    steps = horizon or (_zoo_horizon(str(source)) if shipped else DEFAULT_HORIZON)
+    if shipped:
+        planning, judging = _zoo_trials(loaded.model, str(source), steps)
+    else:
+        planning, judging = _given_trials(loaded.model, context, exog, steps)
+    ranges = observe_ranges(loaded.model, planning.contexts, steps, planning.exog)
+    return Prepared(loaded, planning, judging, ranges, steps)
+
+
+def _given_trials(
+    model: RolloutModel, context: Path | None, exog: Path | None, horizon: int
+) -> tuple[Trials, Trials]:
+    if context is None:
+        if exog is not None:
+            raise InputError("--exog goes with --context; give both")
+        contexts = free_running_contexts(model, count=2 * MAX_CONTEXTS)
+    else:
+        contexts = read_contexts(
+            model, context, horizon=horizon, exog_path=exog, count=2 * MAX_CONTEXTS
+        )
+    first, second = split_contexts(contexts)
+    return _trials(model, first, horizon, None), _trials(model, second, horizon, None)
+
+
+def _zoo_horizon(source: str) -> int:
+    from tqs_edge import zoo
+
+    return zoo.card_of(source.removeprefix("zoo:")).horizon
+
+
+def _zoo_trials(model: RolloutModel, source: str, horizon: int) -> tuple[Trials, Trials]:
+    from tqs_edge import zoo
+
+    entry = zoo.load(source.removeprefix("zoo:"))
+    parts = (
+        ("planning", entry.planning_contexts, entry.planning_truth),
+        ("judging", entry.judging_contexts, entry.judging_truth),
+    )
+    planning, judging = (
+        _trials(model, Contexts(values, None, f"zoo series, {name} part"), horizon, truth)
+        for name, values, truth in parts
+    )
+    return planning, judging
+
+
+def _trials(
+    model: RolloutModel, contexts: Contexts, horizon: int, truth: np.ndarray | None
+) -> Trials:
+    values = contexts.values[:MAX_CONTEXTS]
+    exog = None if contexts.exog is None else contexts.exog[:MAX_CONTEXTS]
+    frames = float_frames(model, values, horizon, exog)
+    known = truth is not None and truth.shape[1] >= horizon
+    rows = truth[:MAX_CONTEXTS, :horizon] if truth is not None and known else None
+    return Trials(values, exog, frames, rows, contexts.origin)
+
+
+def float_frames(
+    model: RolloutModel, contexts: np.ndarray, horizon: int, exog: np.ndarray | None = None
+) -> np.ndarray:
+    """The float model's frames (N, horizon, F); NonFiniteRollout names the first bad step."""
+    with torch.no_grad():
+        frames: np.ndarray = rollout(
+            model,
+            torch.from_numpy(np.ascontiguousarray(contexts)),
+            horizon,
+            exog=None if exog is None else torch.from_numpy(np.ascontiguousarray(exog)),
+        ).numpy()
+    if not np.isfinite(frames).all():
+        step = int(np.argmin(np.isfinite(frames).all(axis=(0, 2))))
+        raise NonFiniteRollout(
+            f"the float rollout reaches NaN or infinity at step {step} of {horizon}; shorten "
+            "--horizon or give other contexts"
+        )
+    return frames

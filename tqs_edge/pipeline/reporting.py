@@ -1,0 +1,185 @@
+"""Stage 7: everything known about a compiled model as report.json and report.html."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tqs_edge.artifacts import write_json, write_text
+from tqs_edge.firmware.build import Firmware
+from tqs_edge.integer.program import DenseOp, IntegerProgram
+from tqs_edge.pipeline.lowering import Lowered
+from tqs_edge.pipeline.planning import Scores
+from tqs_edge.pipeline.prepare import Trials
+from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
+from tqs_edge.pipeline.verification import Verification
+from tqs_edge.plan.bit_plan import BitPlan
+from tqs_edge.report.page import render_html
+from tqs_edge.sensitivity.predict import predict_damage
+from tqs_edge.sensitivity.sites import Site, SiteKind
+from tqs_edge.verify.chain import Link
+
+SHOWN_CONTEXTS = 3
+REPORT_JSON, REPORT_HTML = "report.json", "report.html"
+
+
+def build_report(
+    lowered: Lowered,
+    firmware: Firmware,
+    trials: Trials,
+    horizon: int,
+    verification: Verification,
+    *,
+    scores: Scores | None = None,
+    ranges: dict[str, float] | None = None,
+) -> dict[str, Any]:
+    """The dict of report.json (keys: README, "The report"); plain JSON data.
+
+    flash_bytes and ram_bytes are what the model adds to a product: code, tables and weights;
+    state, arena, rows and measured stack. image_bytes is the whole test firmware.
+    """
+    own = _own_link(verification, firmware)
+    stack = own.log.stack_bytes if own and own.log else None
+    instructions = own.log.instructions_per_step if own and own.log else None
+    return {
+        "model": lowered.model.name,
+        "source": lowered.model.source,
+        "board": firmware.board.name,
+        "core": firmware.board.core.name,
+        "compiler": f"{firmware.record.compiler} {firmware.record.compiler_version}",
+        "horizon": horizon,
+        "contexts": len(trials.contexts),
+        "contexts_origin": trials.origin,
+        "plan_method": lowered.plan.method,
+        "average_weight_bits": average_weight_bits(lowered.plan, lowered.program),
+        "plan": plan_sites(lowered.plan, lowered.program),
+        "flash_bytes": model_flash_bytes(firmware),
+        "code_bytes": firmware.size.code_bytes,
+        "weight_bytes": firmware.size.weight_bytes,
+        "image_bytes": firmware.size.flash_bytes,
+        "ram_bytes": None if stack is None else model_ram_bytes(lowered, stack),
+        "stack_bytes": stack,
+        "arena_bytes": lowered.bundle.arena_bytes,
+        "state_bytes": lowered.bundle.state_bytes,
+        "flash_limit": firmware.board.flash_bytes,
+        "ram_limit": firmware.board.ram_bytes,
+        "instructions_per_step": instructions,
+        "bit_exact": {link.name: link.exact for link in verification.links},
+        "mismatches": {
+            link.name: str(link.mismatch) for link in verification.links if link.mismatch
+        },
+        "instructions_by_link": {
+            link.name: link.log.instructions_per_step
+            for link in verification.links
+            if link.log and link.log.instructions_per_step is not None
+        },
+        "rollout": _rollout(trials, verification),
+        "tqs": {} if scores is None else _site_scores(lowered, scores, ranges or {}),
+        "spearman": scores.table.spearman if scores and scores.table else None,
+        "saturation": dict(sorted(verification.reference.saturations.items())),
+    }
+
+
+def write_report(directory: Path, report: dict[str, Any]) -> None:
+    """report.json and report.html in `directory`."""
+    write_text(directory / REPORT_HTML, render_html(report))
+    write_json(directory / REPORT_JSON, report)
+
+
+def plan_sites(plan: BitPlan, program: IntegerProgram) -> dict[str, dict[str, Any]]:
+    """Kind and width of every site of the plan, by site id."""
+    width = {
+        op.weight: program.tensors[op.input].bits for op in program.ops if isinstance(op, DenseOp)
+    }
+    sites: dict[str, dict[str, Any]] = {}
+    for path, blocks in plan.weights.items():
+        for block in blocks:
+            sites[f"{path}[{block.begin}:{block.end}]"] = {
+                "kind": "weight",
+                "weight_bits": block.bits,
+                "act_bits": width[path],
+                "rows": [block.begin, block.end],
+                "tensor": path,
+            }
+    for tensor, bits in plan.activations.items():
+        sites[f"act:{tensor}"] = {"kind": "activation", "act_bits": bits, "tensor": tensor}
+    for state, bits in plan.states.items():
+        sites[f"state:{state}"] = {"kind": "state", "act_bits": bits, "tensor": state}
+    return sites
+
+
+def average_weight_bits(plan: BitPlan, program: IntegerProgram) -> float:
+    """Stored bits per weight over all dense weights."""
+    depth = {
+        op.weight: op.blocks[0].weights.shape[1] for op in program.ops if isinstance(op, DenseOp)
+    }
+    bits = weights = 0
+    for path, blocks in plan.weights.items():
+        for block in blocks:
+            count = (block.end - block.begin) * depth[path]
+            bits, weights = bits + count * block.bits, weights + count
+    return bits / weights
+
+
+def _own_link(verification: Verification, firmware: Firmware) -> Link | None:
+    """The simulator link of this very firmware, with counts where there is a choice."""
+    ending = f":{firmware.board.name}:{firmware.record.compiler}"
+    own = [link for link in verification.links if link.name.endswith(ending)]
+    counted = [link for link in own if link.log and link.log.instructions_per_step is not None]
+    return next(iter(counted + own), None)
+
+
+def _rollout(trials: Trials, verification: Verification) -> dict[str, Any]:
+    error = verification.error
+    shown = slice(0, SHOWN_CONTEXTS)
+    result: dict[str, Any] = {
+        "nrmse": error.nrmse,
+        "nrmse_per_step": list(error.nrmse_per_step),
+        "valid_horizon": error.valid_horizon,
+        "float_mae": None,
+        "integer_mae": None,
+        "float_frames": _plain(trials.frames[shown]),
+        "integer_frames": _plain(verification.frames[shown]),
+    }
+    if trials.truth is not None:
+        result["float_mae"] = float(np.abs(trials.frames - trials.truth).mean())
+        result["integer_mae"] = float(np.abs(verification.frames - trials.truth).mean())
+        result["truth"] = _plain(trials.truth[shown])
+    return result
+
+
+def _plain(frames: np.ndarray) -> list[Any]:
+    rounded: list[Any] = np.round(frames.astype(np.float64), 6).tolist()
+    return rounded
+
+
+def _site_scores(
+    lowered: Lowered, scores: Scores, ranges: dict[str, float]
+) -> dict[str, dict[str, Any]]:
+    """Rate, gain, predicted and measured damage of every scored site at its planned width."""
+    predicted = predict_damage(scores.report, lowered.model.graph, ranges)
+    measured = scores.table.measured() if scores.table else {}
+    result: dict[str, dict[str, Any]] = {}
+    for entry in scores.report.sites:
+        site = entry.site
+        bits = _planned_bits(lowered.plan, site)
+        result[site.id] = {
+            "rate": entry.rate,
+            "gain": entry.gain,
+            "gain_low": entry.gain_low,
+            "gain_high": entry.gain_high,
+            "bits": bits,
+            "predicted": predicted.get((site.id, bits)),
+            "measured": measured.get((site.id, bits)),
+        }
+    return result
+
+
+def _planned_bits(plan: BitPlan, site: Site) -> int:
+    if site.kind is SiteKind.ACTIVATION:
+        return plan.activations[site.tensor]
+    if site.kind is SiteKind.STATE:
+        return plan.states[site.tensor]
+    return next(b.bits for b in plan.weights[site.tensor] if b.begin <= site.begin < b.end)

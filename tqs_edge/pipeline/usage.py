@@ -1,0 +1,50 @@
+"""What a built firmware really takes of the device."""
+
+from __future__ import annotations
+
+from tqs_edge.firmware.build import Firmware
+from tqs_edge.pipeline.lowering import Lowered
+from tqs_edge.pipeline.prepare import Trials
+from tqs_edge.pipeline.verification import runners_for
+from tqs_edge.run.runner import run
+from tqs_edge.verify.reference import quantize_frames
+
+COUNTED_STEPS = 4
+
+
+def model_ram_bytes(lowered: Lowered, stack_bytes: int) -> int:
+    """RAM of the model in a product: state, arena, input and output rows, measured stack."""
+    program = lowered.program
+    rows = 0
+    for name in (program.input, program.exog, program.output):
+        if name is not None:
+            size = 1
+            for extent in program.tensors[name].shape:
+                size *= extent
+            rows += 2 * size
+    return lowered.bundle.state_bytes + lowered.bundle.arena_bytes + rows + stack_bytes
+
+
+def model_flash_bytes(firmware: Firmware) -> int:
+    """Flash of the model in a product: code of model and kernels, tables, weights."""
+    return firmware.size.code_bytes + firmware.size.weight_bytes
+
+
+def measure_usage(firmware: Firmware, lowered: Lowered, trials: Trials) -> dict[str, float]:
+    """flash and, where a simulator of the board is installed, ram and insns as executed."""
+    usage = {"flash": float(model_flash_bytes(firmware))}
+    runners = runners_for(firmware.board)
+    if not runners:
+        return usage
+    program = lowered.program
+    contexts = quantize_frames(trials.contexts[:1], program.tensors[program.input])
+    exog = None
+    if trials.exog is not None and program.exog is not None:
+        exog = quantize_frames(trials.exog[:1], program.tensors[program.exog])
+        exog = exog[:, : contexts.shape[1] + COUNTED_STEPS - 1]
+    log = run(firmware, contexts, COUNTED_STEPS, exog=exog, runner=runners[0])
+    if log.stack_bytes is not None:
+        usage["ram"] = float(model_ram_bytes(lowered, log.stack_bytes))
+    if log.instructions_per_step is not None:
+        usage["insns"] = float(log.instructions_per_step)
+    return usage

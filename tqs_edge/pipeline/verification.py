@@ -1,0 +1,126 @@
+"""Stage 6: the integer rollout against every executor and against the float model."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tqs_edge.errors import InputError
+from tqs_edge.firmware.board import Board, load_board
+from tqs_edge.firmware.build import Firmware, build
+from tqs_edge.firmware.toolchain import TOOLCHAINS, find_toolchain
+from tqs_edge.passes.host_executor import run_llvm
+from tqs_edge.pipeline.lowering import Lowered
+from tqs_edge.pipeline.prepare import Trials
+from tqs_edge.verify.chain import Execution, Link, check_chain
+from tqs_edge.verify.metrics import RolloutError, rollout_error
+from tqs_edge.verify.reference import ReferenceRun, quantize_frames, run_reference
+
+# One board for each core class that the product promises.
+CORE_BOARDS = (
+    "arduino-zero",
+    "mps2-an385",
+    "mps2-an386",
+    "mps2-an500",
+    "mps2-an505",
+    "mps3-an547",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """links: every executor against the integer reference; error: reference against float."""
+
+    reference: ReferenceRun
+    links: tuple[Link, ...]
+    error: RolloutError
+    frames: np.ndarray  # float32 (contexts, horizon, F), the dequantized reference
+
+    @property
+    def exact(self) -> bool:
+        return all(link.exact for link in self.links)
+
+
+def verify_rollouts(
+    lowered: Lowered,
+    executions: tuple[Execution, ...],
+    trials: Trials,
+    horizon: int,
+    *,
+    llvm: bool = True,
+    done: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Runs every executor over all rollouts of `trials` and compares frame by frame."""
+    program = lowered.program
+    x = program.tensors[program.input]
+    contexts = quantize_frames(trials.contexts, x)
+    exog = None
+    if trials.exog is not None and program.exog is not None:
+        exog = quantize_frames(trials.exog, program.tensors[program.exog])
+    reference = run_reference(program, lowered.model, contexts, horizon, exog=exog)
+
+    def frames_of_llvm() -> np.ndarray:
+        return run_llvm(
+            lowered.module, program, lowered.model, contexts, horizon=horizon, exog=exog
+        )
+
+    links = check_chain(
+        reference.frames,
+        frames_of_llvm if llvm else None,
+        executions,
+        contexts,
+        exog=exog,
+        done=done,
+    )
+    frames = (reference.frames * program.tensors[program.output].scale).astype(np.float32)
+    return Verification(reference, links, rollout_error(trials.frames, frames), frames)
+
+
+def runners_for(board: Board) -> tuple[str, ...]:
+    """The installed simulators that can run `board`, the fastest first."""
+    found = []
+    if board.core.unicorn and importlib.util.find_spec("unicorn"):
+        found.append("unicorn")
+    if board.qemu_machine and shutil.which("qemu-system-arm"):
+        found.append("qemu")
+    return tuple(found)
+
+
+def compilers() -> tuple[str, ...]:
+    """The installed cross compilers."""
+    present = {
+        "gcc": shutil.which("arm-none-eabi-gcc") is not None,
+        "zig": importlib.util.find_spec("ziglang") is not None,
+    }
+    return tuple(name for name in TOOLCHAINS if present[name])
+
+
+def executions_of(firmware: Firmware, runner: str | None) -> tuple[Execution, ...]:
+    """The host and the chosen runner, or every installed simulator of the board."""
+    names = (runner,) if runner else runners_for(firmware.board)
+    known = ("host", "unicorn", "qemu")
+    if any(name not in known for name in names):
+        raise InputError(f"unknown runner '{runner}'; known: {', '.join(known)}")
+    return tuple(Execution(firmware, name) for name in dict.fromkeys(("host", *names)))
+
+
+def with_all_cores(
+    executions: tuple[Execution, ...], lowered: Lowered, folder: Path
+) -> tuple[Execution, ...]:
+    """`executions` and those of every core, installed compiler and simulator, built in `folder`."""
+    found = list(executions)
+    known = {execution.name for execution in executions}
+    for name in CORE_BOARDS:
+        board = load_board(name)
+        runners = runners_for(board)
+        for compiler in compilers() if runners else ():
+            place = folder / f"{name}-{compiler}"
+            firmware = build(lowered.bundle, board, find_toolchain(compiler), place)
+            more = (Execution(firmware, runner) for runner in runners)
+            found += [execution for execution in more if execution.name not in known]
+    return tuple(found)

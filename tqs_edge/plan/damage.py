@@ -1,0 +1,60 @@
+"""The damage of every width of every site as one array, whatever it was derived from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tqs_edge.errors import InputError
+from tqs_edge.graph.graph import Graph
+from tqs_edge.sensitivity.exact import DamageTable
+from tqs_edge.sensitivity.fake_quant import WIDTHS
+from tqs_edge.sensitivity.predict import predict_damage
+from tqs_edge.sensitivity.score import SensitivityReport
+from tqs_edge.sensitivity.sites import Site, SiteKind
+
+
+def damage_matrix(
+    graph: Graph, scores: SensitivityReport | DamageTable, ranges: Mapping[str, float]
+) -> tuple[tuple[Site, ...], np.ndarray]:
+    """The sites and their damages (sites, widths), infinite where illegal or overflowing.
+
+    Raises InputError when the scores are of another model.
+    """
+    measured = isinstance(scores, DamageTable)
+    sites = scores.sites if measured else tuple(s.site for s in scores.sites)
+    _check_sites(graph, sites)
+    table = scores.measured() if measured else predict_damage(scores, graph, ranges)
+    damage = np.full((len(sites), len(WIDTHS)), np.inf)
+    for i, site in enumerate(sites):
+        for bits in site.widths:
+            value = table[site.id, bits]
+            damage[i, WIDTHS.index(bits)] = np.inf if value is None else value
+    return sites, damage
+
+
+def pin_widths(
+    sites: tuple[Site, ...], damage: np.ndarray, kind: SiteKind, bits: int | None
+) -> np.ndarray:
+    """The damages with every width of `kind` but `bits` forbidden; unchanged for None."""
+    if bits is None:
+        return damage
+    pinned = damage.copy()
+    for i, site in enumerate(sites):
+        if site.kind is not kind:
+            continue
+        if bits not in site.widths:
+            raise InputError(f"{kind} sites take {site.widths} bits, not {bits}")
+        pinned[i, [k for k, width in enumerate(WIDTHS) if width != bits]] = np.inf
+    return pinned
+
+
+def _check_sites(graph: Graph, sites: tuple[Site, ...]) -> None:
+    for site in sites:
+        shape = graph.constants[site.tensor].shape if site.tensor in graph.constants else None
+        known = shape is not None and site.end <= shape[0]
+        if not (known if site.kind is SiteKind.WEIGHT else site.tensor in graph.shapes):
+            raise InputError(
+                f"the model has no site '{site.id}'; score this very model before planning"
+            )
