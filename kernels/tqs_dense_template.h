@@ -3,7 +3,7 @@
      TQS_ACT_BITS     8 or 16
      TQS_WEIGHT_BITS  2, 4, 8 or 16
      TQS_ACC_BITS     32 or 64
-   One row at a time: cores that run this file have few registers to spare for a second row. */
+   Two rows share the loads of x, except on Armv6-M, whose eight registers hold one row only. */
 #include "tqs_dense_words.h"
 #include "tqs_fixed.h"
 #include "tqs_kernels.h"
@@ -53,9 +53,24 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w,
     TQS_ASSERT(((uintptr_t)x & 3u) == 0);
     const int32_t words = (depth + TQS_GROUP - 1) / TQS_GROUP;
     const tqs_sum excess = tqs_excess(x, words * TQS_GROUP);
-    for (int32_t row = 0; row < rows; ++row) {
-        tqs_sum acc = (tqs_sum)bias[row] - excess;
+    int32_t row = 0;
+#ifndef __ARM_ARCH_6M__
+    for (; row + 1 < rows; row += 2) {
         const tqs_act *group = x;
+        const uint32_t *const end = w + words, *next = end;
+        tqs_sum acc = (tqs_sum)bias[row] - excess, acc_next = (tqs_sum)bias[row + 1] - excess;
+        for (; w != end; group += TQS_GROUP) {
+            acc = TQS_ADD(acc, group, *w++);
+            acc_next = TQS_ADD(acc_next, group, *next++);
+        }
+        w = next;
+        y[row] = TQS_OUTPUT(acc, multiplier[row], shift);
+        y[row + 1] = TQS_OUTPUT(acc_next, multiplier[row + 1], shift);
+    }
+#endif
+    for (; row < rows; ++row) {
+        const tqs_act *group = x;
+        tqs_sum acc = (tqs_sum)bias[row] - excess;
         for (const uint32_t *const end = w + words; w != end; group += TQS_GROUP) {
             acc = TQS_ADD(acc, group, *w++);
         }

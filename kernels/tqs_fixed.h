@@ -23,14 +23,31 @@ typedef char tqs_narrowing_keeps_low_bits[(int32_t)UINT32_C(0xFFFFFFFF) == -1 ? 
 /* Elements that must be readable in the input of a dense kernel of this depth. */
 #define TQS_PADDED(elements) (((elements) + 15) / 16 * 16)
 
-/* v clamped to [-128, 127]. */
+/* v clamped to [-128, 127]. GCC 12 finds SSAT by itself only in the simplest functions. */
 static inline int8_t tqs_sat8(int32_t v) {
+#ifdef __ARM_FEATURE_SAT
+    return (int8_t)__builtin_arm_ssat(v, 8);
+#else
     return (int8_t)(v > INT8_MAX ? INT8_MAX : v < INT8_MIN ? INT8_MIN : v);
+#endif
 }
 
 /* v clamped to [-32768, 32767]. */
 static inline int16_t tqs_sat16(int32_t v) {
+#ifdef __ARM_FEATURE_SAT
+    return (int16_t)__builtin_arm_ssat(v, 16);
+#else
     return (int16_t)(v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : v);
+#endif
+}
+
+/* a * b in 64 bits, exact. GCC multiplies by a constant that it sees in three instructions; one
+   that is hidden in a register takes one: SMULL, or SMLAL together with the sum around it. */
+static inline int64_t tqs_product(int32_t a, int32_t b) {
+#if defined(__ARM_ARCH) && __ARM_ARCH >= 7
+    __asm("" : "+r"(b));
+#endif
+    return (int64_t)a * b;
 }
 
 /* v >> shift for shift in [32, 62]: the high word alone is shifted, which is the same floor and

@@ -68,32 +68,32 @@ def test_unknown_core_lists_the_known_ones(tmp_path: Path) -> None:
 def test_unknown_key_is_refused(tmp_path: Path) -> None:
     path = write_board(tmp_path)
     path.write_text(path.read_text() + "flash = 1\n")
-    with pytest.raises(InputError, match="mine.toml: unknown key 'flash'"):
+    with pytest.raises(InputError, match=r"mine\.toml: unknown key 'flash'"):
         load_board(str(path))
 
 
 def test_missing_key_is_named(tmp_path: Path) -> None:
     path = write_board(tmp_path)
     path.write_text(path.read_text().replace("ram_bytes = 8192\n", ""))
-    with pytest.raises(InputError, match="mine.toml: key 'ram_bytes' is missing"):
+    with pytest.raises(InputError, match=r"mine\.toml: key 'ram_bytes' is missing"):
         load_board(str(path))
 
 
 def test_missing_memory_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="memory file 'gone.ld' not found"):
+    with pytest.raises(InputError, match=r"memory file 'gone\.ld' not found"):
         load_board(str(write_board(tmp_path, memory="gone.ld")))
 
 
 @pytest.mark.parametrize(("flash", "stack"), [(0, 1024), (65536, 1020), (65536, 8192)])
 def test_impossible_sizes_are_refused(tmp_path: Path, flash: int, stack: int) -> None:
-    with pytest.raises(InputError, match="mine.toml: "):
+    with pytest.raises(InputError, match=r"mine\.toml: "):
         load_board(str(write_board(tmp_path, flash=flash, stack=stack)))
 
 
 def test_broken_toml_is_an_input_error(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("core = \n")
-    with pytest.raises(InputError, match="mine.toml: not valid TOML"):
+    with pytest.raises(InputError, match=r"mine\.toml: not valid TOML"):
         load_board(str(path))
 
 

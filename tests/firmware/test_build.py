@@ -117,7 +117,7 @@ def test_a_warning_in_generated_code_is_an_error(compiler: str, tmp_path: Path) 
 
 
 def test_a_missing_kernel_file_is_named() -> None:
-    with pytest.raises(BuildError, match="no file 'tqs_nothing.c'"):
+    with pytest.raises(BuildError, match=r"no file 'tqs_nothing\.c'"):
         kernel_file("tqs_nothing.c", "dsp")
 
 

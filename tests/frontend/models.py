@@ -136,6 +136,10 @@ def not_a_model() -> str:
     return "text"
 
 
+def failing() -> nn.Module:
+    raise RuntimeError("no weights here")
+
+
 def export(model: nn.Module, inputs: tuple) -> torch.export.ExportedProgram:
     """torch.export of a model in eval mode."""
     with warnings.catch_warnings():

@@ -55,12 +55,12 @@ def test_graph_has_one_node_per_binding_with_constants_second():
         Node("x_1_3", Op.SLICE, ("x",), (1, 2), {"axis": -1, "begin": 1, "end": 3}),
         Node("add", Op.ADD, ("x_1_3", "norm.mean"), (1, 2)),
         Node("sub", Op.SUB, ("norm.mean", "exog"), (1, 2)),
-        Node("mul", Op.MUL, ("sub", "mul.constant0"), (1, 2)),
+        Node("mul", Op.MUL, ("sub", "mul.constant1"), (1, 2)),
         Node("h_next", Op.ADD, ("add", "h"), (1, 2)),
         Node("y", Op.CONCAT, ("mul", "h_next"), (1, 4), {"axis": -1}),
     )
     assert graph.shapes["exog"] == (1, 2) and graph.shapes["y"] == (1, 4)
-    np.testing.assert_array_equal(graph.constants["mul.constant0"], [1, 2])
+    np.testing.assert_array_equal(graph.constants["mul.constant1"], [1, 2])
 
 
 def test_every_operation_that_does_not_fit_is_collected():

@@ -107,7 +107,8 @@ def test_zoo_model_loads():
         ("no-such-model", "name a .pt2 file"),
         ("zoo:no-such-model", "choose one of"),
         ("no_such_package.module:make", "no module named"),
-        ("tests.frontend.models:no_such_factory", "no_such_factory"),
+        ("tests.frontend.models:no_such_factory", "has no function 'no_such_factory'"),
+        ("tests.frontend.models:failing", "failed: no weights here"),
         ("tests.frontend.models:not_a_model", "want (nn.Module, example_inputs)"),
     ],
 )

@@ -49,4 +49,7 @@ def table(title: str, *headers: str) -> Table:
 
 def show(item: object) -> None:
     """Prints a line or a table on stdout."""
-    out.print(item, markup=False) if isinstance(item, str) else out.print(item)
+    if isinstance(item, str):
+        out.print(item, markup=False, soft_wrap=True)
+    else:
+        out.print(item)

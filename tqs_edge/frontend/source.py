@@ -78,15 +78,22 @@ def _from_zoo(text: str) -> Source:
 
 
 def _from_factory(text: str, module: str, factory: str) -> Source:
-    sys.path.insert(0, str(Path.cwd()))
+    here = str(Path.cwd())
+    sys.path.insert(0, here)  # as `python -m` does: the user's modules lie next to them
     try:
-        made = getattr(importlib.import_module(module), factory)()
+        make = getattr(importlib.import_module(module), factory, None)
+        if not callable(make):
+            raise InputError(f"'{text}': module '{module}' has no function '{factory}'")
+        made = make()
+    except InputError:
+        raise
     except ModuleNotFoundError as error:
         raise InputError(f"'{text}': no module named '{error.name}'; check the spelling") from error
-    except AttributeError as error:
-        raise InputError(f"'{text}': {error}; want a function without arguments") from error
+    except Exception as error:
+        raise InputError(f"'{text}' failed: {_first_line(error)}; run it in Python") from error
     finally:
-        sys.path.remove(str(Path.cwd()))
+        if here in sys.path:
+            sys.path.remove(here)
     if isinstance(made, ExportedProgram):
         return _from_program(made, factory, text)
     model, inputs = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
@@ -117,9 +124,8 @@ def _from_module(
             warnings.simplefilter("ignore")  # torch.export warns about its own internals
             program = torch.export.export(module, tuple(inputs))
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InputError(
-            f"torch.export cannot capture '{label}': {reason}; make forward() free of "
+            f"torch.export cannot capture '{label}': {_first_line(error)}; make forward() free of "
             "data-dependent Python and check the example inputs"
         ) from error
     return Source(name, label, program, _flat_call(module, program), form, notes)
@@ -136,6 +142,10 @@ def _from_program(program: ExportedProgram, name: str, label: str) -> Source:
         warnings.simplefilter("ignore")  # unlifting copies guards and warns about them
         module = program.module()
     return Source(name, label, program, _flat_call(module, program))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [repr(error)])[0]
 
 
 def _flat_call(

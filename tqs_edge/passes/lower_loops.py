@@ -7,6 +7,8 @@ import tvm_ffi
 from tvm import s_tir, tirx
 from tvm.target import Target
 
+from tqs_edge.passes.fixed_point_tir import MAX_INT32
+
 C_TARGET = Target({"kind": "c"})
 
 
@@ -20,7 +22,7 @@ class LowerLoops:
         """The module with lowered PrimFuncs; Relax functions are left as they are."""
         flat = _FLATTEN(module)
         functions = {
-            gvar: split_wide_factors(scalar_intermediates(func))
+            gvar: call_wide_products(scalar_intermediates(func))
             if isinstance(func, tirx.PrimFunc)
             else func
             for gvar, func in flat.functions_items()
@@ -75,28 +77,30 @@ def scalar_intermediates(func: tirx.PrimFunc) -> tirx.PrimFunc:
     return func.with_body(body)
 
 
-def split_wide_factors(func: tirx.PrimFunc) -> tirx.PrimFunc:
-    """`func` with int64(x) * c for |c| >= 2^31 as int64(x * 2^k) * (c / 2^k) where both fit int32.
+def call_wide_products(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    """`func` with int64(x) * constant as tqs_product(x * 2^k, constant / 2^k), 32 by 32 bits.
 
-    x is an int8 or int16: then cores multiply 32 by 32 bits to 64 in one instruction.
+    k > 0 where the constant does not fit 32 bits as it is; last of all rewritings, because the
+    simplifier would join the two factors again.
     """
-    return func.with_body(tvm_ffi.structural_map(func.body, (tirx.Mul, _split)))
+    return func.with_body(tvm_ffi.structural_map(func.body, (tirx.Mul, _wide_product)))
 
 
-def _split(product: tirx.Mul) -> tirx.Expr:
+def _wide_product(product: tirx.Mul) -> tirx.Expr:
     value, factor = product.a, product.b
     if not isinstance(value, tirx.Cast) or not isinstance(factor, tirx.IntImm):
         return product
-    source = str(value.value.ty.dtype)
-    if str(value.ty.dtype) != "int64" or source not in ("int8", "int16"):
+    bits = tvm.DataType(str(value.value.ty.dtype)).bits
+    if str(value.ty.dtype) != "int64" or bits > 32:
         return product
     number = int(factor.value)
-    most = 32 - int(source.removeprefix("int"))  # x * 2^most still fits int32
-    k = min((number & -number).bit_length() - 1, most)
-    if abs(number) < 1 << 31 or abs(number >> k) >= 1 << 31:
+    zeros = (number & -number).bit_length() - 1
+    k = min(zeros, 32 - bits) if abs(number) > MAX_INT32 else 0  # x * 2^k still fits int32
+    if abs(number >> k) > MAX_INT32:
         return product
-    scaled = value.value.astype("int32") * tirx.const(1 << k, "int32")
-    return scaled.astype("int64") * tirx.const(number >> k, "int64")
+    scaled = value.value.astype("int32")
+    scaled = scaled * tirx.const(1 << k, "int32") if k else scaled
+    return tirx.call_extern("int64", "tqs_product", scaled, tirx.const(number >> k, "int32"))
 
 
 def _elements(buffer: tirx.Buffer) -> int:

@@ -71,7 +71,7 @@ class QuantizeSites:
     ) -> tvm.IRModule:
         """The integer module; InputError where module and program disagree."""
         check_agreement(module, self.program)
-        return _integer_module(self.program)
+        return integer_module(self.program)
 
 
 def check_agreement(module: tvm.IRModule, program: IntegerProgram) -> None:
@@ -114,7 +114,8 @@ def _operation(module: tvm.IRModule, call: relax.Call) -> str:
     return str(attrs["Composite"]) if attrs and "Composite" in attrs else str(call.op)
 
 
-def _integer_module(program: IntegerProgram) -> tvm.IRModule:
+def integer_module(program: IntegerProgram) -> tvm.IRModule:
+    """The step of `program` as pure integer TIR, (x, [exog], state...) -> (y, state...)."""
     builder = relax.BlockBuilder()
     names = [program.input, *([program.exog] if program.exog else [])]
     names += [state.name for state in program.states]

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tvm
 
 from tqs_edge import __version__
-from tqs_edge.artifacts import content_hash, load, read_json, save, sha256, write_json, write_text
+from tqs_edge.artifacts import content_hash, load, read_json, save, sha256, write_json
 from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.build import Firmware, load_firmware
@@ -24,7 +23,7 @@ from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.plan.bit_plan import BitPlan
 
 MODEL, PROGRAM, PLAN, BUNDLE = "model.json", "program.json", "plan.json", "bundle.json"
-TRIALS, MODULE, SOURCES, MANIFEST = "trials.json", "module.json", "src", "manifest.json"
+TRIALS, SOURCES, MANIFEST = "trials.json", "src", "manifest.json"
 IMAGES = ("firmware.elf", "firmware.hex", "firmware.bin")
 
 
@@ -51,7 +50,6 @@ def write_package(
         (TRIALS, trials),
     ):
         save(directory / name, value)
-    write_text(directory / MODULE, tvm.ir.save_json(lowered.module))
     sources = directory / SOURCES
     sources.mkdir()
     write_sources(lowered.bundle, firmware.board.core.isa, sources)
@@ -93,15 +91,10 @@ def read_package(directory: Path) -> Package:
         path = directory / name
         if not path.is_file() or sha256(path.read_bytes()) != manifest["firmware"][name]:
             raise InputError(f"'{path}' is missing or was changed; run `tqs-edge compile` again")
-    try:
-        module = tvm.ir.load_json((directory / MODULE).read_text())
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"'{directory / MODULE}' is damaged; compile again") from error
     lowered = Lowered(
         load(directory / MODEL, RolloutModel),
         load(directory / PLAN, BitPlan),
         load(directory / PROGRAM, IntegerProgram),
-        module,
         load(directory / BUNDLE, SourceBundle),
     )
     firmware = load_firmware(directory, lowered.bundle)

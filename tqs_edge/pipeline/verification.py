@@ -15,6 +15,7 @@ from tqs_edge.firmware.board import Board, load_board
 from tqs_edge.firmware.build import Firmware, build
 from tqs_edge.firmware.toolchain import TOOLCHAINS, find_toolchain
 from tqs_edge.passes.host_executor import run_llvm
+from tqs_edge.passes.quantize_sites import integer_module
 from tqs_edge.pipeline.lowering import Lowered
 from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.verify.chain import Execution, Link, check_chain
@@ -65,9 +66,8 @@ def verify_rollouts(
     reference = run_reference(program, lowered.model, contexts, horizon, exog=exog)
 
     def frames_of_llvm() -> np.ndarray:
-        return run_llvm(
-            lowered.module, program, lowered.model, contexts, horizon=horizon, exog=exog
-        )
+        module = integer_module(program)
+        return run_llvm(module, program, lowered.model, contexts, horizon=horizon, exog=exog)
 
     links = check_chain(
         reference.frames,

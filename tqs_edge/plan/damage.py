@@ -22,10 +22,15 @@ def damage_matrix(
 
     Raises InputError when the scores are of another model.
     """
-    measured = isinstance(scores, DamageTable)
-    sites = scores.sites if measured else tuple(s.site for s in scores.sites)
-    _check_sites(graph, sites)
-    table = scores.measured() if measured else predict_damage(scores, graph, ranges)
+    table: Mapping[tuple[str, int], float | None]
+    if isinstance(scores, DamageTable):
+        sites = scores.sites
+        _check_sites(graph, sites)
+        table = scores.measured()
+    else:
+        sites = tuple(score.site for score in scores.sites)
+        _check_sites(graph, sites)
+        table = predict_damage(scores, graph, ranges)
     damage = np.full((len(sites), len(WIDTHS)), np.inf)
     for i, site in enumerate(sites):
         for bits in site.widths:

@@ -27,7 +27,7 @@ def descend(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -
         site = (moves != choice).argmax(axis=1)
         added = damage[site, moves[np.arange(len(moves)), site]] - damage[site, choice[site]]
         relief = _excess(costs, choice, limits)[0] - _excess(costs, moves, limits)
-        # A move that relieves nothing is taken only when there is no other.
+        # A move that relieves no excess is taken only when there is no other.
         price = np.where(relief > 0.0, np.maximum(added, 0.0) / np.maximum(relief, 1e-12), np.inf)
         choice = moves[int(price.argmin())]
     return choice
@@ -47,7 +47,5 @@ def _narrower(choice: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 def _excess(costs: CostTable, choices: np.ndarray, limits: Mapping[str, float]) -> np.ndarray:
     """Summed relative overshoot of the limits (plans,)."""
     usage = costs.usage(choices)
-    total = np.zeros(len(np.atleast_2d(choices)))
-    for name, limit in limits.items():
-        total += np.maximum(0.0, usage[name] / limit - 1.0)
-    return total
+    over = [np.maximum(0.0, usage[name] / limit - 1.0) for name, limit in limits.items()]
+    return np.sum(over, axis=0)

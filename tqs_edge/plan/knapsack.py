@@ -63,7 +63,7 @@ def _minimise(
     *,
     resource: str | None = None,
 ) -> np.ndarray | None:
-    """Choice of least worth (or least use of `resource`) under the limits; None if there is none."""
+    """Choice of least worth, or least use of `resource`, under the limits; None if none fits."""
     rows = {name: _resource_row(costs, name) for name in RESOURCES}
     singles = costs.ram.size
     variables = singles + len(costs.uses) * W * W

@@ -40,7 +40,7 @@ class Problem:
     @property
     def allowed(self) -> np.ndarray:
         """(sites, widths) bool."""
-        return self.costs.legal & np.isfinite(self.damage)
+        return np.asarray(self.costs.legal & np.isfinite(self.damage))
 
 
 def search(

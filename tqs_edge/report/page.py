@@ -102,7 +102,7 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         (
             "Instructions per step",
             finite(report.get("instructions_per_step")),
-            "counted on a simulator",
+            "on a simulator",
         ),
     ]
     whole = {"Flash", "RAM", "Stack", "Instructions per step", "Valid horizon"}
@@ -124,7 +124,7 @@ def _footer(report: Report) -> str:
         compilers = ", ".join(map(str, compilers))
     notes = [f"Built with {compilers}." if compilers else ""]
     absolute = frames_summary(report)
-    notes.append(f"Mean absolute error against what was measured: {absolute}." if absolute else "")
+    notes.append(f"Mean absolute error against the true series: {absolute}." if absolute else "")
     notes.append(
         "Instructions are counted on a simulator and exact; they are not cycles. "
         "Errors are in standardised units."

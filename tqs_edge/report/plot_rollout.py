@@ -58,7 +58,7 @@ def _draw(floats: list[Rows], integers: list[Rows], truth: list[Rows] | None) ->
             parts.append(_panel(series, place, name, label=last))
     entries = [("line", "float", "float model"), ("line", "integer", "integers")]
     if truth:
-        entries.append(("line", "truth", "what was measured"))
+        entries.append(("line", "truth", "true series"))
     parts.append(legend(entries, 52, 14))
     return drawing(
         "".join(parts),
@@ -97,7 +97,7 @@ def _panel(
 
 
 def frames_summary(report: Report) -> str:
-    """The mean errors against the measured truth, in words; empty when the report lacks them."""
+    """The mean errors against the true series, in words; empty when the report lacks them."""
     rollout = report.get("rollout", {})
     float_mae, integer_mae = finite(rollout.get("float_mae")), finite(rollout.get("integer_mae"))
     if float_mae is None or integer_mae is None:

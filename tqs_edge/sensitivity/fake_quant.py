@@ -83,7 +83,8 @@ def rollout_errors(
 ) -> RolloutErrors:
     """Damage and error samples of choices (variants, sites), in batches of bounded memory."""
     size = clean.batch_variants
-    damages, samples = [np.zeros(0)], [np.zeros((0, 0), np.float32)]
+    damages: list[np.ndarray] = [np.zeros(0)]
+    samples: list[np.ndarray] = []
     for first in range(0, len(choices), size):
         error = _batch_errors(clean, quantized, choices[first : first + size])
         with np.errstate(invalid="ignore", over="ignore"):
@@ -93,7 +94,7 @@ def rollout_errors(
     damage = np.concatenate(damages)
     return RolloutErrors(
         np.where(np.isfinite(damage), damage, np.inf),
-        np.concatenate(samples[1:]) if len(samples) > 1 else samples[0],
+        np.concatenate(samples) if samples else np.zeros((0, 0), np.float32),
     )
 
 
@@ -107,7 +108,7 @@ def _batch_errors(
     }
     tap = _rounding_tap(clean, quantized, choices)
     error = divergence(clean, len(choices), weights, tap)
-    return error.reshape(len(choices), -1).float().numpy()
+    return np.asarray(error.reshape(len(choices), -1).float())
 
 
 def _chosen_rows(

@@ -54,7 +54,7 @@ def linear_range(
         if not len(open_sites):
             break
         factor[open_sites] *= SHRINK
-        chosen = [sites[i] for i in open_sites]
+        chosen = [sites[i] for i in open_sites.tolist()]
         smaller = _pilot_gains(clean, chosen, ranges, factor[open_sites], pilots, seed)
         linear[open_sites] = np.isclose(smaller, gain[open_sites], rtol=TOLERANCE, atol=0.0)
         gain[open_sites] = smaller

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from math import prod
 
 from tqs_edge.errors import InputError
@@ -84,7 +85,7 @@ def _blocks(graph: Graph, path: str, block_rows: int) -> list[tuple[int, int]]:
     edges = sorted(cuts)
     return [
         (begin, min(begin + block_rows, end))
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in pairwise(edges)
         for begin in range(start, end, block_rows)
     ]
 

@@ -1,0 +1,42 @@
+"""Which sites a graph has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.graphs import gru_graph, linear_map
+from tqs_edge.errors import InputError
+from tqs_edge.sensitivity.sites import SiteKind, list_sites
+
+
+def test_blocks_stay_inside_gates() -> None:
+    sites = list_sites(gru_graph(0, hidden=20).graph)
+    spans = [(s.begin, s.end) for s in sites if s.tensor == "cell.weight_hh"]
+    assert spans[:4] == [(0, 8), (8, 16), (16, 20), (20, 28)]
+    assert len(spans) == 9 and spans[-1] == (56, 60)
+
+
+def test_blocks_cover_every_row_once() -> None:
+    graph = gru_graph(0, hidden=13).graph
+    for path, weight in graph.constants.items():
+        spans = [(s.begin, s.end) for s in list_sites(graph, 5) if s.tensor == path]
+        if weight.ndim == 2:
+            assert [r for b, e in spans for r in range(b, e)] == list(range(len(weight)))
+
+
+def test_few_rows_are_one_block() -> None:
+    sites = list_sites(linear_map(np.eye(3)).graph)
+    assert [(s.id, s.elements) for s in sites] == [("a[0:3]", 9), ("act:x", 3)]
+
+
+def test_activations_are_what_dense_nodes_read() -> None:
+    sites = list_sites(gru_graph(0).graph)
+    ids = [s.id for s in sites if s.kind is not SiteKind.WEIGHT]
+    assert ids == ["act:x", "act:h", "act:h_next", "state:h"]
+    assert sites[-1].widths == (8, 16)
+
+
+def test_zero_rows_per_block_are_refused() -> None:
+    with pytest.raises(InputError, match="block_rows is 0"):
+        list_sites(gru_graph(0).graph, 0)
