@@ -29,8 +29,10 @@ static int32_t random_integer(int32_t bits) {
 /* Field of a word, counted from the lowest bit, that holds weight `index` of its group. */
 static int32_t field_of(int32_t index, int32_t act_bits, int32_t weight_bits) {
     const int32_t half = 16 / weight_bits; /* fields of a half word */
-    if (weight_bits == 16) return index;
-    if (act_bits == 16) return index / 2 + (index % 2) * half;
+    if (weight_bits == 16)
+        return index;
+    if (act_bits == 16)
+        return index / 2 + (index % 2) * half;
     return index / 4 * 2 + index % 2 + index % 4 / 2 * half;
 }
 
@@ -58,7 +60,8 @@ static void fill(operands *o) {
         o->x16[i] = (int16_t)random_integer(16);
     }
     for (int32_t row = 0; row < o->rows; ++row) {
-        for (int32_t i = 0; i < o->depth; ++i) o->weights[row][i] = random_integer(o->weight_bits);
+        for (int32_t i = 0; i < o->depth; ++i)
+            o->weights[row][i] = random_integer(o->weight_bits);
         o->bias[row] = random_integer(24);
         o->bias_acc64[row] = random_integer(24);
         o->multiplier[row] = random_integer(22) & 0x1FFFFF;
@@ -87,7 +90,8 @@ static int16_t want(const operands *o, int32_t row, int64_t bias) {
             fill(&o);                                                                              \
             y[o.rows] = CANARY;                                                                    \
             kernel(o.x, o.words, o.bias_member, o.multiplier, o.shift, y, o.rows, o.depth);        \
-            for (int32_t r = 0; r < o.rows; ++r) failures += y[r] != want(&o, r, o.bias_member[r]); \
+            for (int32_t r = 0; r < o.rows; ++r)                                                   \
+                failures += y[r] != want(&o, r, o.bias_member[r]);                                 \
             failures += y[o.rows] != CANARY;                                                       \
         }                                                                                          \
     }

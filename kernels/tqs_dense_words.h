@@ -6,7 +6,9 @@
 
 #include <stdint.h>
 
-static inline uint32_t tqs_mul32(int32_t a, int32_t b) { return (uint32_t)(a * b); }
+static inline uint32_t tqs_mul32(int32_t a, int32_t b) {
+    return (uint32_t)(a * b);
+}
 
 /* The low field of each half word, as stored (offset binary), times a and b. */
 static inline uint32_t tqs_pair_w4(uint32_t acc, int32_t a, int32_t b, uint32_t word) {

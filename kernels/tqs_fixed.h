@@ -57,6 +57,16 @@ static inline int32_t tqs_shift_high(int64_t v, int32_t shift) {
     return (int32_t)(v >> 32) >> (shift - 32);
 }
 
+/* (v + 2^(shift-1)) >> shift for shift in [32, 62], the sum inside int64. Half of the last place is
+   added to the high word alone, or is the carry out of the low word. */
+static inline int32_t tqs_round_high(int64_t v, int32_t shift) {
+    const int32_t high = (int32_t)(v >> 32);
+    TQS_ASSERT(shift >= 32 && shift <= 62);
+    if (shift == 32)
+        return high + (int32_t)((uint32_t)v >> 31);
+    return (high + (int32_t)(UINT32_C(1) << (shift - 33))) >> (shift - 32);
+}
+
 /* (acc * multiplier + 2^(shift-1)) >> shift, rounding half up; multiplier >= 0, shift in [32, 62].
    Cannot overflow. */
 static inline int32_t tqs_requantize(int32_t acc, int32_t multiplier, int32_t shift) {

@@ -19,9 +19,9 @@
               depth never influences y. w, bias, multiplier exactly.
    writes:    y[0 .. rows-1] exactly
    twin:      tqs_edge.quant.dense.dense */
-#define TQS_DENSE_PROTOTYPE(name, act, acc)                                                   \
-    void name(const act *restrict x, const uint32_t *restrict w, const acc *restrict bias,    \
-              const int32_t *restrict multiplier, int32_t shift, int16_t *restrict y,         \
+#define TQS_DENSE_PROTOTYPE(name, act, acc)                                                        \
+    void name(const act *restrict x, const uint32_t *restrict w, const acc *restrict bias,         \
+              const int32_t *restrict multiplier, int32_t shift, int16_t *restrict y,              \
               int32_t rows, int32_t depth)
 
 /* 32-bit accumulator. */
@@ -44,7 +44,8 @@ TQS_DENSE_PROTOTYPE(tqs_dense_a16w16_acc64, int16_t, int64_t);
 
 /* Residual step y[i] = sat16(x[i] + ((f[i] * multiplier + 2^(shift-1)) >> shift)).
    shapes: all (count); ranges: multiplier >= 0, shift in [32, 62]; alignment: 2 bytes;
-   aliasing: y may be x or f, otherwise disjoint; twin: tqs_edge.quant.fixed_point.residual_update */
+   aliasing: y may be x or f, otherwise disjoint; twin: tqs_edge.quant.fixed_point.residual_update
+ */
 void tqs_residual_update_s16(const int16_t *x, const int16_t *f, int32_t multiplier, int32_t shift,
                              int16_t *y, int32_t count);
 

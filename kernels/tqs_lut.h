@@ -11,7 +11,8 @@ extern const int16_t tqs_tanh_table[257];
 /* Q15 tanh of magnitude / 2^(step_bits + 5): linear between the two knots around it. */
 static inline int32_t tqs_tanh_magnitude(uint32_t magnitude, int32_t step_bits) {
     const uint32_t index = magnitude >> step_bits;
-    if (index >= 256) return tqs_tanh_table[256];
+    if (index >= 256)
+        return tqs_tanh_table[256];
     const int32_t fraction = (int32_t)(magnitude & ((UINT32_C(1) << step_bits) - 1));
     const int32_t low = tqs_tanh_table[index];
     const int32_t rise = tqs_tanh_table[index + 1] - low;

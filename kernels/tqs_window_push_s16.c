@@ -7,7 +7,9 @@ void tqs_window_push_s16(int16_t *restrict window, const int16_t *restrict rows,
     const int32_t pushed = block < length ? block : length;
     const int32_t kept = (length - pushed) * features;
     const int32_t moved = pushed * features;
-    for (int32_t i = 0; i < kept; ++i) window[i] = window[i + moved];
+    for (int32_t i = 0; i < kept; ++i)
+        window[i] = window[i + moved];
     const int16_t *const newest = rows + (block - pushed) * features;
-    for (int32_t i = 0; i < moved; ++i) window[kept + i] = newest[i];
+    for (int32_t i = 0; i < moved; ++i)
+        window[kept + i] = newest[i];
 }

@@ -23,7 +23,7 @@ ORDER = (
     ("verify",),
     ("report",),
     ("pipeline",),
-    ("bench", "demo", "doctor"),
+    ("api", "bench", "doctor"),
     ("cli",),
     ("__main__", "__init__"),
 )
@@ -37,9 +37,7 @@ def imported(tree: ast.AST) -> set[str]:
         names: list[str] = []
         if isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, "absolute imports only"
-            names = [node.module]
-            if node.module == "tqs_edge":
-                names = [f"tqs_edge.{alias.name}" for alias in node.names]
+            names = [node.module]  # of the bare package only __version__ is imported
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         parts |= {n.split(".")[1] for n in names if n.startswith("tqs_edge.")}

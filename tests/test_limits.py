@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(p for d in ("tqs_edge", "tests", "kernels", "targets")
-                 for s in ("*.py", "*.c", "*.h") for p in (ROOT / d).rglob(s)
-                 if "build" not in p.parts)
+SOURCES = sorted(
+    p
+    for d in ("tqs_edge", "tests", "kernels", "targets")
+    for s in ("*.py", "*.c", "*.h")
+    for p in (ROOT / d).rglob(s)
+    if "build" not in p.parts
+)
 MAX_FILE, MAX_FUNCTION, MAX_COLUMNS = 300, 60, 100
 
 

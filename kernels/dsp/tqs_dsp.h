@@ -32,10 +32,4 @@ typedef int8_t tqs_act;
     "sxtb16 " B ", " B ", ror #8\n\t"
 #endif
 
-static inline int16_t tqs_ssat16(int32_t v) {
-    int32_t saturated;
-    __asm__("ssat %0, #16, %1" : "=r"(saturated) : "r"(v));
-    return (int16_t)saturated;
-}
-
 #endif

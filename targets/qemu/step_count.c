@@ -4,7 +4,8 @@
 
    -plugin libstep_count.so,out=FILE,entry=HEX,calls=N,return=HEX[,return=HEX...]
    Counting starts at `entry`, stops at a `return` address, and ends for good after N calls. FILE
-   then holds one line "calls N" and a line "block ADDRESS SIZE EXECUTIONS" for each block. */
+   then holds one line "calls N" and a line "block ADDRESS INSTRUCTIONS EXECUTIONS" for each block.
+ */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,7 +19,6 @@ enum { MAX_RETURNS = 8, BUCKETS = 4096, NO_REGISTERS = 0 };
 
 typedef uint64_t plugin_id;
 struct qemu_plugin_tb;
-struct qemu_plugin_insn;
 struct qemu_info;
 typedef void (*translate_callback)(plugin_id, struct qemu_plugin_tb *);
 typedef void (*execute_callback)(unsigned int, void *);
@@ -29,16 +29,13 @@ void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, execute_callb
 void qemu_plugin_register_atexit_cb(plugin_id, exit_callback, void *);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 int qemu_plugin_install(plugin_id, const struct qemu_info *, int, char **);
 EXPORT extern int qemu_plugin_version;
 
 EXPORT int qemu_plugin_version = 1;
 
 typedef struct block {
-    uint64_t address, size, executions;
+    uint64_t address, instructions, executions;
     struct block *next;
 } block;
 
@@ -49,17 +46,17 @@ static bool inside;
 static char out[4096];
 
 /* A block may be translated more than once: its record is found again. */
-static block *record_of(uint64_t address, uint64_t size) {
+static block *record_of(uint64_t address, uint64_t instructions) {
     block **bucket = &table[(address >> 1) % BUCKETS];
     for (block *b = *bucket; b != NULL; b = b->next) {
-        if (b->address == address && b->size == size)
+        if (b->address == address && b->instructions == instructions)
             return b;
     }
     block *b = calloc(1, sizeof *b);
     if (b == NULL)
         abort();
     b->address = address;
-    b->size = size;
+    b->instructions = instructions;
     b->next = *bucket;
     *bucket = b;
     return b;
@@ -81,13 +78,11 @@ static void on_execute(unsigned int cpu, void *data) {
         b->executions++;
 }
 
+/* Instructions are counted by QEMU: the bytes that it reports for the last one of a block may
+   include what it read ahead at the end of a page. */
 static void on_translate(plugin_id id, struct qemu_plugin_tb *tb) {
     (void)id;
-    const struct qemu_plugin_insn *last =
-        qemu_plugin_tb_get_insn(tb, qemu_plugin_tb_n_insns(tb) - 1);
-    const uint64_t address = qemu_plugin_tb_vaddr(tb);
-    const uint64_t size = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last) - address;
-    block *b = record_of(address, size);
+    block *b = record_of(qemu_plugin_tb_vaddr(tb), qemu_plugin_tb_n_insns(tb));
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_execute, NO_REGISTERS, b);
 }
 
@@ -102,8 +97,8 @@ static void on_exit_(plugin_id id, void *data) {
         for (const block *b = table[i]; b != NULL; b = b->next) {
             if (b->executions == 0)
                 continue;
-            fprintf(file, "block %" PRIx64 " %" PRIu64 " %" PRIu64 "\n", b->address, b->size,
-                    b->executions);
+            fprintf(file, "block %" PRIx64 " %" PRIu64 " %" PRIu64 "\n", b->address,
+                    b->instructions, b->executions);
         }
     }
     fclose(file);

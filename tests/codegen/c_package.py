@@ -33,7 +33,9 @@ def compile_strictly(compiler: list[str], flags: list[str], bundle: SourceBundle
     for source in write_package(bundle, folder):
         objects.append(source.with_suffix(".o"))
         include = ["-I", str(resource_dir("kernels"))]
-        run([*compiler, "-O2", *STRICT, *flags, *include, "-c", str(source), "-o", str(objects[-1])])
+        run(
+            [*compiler, "-O2", *STRICT, *flags, *include, "-c", str(source), "-o", str(objects[-1])]
+        )
     return objects
 
 
@@ -80,7 +82,11 @@ class CPackage:
         for call in range(calls):
             self.arena[:-GUARD] = rng.integers(0, 256, len(self.arena) - GUARD)
             given = None if exog is None else np.ascontiguousarray(exog[call], np.int16)
-            x = rows[-self.model.length :] if windowed or call >= len(context) else rows[call : call + 1]
+            x = (
+                rows[-self.model.length :]
+                if windowed or call >= len(context)
+                else rows[call : call + 1]
+            )
             y = self.step(np.array(x), given).reshape(-1, features)
             if windowed or call >= len(context) - 1:
                 rows += list(y)

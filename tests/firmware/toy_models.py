@@ -56,6 +56,14 @@ WINDOWED_BODY = """    (void)exog;
     for (int32_t i = 0; i < TQS_MODEL_OUTPUTS; i++) y[i] = (int16_t)((sum[0] >> 3) + 50 * i);
     state->h[0] = (int16_t)(toy_weights[0] + state->h[0]);"""
 
+# Kilobytes of straight code, so that instructions lie across the ends of pages.
+LONG_LINE = "    h[{0}] = (int16_t)(x[{0}] + toy_weights[{1}] * h[0] + {2});\n"
+LONG_BODY = (
+    "    (void)arena; (void)exog;\n    volatile int16_t *h = state->h;\n"
+    + "".join(LONG_LINE.format(i % 2, i % 8, i * 7919 % 30011) for i in range(150))
+    + "    y[0] = h[0];\n    y[1] = h[1];"
+)
+
 UNUSED = "    (void)state; (void)arena; (void)x; (void)exog;\n    y[0] = toy_weights[0];\n"
 FAULT_BODY = UNUSED + "    *(volatile uint32_t *)0xE0200000u = 1;"
 ENDLESS_BODY = UNUSED + '    for (;;) __asm volatile("nop");'

@@ -24,7 +24,11 @@ def test_gru_rollout_equals_torch() -> None:
         x = contexts[:, 0]
         for call in range(13):
             h = cell(x, h)
-            y = model.graph.node("leak").attrs["scale"] * x + h @ constants["head.weight"].T + constants["head.bias"]
+            y = (
+                model.graph.node("leak").attrs["scale"] * x
+                + h @ constants["head.weight"].T
+                + constants["head.bias"]
+            )
             x = contexts[:, call + 1] if call < 5 else y
             if call >= 5:
                 frames.append(y)

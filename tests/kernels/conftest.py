@@ -50,7 +50,9 @@ class HostKernels:
     def pointer(self, array: np.ndarray) -> Any:
         """The array as a C pointer of its element type; the array must outlive the call."""
         kind = "uint" if array.dtype.kind == "u" else "int"
-        return self.ffi.from_buffer(f"{kind}{8 * array.itemsize}_t[]", array, require_writable=False)
+        return self.ffi.from_buffer(
+            f"{kind}{8 * array.itemsize}_t[]", array, require_writable=False
+        )
 
     def dense(self, case: DenseCase) -> np.ndarray:
         """y of the kernel; fails when it writes outside."""

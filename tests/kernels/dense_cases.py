@@ -40,9 +40,7 @@ class DenseCase:
 
     @property
     def expected(self) -> np.ndarray:
-        return dense(
-            self.x[: self.depth], self.weights, self.bias, self.multiplier, self.shift
-        )
+        return dense(self.x[: self.depth], self.weights, self.bias, self.multiplier, self.shift)
 
 
 def padded(depth: int) -> int:
@@ -77,9 +75,7 @@ def dense_cases(
     return [dense_case(k, r, d, rng) for k in DENSE_KERNELS for r in rows for d in depths]
 
 
-def extreme_integers(
-    rng: np.random.Generator, bits: int, shape: tuple[int, ...]
-) -> np.ndarray:
+def extreme_integers(rng: np.random.Generator, bits: int, shape: tuple[int, ...]) -> np.ndarray:
     """Integers of `bits` bits, a third of them the least, the greatest or next to zero."""
     limit = 1 << (bits - 1)
     corners = rng.choice([-limit, limit - 1, -1, 0], size=shape)

@@ -23,7 +23,7 @@ typedef struct {
 #define DENSE_SIGNATURE(act, acc)                                                                  \
     (const act *, const uint32_t *, const acc *, const int32_t *, int32_t, int16_t *, int32_t,     \
      int32_t)
-typedef void (*dense_a8) DENSE_SIGNATURE(int8_t, int32_t);
+typedef void(*dense_a8) DENSE_SIGNATURE(int8_t, int32_t);
 typedef void(*dense_a16) DENSE_SIGNATURE(int16_t, int32_t);
 typedef void(*dense_a8_acc64) DENSE_SIGNATURE(int8_t, int64_t);
 typedef void(*dense_a16_acc64) DENSE_SIGNATURE(int16_t, int64_t);
@@ -40,8 +40,12 @@ static int32_t vectors, results;
 
 #ifdef TQS_HOSTED
 /* An allocation per operand, so that AddressSanitizer sees a read past any of them. */
-static void *take(int32_t bytes) { return malloc((size_t)bytes); }
-static void drop(void *p) { free(p); }
+static void *take(int32_t bytes) {
+    return malloc((size_t)bytes);
+}
+static void drop(void *p) {
+    free(p);
+}
 #else
 static TQS_ALIGN(8) uint8_t pool[POOL_BYTES];
 static int32_t taken;
@@ -49,19 +53,25 @@ static int32_t taken;
 static void *take(int32_t bytes) {
     void *const p = pool + taken;
     taken += (bytes + 7) / 8 * 8;
-    if (taken > POOL_BYTES) sh_exit(BAD_VECTORS);
+    if (taken > POOL_BYTES)
+        sh_exit(BAD_VECTORS);
     return p;
 }
-static void drop(void *p) { taken = (int32_t)((uint8_t *)p - pool); }
+static void drop(void *p) {
+    taken = (int32_t)((uint8_t *)p - pool);
+}
 #endif
 
 static void *read_operand(int32_t bytes) {
     void *const p = take(bytes);
-    if (sh_read(vectors, p, bytes) != 0) sh_exit(BAD_VECTORS);
+    if (sh_read(vectors, p, bytes) != 0)
+        sh_exit(BAD_VECTORS);
     return p;
 }
 
-static int32_t width_index(int32_t bits) { return bits == 2 ? 0 : bits == 4 ? 1 : bits == 8 ? 2 : 3; }
+static int32_t width_index(int32_t bits) {
+    return bits == 2 ? 0 : bits == 4 ? 1 : bits == 8 ? 2 : 3;
+}
 
 static void run_dense(const header *h, const void *x, int16_t *y) {
     const int32_t group = 32 / h->weight_bits, words = (h->depth + group - 1) / group;
@@ -69,8 +79,10 @@ static void run_dense(const header *h, const void *x, int16_t *y) {
     void *const bias = read_operand(h->rows * h->acc_bits / 8);
     int32_t *const m = read_operand(4 * h->rows);
     const int32_t width = width_index(h->weight_bits), s = h->parameter;
-    if (h->act_bits == 8 && h->acc_bits == 32) a8[width](x, w, bias, m, s, y, h->rows, h->depth);
-    if (h->act_bits == 16 && h->acc_bits == 32) a16[width](x, w, bias, m, s, y, h->rows, h->depth);
+    if (h->act_bits == 8 && h->acc_bits == 32)
+        a8[width](x, w, bias, m, s, y, h->rows, h->depth);
+    if (h->act_bits == 16 && h->acc_bits == 32)
+        a16[width](x, w, bias, m, s, y, h->rows, h->depth);
     if (h->act_bits == 8 && h->acc_bits == 64)
         a8_acc64[width](x, w, bias, m, s, y, h->rows, h->depth);
     if (h->act_bits == 16 && h->acc_bits == 64)
@@ -92,13 +104,15 @@ static void run_case(const header *h) {
     const int32_t y_bytes = 2 * (h->rows + 2 * CANARIES);
     void *const x = read_operand(x_bytes);
     int16_t *const y = take(y_bytes);
-    for (int32_t i = 0; i < h->rows + 2 * CANARIES; i++) y[i] = 0x5A5A;
+    for (int32_t i = 0; i < h->rows + 2 * CANARIES; i++)
+        y[i] = 0x5A5A;
     if (h->act_bits == 0) {
         run_table(h, x, y + CANARIES);
     } else {
         run_dense(h, x, y + CANARIES);
     }
-    if (sh_write(results, y, y_bytes) != 0) sh_exit(BAD_VECTORS);
+    if (sh_write(results, y, y_bytes) != 0)
+        sh_exit(BAD_VECTORS);
     drop(y);
     drop(x);
 }
@@ -107,7 +121,9 @@ int main(void) {
     header h;
     vectors = sh_open("vectors.bin", SH_READ_BINARY);
     results = sh_open("results.bin", SH_WRITE_BINARY);
-    if (vectors < 0 || results < 0) return BAD_VECTORS;
-    while (sh_read(vectors, &h, (int32_t)sizeof h) == 0) run_case(&h);
+    if (vectors < 0 || results < 0)
+        return BAD_VECTORS;
+    while (sh_read(vectors, &h, (int32_t)sizeof h) == 0)
+        run_case(&h);
     return sh_close(vectors) | sh_close(results);
 }

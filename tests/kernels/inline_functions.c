@@ -10,11 +10,13 @@ void tanh_s16(const int16_t *x, int32_t fraction_bits, int16_t *y, int32_t count
 void sigmoid_s16(const int16_t *x, int32_t fraction_bits, int16_t *y, int32_t count);
 
 void sat8(const int32_t *v, int8_t *y, int32_t count) {
-    for (int32_t i = 0; i < count; i++) y[i] = tqs_sat8(v[i]);
+    for (int32_t i = 0; i < count; i++)
+        y[i] = tqs_sat8(v[i]);
 }
 
 void sat16(const int32_t *v, int16_t *y, int32_t count) {
-    for (int32_t i = 0; i < count; i++) y[i] = tqs_sat16(v[i]);
+    for (int32_t i = 0; i < count; i++)
+        y[i] = tqs_sat16(v[i]);
 }
 
 int32_t requantize(int32_t acc, int32_t multiplier, int32_t shift) {
@@ -26,9 +28,11 @@ int32_t requantize_acc64(int64_t acc, int32_t multiplier, int32_t shift) {
 }
 
 void tanh_s16(const int16_t *x, int32_t fraction_bits, int16_t *y, int32_t count) {
-    for (int32_t i = 0; i < count; i++) y[i] = tqs_tanh_s16(x[i], fraction_bits);
+    for (int32_t i = 0; i < count; i++)
+        y[i] = tqs_tanh_s16(x[i], fraction_bits);
 }
 
 void sigmoid_s16(const int16_t *x, int32_t fraction_bits, int16_t *y, int32_t count) {
-    for (int32_t i = 0; i < count; i++) y[i] = tqs_sigmoid_s16(x[i], fraction_bits);
+    for (int32_t i = 0; i < count; i++)
+        y[i] = tqs_sigmoid_s16(x[i], fraction_bits);
 }

@@ -52,11 +52,17 @@ def test_largest_magnitudes_do_not_overflow(host: HostKernels, kernel: Kernel) -
     low = -(1 << (kernel.weight_bits - 1))
     case = dense_case(kernel, 2, 64, np.random.default_rng(3))
     for sign in (1, -1):
-        x = np.full_like(case.x, -(1 << (kernel.act_bits - 1)) if sign > 0 else
-                         (1 << (kernel.act_bits - 1)) - 1)
-        extreme = replace(case, x=x, weights=np.full((2, 64), low, np.int16),
-                          bias=np.zeros_like(case.bias),
-                          multiplier=np.array([1 << 20, 1 << 8], np.int32), shift=50)
+        x = np.full_like(
+            case.x, -(1 << (kernel.act_bits - 1)) if sign > 0 else (1 << (kernel.act_bits - 1)) - 1
+        )
+        extreme = replace(
+            case,
+            x=x,
+            weights=np.full((2, 64), low, np.int16),
+            bias=np.zeros_like(case.bias),
+            multiplier=np.array([1 << 20, 1 << 8], np.int32),
+            shift=50,
+        )
         assert (host.dense(extreme) == extreme.expected).all()
 
 
@@ -65,8 +71,9 @@ def test_permuting_rows_permutes_outputs(host: HostKernels, kernel: Kernel) -> N
     rng = np.random.default_rng(4)
     case = dense_case(kernel, 8, 17, rng)
     order = rng.permutation(8)
-    permuted = replace(case, weights=case.weights[order], bias=case.bias[order],
-                       multiplier=case.multiplier[order])
+    permuted = replace(
+        case, weights=case.weights[order], bias=case.bias[order], multiplier=case.multiplier[order]
+    )
     assert (host.dense(permuted) == host.dense(case)[order]).all()
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import tvm
-from float_module import float_module
 
-from graphs import gru_contexts, gru_graph, linear_map
+from tests.graphs import gru_contexts, gru_graph, linear_map
+from tests.passes.float_module import float_module
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
@@ -38,7 +38,9 @@ def make_case(
     if model.exog:
         exog = np.random.default_rng(1).uniform(-1, 1, (3, 40, model.exog)).astype(np.float32)
     ranges = observe_ranges(model, contexts, 20, exog)
-    program = build_program(model.graph, mixed_plan(model.graph, act_bits, state_bits, widths), ranges)
+    program = build_program(
+        model.graph, mixed_plan(model.graph, act_bits, state_bits, widths), ranges
+    )
     x = program.tensors[program.input]
     q_exog = None
     if exog is not None:
@@ -76,7 +78,6 @@ def rotation() -> RolloutModel:
 def lstm(hidden: int = 6) -> RolloutModel:
     """Two states, gates sliced from a sum, exogenous inputs joined to x."""
     rng = np.random.default_rng(2)
-    width = {"xe": 5, "gx": 4 * hidden, "gh": 4 * hidden, "gates": 4 * hidden, "head": 3, "y": 3}
     nodes = [
         _node("xe", Op.CONCAT, ("x", "u"), 5, axis=-1),
         _dense("gx", "xe", 4 * hidden),
@@ -100,7 +101,6 @@ def lstm(hidden: int = 6) -> RolloutModel:
     shapes = {"x": (1, 3), "u": (1, 2), "h": (1, hidden), "c": (1, hidden)}
     depth = {"gx": 5, "gh": hidden, "head": hidden}
     states = (StateVariable("h", "h_next", (1, hidden)), StateVariable("c", "c_next", (1, hidden)))
-    assert width
     graph = _graph(nodes, shapes, depth, rng, states, exog="u")
     return RolloutModel("lstm", "test", graph, RolloutForm.RECURRENT, 1, 3, 1, 2, 1)
 

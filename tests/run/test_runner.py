@@ -12,6 +12,7 @@ import pytest
 from tests.firmware.toy_models import (
     ENDLESS_BODY,
     FAULT_BODY,
+    LONG_BODY,
     OVERFLOW_BODY,
     recurrent_twin,
     toy_bundle,
@@ -44,6 +45,7 @@ def firmware_of(tmp_path_factory: pytest.TempPathFactory):
         "windowed": windowed_bundle(),
         "fault": toy_bundle(FAULT_BODY),
         "endless": toy_bundle(ENDLESS_BODY),
+        "long": toy_bundle(LONG_BODY),
         "overflow": toy_bundle(OVERFLOW_BODY),
     }
 
@@ -103,6 +105,18 @@ def test_host_frames_agree_and_nothing_is_counted(firmware_of) -> None:
     log = run(firmware, CONTEXTS, HORIZON, exog=exog, runner="host")
     np.testing.assert_array_equal(log.frames, recurrent_twin(CONTEXTS, HORIZON, exog))
     assert (log.instructions_per_step, log.stack_bytes) == (None, None)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("board", ["microbit", "mps2-an386", "mps2-an505"])
+@pytest.mark.qemu
+@pytest.mark.unicorn
+def test_counts_agree_where_code_crosses_pages(board: str, compiler: str, firmware_of) -> None:
+    firmware = firmware_of("long", board, compiler)
+    logs = [run(firmware, CONTEXTS, 5, runner=runner) for runner in ("qemu", "unicorn")]
+    np.testing.assert_array_equal(logs[0].frames, logs[1].frames)
+    assert logs[0].instructions_per_step == logs[1].instructions_per_step
+    assert logs[0].instructions_per_step > 800
 
 
 @pytest.mark.parametrize("runner", SIMULATORS)

@@ -6,7 +6,7 @@ import pytest
 
 from tqs_edge.errors import RunnerError
 from tqs_edge.firmware.elf import ElfImage, Section, Symbol
-from tqs_edge.run.step_count import count_step, step_span
+from tqs_edge.run.step_count import Block, block_of, count_step, step_span
 
 NOP, RETURN = "00bf", "7047"
 WIDE_ADD = "02eb0300"  # add.w r0, r2, r3
@@ -45,13 +45,20 @@ def test_calls_of_other_functions_are_not_taken() -> None:
 
 def test_wide_instructions_count_once() -> None:
     code = NOP + WIDE_ADD + NOP + RETURN
-    counted = count_step(image(code, 0x100, 10), {(0x100, 10): 3, (0x106, 4): 5}, 2)
+    assert block_of(image(code, 0x100, 10), 0x100, 10) == Block(0x100, 4)
+    assert block_of(image(code, 0x100, 10), 0x106, 4) == Block(0x106, 2)
+
+
+def test_counts_are_means_over_the_calls() -> None:
+    counted = count_step(image(NOP * 5, 0x100, 10), {Block(0x100, 4): 3, Block(0x106, 2): 5}, 2)
     assert counted.per_step == (4 * 3 + 2 * 5) / 2
     assert counted.by_function == {"tqs_model_step": 11.0}
 
 
 def test_instructions_outside_of_functions_are_kept_apart() -> None:
-    counted = count_step(image(NOP + NOP + RETURN, 0x100, 4), {(0x100, 4): 1, (0x104, 2): 1}, 1)
+    counted = count_step(
+        image(NOP + NOP + RETURN, 0x100, 4), {Block(0x100, 2): 1, Block(0x104, 1): 1}, 1
+    )
     assert counted.by_function == {"tqs_model_step": 2.0, "?": 1.0}
 
 
@@ -62,4 +69,4 @@ def test_a_model_that_was_never_called_cannot_be_counted() -> None:
 
 def test_code_outside_of_the_firmware_is_a_runner_error() -> None:
     with pytest.raises(RunnerError, match="outside of the firmware"):
-        count_step(image(RETURN, 0x100, 2), {(0x2000_0000, 4): 1}, 1)
+        block_of(image(RETURN, 0x100, 2), 0x2000_0000, 4)

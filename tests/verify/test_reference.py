@@ -10,7 +10,6 @@ from tqs_edge.integer.program import AffineOp, IntegerProgram, QState, QTensor, 
 from tqs_edge.verify.reference import quantize_frames, run_reference
 
 
-
 def gain(output: str, inputs: tuple[str, ...], *halves: int) -> AffineOp:
     """output = sum of inputs times halves / 2."""
     return AffineOp(output, inputs, tuple(h << 30 for h in halves), 1, 1 << 31, 32, -(1 << 15))
@@ -28,7 +27,13 @@ def tensors(**widths: int) -> dict[str, QTensor]:
 def test_recurrent_rollout_in_closed_form() -> None:
     # h' = h + x, y = h' : running sums; fed back, the sum doubles every step.
     program = IntegerProgram(
-        "x", None, "y", (QState("h", "y"),), tensors(x=1, h=1, y=1), {}, (gain("y", ("x", "h"), 2, 2),)
+        "x",
+        None,
+        "y",
+        (QState("h", "y"),),
+        tensors(x=1, h=1, y=1),
+        {},
+        (gain("y", ("x", "h"), 2, 2),),
     )
     contexts = np.array([[[1], [2]], [[0], [-1]]], np.int16)
     run = run_reference(program, model(RolloutForm.RECURRENT, 1, 1), contexts, 5)
@@ -37,12 +42,8 @@ def test_recurrent_rollout_in_closed_form() -> None:
 
 
 def test_saturation_is_counted_by_tensor() -> None:
-    program = IntegerProgram(
-        "x", None, "y", (), tensors(x=1, y=1), {}, (gain("y", ("x",), 3),)
-    )
-    run = run_reference(
-        program, model(RolloutForm.MAP, 1, 1), np.array([[[16000]]], np.int16), 4
-    )
+    program = IntegerProgram("x", None, "y", (), tensors(x=1, y=1), {}, (gain("y", ("x",), 3),))
+    run = run_reference(program, model(RolloutForm.MAP, 1, 1), np.array([[[16000]]], np.int16), 4)
     assert run.frames[0, :, 0].tolist() == [24000, 32767, 32767, 32767]
     assert run.saturations == {"y": 3}
 

@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from tqs_edge import __version__
 from tqs_edge.cli import bench, build, demo, inspect, measure, ship
-from tqs_edge.cli.console import err
+from tqs_edge.cli.console import complain
 from tqs_edge.errors import TqsError
 
 EXIT_USAGE = 2
@@ -66,27 +66,23 @@ def _run(words: list[str], debug: bool) -> int:
     except TqsError as error:
         if debug:
             traceback.print_exc()
-        _say(str(error))
+        complain(str(error))
         return error.exit_status
     except TyperException as error:
         if error.format_message():  # none where help was printed instead
-            _say(error.format_message())
+            complain(error.format_message())
         return EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted; nothing half-written was kept")
+        complain("interrupted; nothing half-written was kept")
         return EXIT_INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
-        _say(
+        complain(
             f"internal error ({type(error).__name__}: {_first_line(error)}); this is a defect of "
             "tqs-edge, please report it with the output of the same command with --debug"
         )
         return EXIT_INTERNAL
-
-
-def _say(text: str) -> None:
-    err.print("error: " + " ".join(text.split()), markup=False)
 
 
 def _first_line(error: Exception) -> str:

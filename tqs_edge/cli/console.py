@@ -53,3 +53,8 @@ def show(item: object) -> None:
         out.print(item, markup=False, soft_wrap=True)
     else:
         out.print(item)
+
+
+def complain(text: str) -> None:
+    """Prints one error line on stderr."""
+    err.print("error: " + " ".join(text.split()), markup=False, soft_wrap=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-
 from tqs_edge.artifacts import write_json
-from tqs_edge.cli.console import show, table
+from tqs_edge.cli.console import complain, show, table
 from tqs_edge.cli.options import FormOption, JsonOption, ModelArgument
 
 
@@ -16,9 +15,8 @@ def check(model: ModelArgument, form: FormOption = None) -> int:
 
     obstacles = find_obstacles(model, form=form)
     for obstacle in obstacles:
-        show(f"- {obstacle}")
+        complain(obstacle)
     if obstacles:
-        show(f"{model}: {len(obstacles)} obstacle(s)")
         return 2
     show(f"{model}: can be compiled")
     return 0
@@ -58,7 +56,9 @@ def models(json: JsonOption = None) -> None:
     rows = table("Models", "model", "<form", "features", "horizon", "<description")
     records = []
     for name, card in MODELS.items():
-        rows.add_row(f"zoo:{name}", card.form, str(card.features), str(card.horizon), card.description)
+        rows.add_row(
+            f"zoo:{name}", card.form, str(card.features), str(card.horizon), card.description
+        )
         records.append(
             {
                 "model": f"zoo:{name}",
@@ -104,5 +104,3 @@ def _show_or_write(rows: object, records: list[dict[str, object]], json: Path | 
         show(rows)
     else:
         write_json(json, records)
-
-

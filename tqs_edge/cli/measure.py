@@ -106,9 +106,7 @@ def plan(
     with stage("load"):
         prepared = prepare(model, form=form, context=context, exog=exog, horizon=horizon)
     with stage("score") as advance:
-        known = saved or score_sites(
-            prepared, exact=method == "exact", seed=seed, progress=advance
-        )
+        known = saved or score_sites(prepared, exact=method == "exact", seed=seed, progress=advance)
     pins = {"method": method, "act_bits": act_bits, "state_bits": state_bits}
     if pareto:
         rows = table("Pareto front (planning contexts)", "average bits", "flash", "insns", "nRMSE")

@@ -22,7 +22,8 @@ FormOption = Annotated[
     RolloutForm | None, typer.Option("--form", help="The rollout form, where it is not inferred.")
 ]
 HorizonOption = Annotated[
-    int | None, typer.Option("--horizon", min=1, help="Steps to roll out (the model's own, or 120).")
+    int | None,
+    typer.Option("--horizon", min=1, help="Steps to roll out (the model's own, or 120)."),
 ]
 ContextOption = Annotated[
     Path | None,

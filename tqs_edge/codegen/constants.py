@@ -40,7 +40,7 @@ def _head(name: str, values: np.ndarray) -> str:
 def _literal(value: int, dtype: np.dtype) -> str:
     if dtype == np.uint32:
         return f"0x{value:08x}u"
-    if dtype == np.int64:
-        return f"INT64_C({value})"
-    # -2^31 is no literal in C: the minus sign is applied to a number that does not fit.
-    return str(value) if value != -(1 << 31) else "INT32_MIN"
+    # The least value is no literal in C: the minus is applied to a number that does not fit.
+    if value == np.iinfo(dtype).min:
+        return f"INT{8 * dtype.itemsize}_MIN"
+    return f"INT64_C({value})" if dtype == np.int64 else str(value)

@@ -93,7 +93,9 @@ def _source(body: str, storage: StoragePlan, program: IntegerProgram) -> str:
     """model.c: helpers that are needed, the functions, then reset and step."""
     helpers = ""
     for bits in (8, 16):
-        if any(isinstance(c, Copy) and storage.tensors[c.input].bits == bits for c in storage.calls):
+        if any(
+            isinstance(c, Copy) and storage.tensors[c.input].bits == bits for c in storage.calls
+        ):
             helpers += COPY.format(name=f"copy_s{bits}", type=c_type(bits))
         if AT_LEAST_NAME.format(bits) in body:
             helpers += AT_LEAST.format(name=AT_LEAST_NAME.format(bits), type=c_type(bits))
@@ -103,9 +105,7 @@ def _source(body: str, storage: StoragePlan, program: IntegerProgram) -> str:
 def _weights_header(constants: Mapping[str, np.ndarray]) -> str:
     declarations = "".join(declaration(name, array) for name, array in constants.items())
     guard = "TQS_MODEL_WEIGHTS_H"
-    return (
-        f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{declarations}\n#endif\n"
-    )
+    return f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{declarations}\n#endif\n"
 
 
 def _weights_source(constants: Mapping[str, np.ndarray]) -> str:

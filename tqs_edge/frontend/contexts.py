@@ -16,6 +16,7 @@ DEFAULT_ROWS = 32  # context rows of a one-row model: enough for its state to fo
 DEFAULT_COUNT = 64
 BURN_IN = 128
 START_SCALE = 0.1  # small against standardised inputs
+SETTLED = 1e-3  # spread below which a standardised free run no longer says anything
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def free_running_contexts(
 ) -> Contexts:
     """Windows of the model's own rollouts, from small random starts after a burn-in.
 
-    Raises InputError for models with exogenous inputs and NonFiniteRollout when a run diverges.
+    Where the free run settles at a fixed point, the windows are unit random starts instead, so
+    that rollouts show how the model gets there. Raises InputError for models with exogenous inputs and NonFiniteRollout when a run diverges.
     """
     import torch
 
@@ -84,15 +86,21 @@ def free_running_contexts(
         raise InputError("the model has exogenous inputs; give --context FILE and --exog FILE")
     length = rows or _default_rows(model)
     generator = torch.Generator().manual_seed(seed)
-    start = START_SCALE * torch.randn(count, length, model.features, generator=generator)
+    start = torch.randn(count, length, model.features, generator=generator)
     with torch.no_grad():
-        frames = rollout(model, start, BURN_IN + length).numpy()
+        frames = rollout(model, START_SCALE * start, BURN_IN + length).numpy()
     if not np.isfinite(frames).all():
         step = int(np.argmin(np.isfinite(frames).all(axis=(0, 2))))
         raise NonFiniteRollout(
             f"the free-running model reaches NaN or infinity at step {step}; give real windows "
             "with --context FILE"
         )
+    if frames[:, BURN_IN:].std(axis=(0, 1)).min() < SETTLED:
+        origin = (
+            f"{count} random starts (scale 1, seed {seed}) of {length} rows, since the model's "
+            "own free run settles at a fixed point"
+        )
+        return Contexts(start.numpy(), None, origin)
     origin = (
         f"{count} free-running contexts: rollouts of the model itself from random starts "
         f"(scale {START_SCALE}, seed {seed}), {length} rows after {BURN_IN} steps"

@@ -105,9 +105,7 @@ class _Builder:
                 self._table(node)
             case Op.SLICE:
                 a = node.attrs
-                self.ops.append(
-                    SliceOp(node.name, node.inputs[0], a["axis"], a["begin"], a["end"])
-                )
+                self.ops.append(SliceOp(node.name, node.inputs[0], a["axis"], a["begin"], a["end"]))
             case Op.CONCAT:
                 parts = tuple(self._as(n, y, f"{node.name}_{i}") for i, n in enumerate(node.inputs))
                 self.ops.append(ConcatOp(node.name, parts, node.attrs["axis"]))

@@ -16,9 +16,7 @@ TABLE_REACH = {Op.TANH: 8.0, Op.SIGMOID: 16.0}  # |x| from which the Q15 functio
 MIN_FRACTION_BITS, MAX_FRACTION_BITS = 8, 15
 
 
-def assign_scales(
-    graph: Graph, plan: BitPlan, ranges: Mapping[str, float]
-) -> dict[str, QTensor]:
+def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> dict[str, QTensor]:
     """A QTensor for every non-constant tensor of the graph.
 
     ranges: largest magnitude per tensor over float rollouts. The output shares the input's scale

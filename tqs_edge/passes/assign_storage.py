@@ -40,7 +40,7 @@ def assign_storage(step: StepCalls) -> StoragePlan:
     arguments = dict(zip(step.inputs, ("x", "exog"), strict=False))
     calls = _stage_inputs(step, tensors)
     produced = {call.output: index for index, call in enumerate(calls)}
-    padded = {call.operands[0] for call in calls if _is_padded(call)}
+    padded = _padded_reads(calls)
 
     in_state = {state: state for state in step.states}
     late: list[Copy] = []
@@ -71,13 +71,7 @@ def assign_storage(step: StepCalls) -> StoragePlan:
     return StoragePlan(sequence, arguments, in_state, memory, tensors, padded_reads)
 
 
-def _is_padded(call: StepCall | Copy) -> bool:
-    return isinstance(call, StepCall) and call.padded_input > 0
-
-
-def _stage_inputs(
-    step: StepCalls, tensors: dict[str, TensorShape]
-) -> list[StepCall | Copy]:
+def _stage_inputs(step: StepCalls, tensors: dict[str, TensorShape]) -> list[StepCall | Copy]:
     """The calls, with arena copies of the caller's arrays that dense kernels read."""
     copies: list[StepCall | Copy] = []
     calls: list[StepCall | Copy] = []

@@ -43,17 +43,25 @@ def act_bits(func: tirx.PrimFunc) -> int:
 
 
 def strided_rows(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
-    """A copy of x (..., depth) to (lead, stride) that aligns every row; the gaps are zero."""
+    """A copy of x (..., depth) to (lead, stride) that aligns every row; the gaps stay unwritten."""
     param, shape = func.params[0], dense_shape(func)
-    x = te.placeholder(param.ty.shape, str(param.ty.dtype), name=param.name)
+    dtype = str(param.ty.dtype)
+    x = te.placeholder(param.ty.shape, dtype, name=param.name)
 
-    def element(row: tirx.Var, column: tirx.Var) -> tirx.Expr:
-        inside = x(*_lead_indices(x.shape, row), column)
-        return tirx.if_then_else(column < shape.depth, inside, tirx.const(0, str(x.dtype)))
+    def body(ins: Sequence[tirx.Buffer], outs: Sequence[tirx.Buffer]) -> tirx.Stmt:
+        row, column = tirx.Var("row", "int64"), tirx.Var("column", "int64")
+        value = ins[0][(*_lead_indices(x.shape, row), column)]
+        copy = tirx.BufferStore(outs[0], value, [row, column])
+        return _loop(row, shape.lead, _loop(column, shape.depth, copy))
 
-    rows = te.compute((shape.lead, shape.stride), element, name=name)
+    rows = statement(name, [x], (shape.lead, shape.stride), dtype, body)
     marks = {"tqs.tensor": name, "op_pattern": OPAQUE, "tirx.noalias": True}
     return te.create_prim_func([x, rows]).with_attrs(marks)
+
+
+def _loop(var: tirx.Var, extent: int, body: tirx.Stmt) -> tirx.Stmt:
+    zero, count = tirx.const(0, "int64"), tirx.const(extent, "int64")
+    return tirx.For(var, zero, count, tirx.ForKind.SERIAL, body)
 
 
 def dense_kernel(
@@ -93,10 +101,7 @@ def dense_kernel(
             )
             calls.append(tirx.Evaluate(call))
         once = tirx.stmt_seq(*calls)
-        if shape.lead == 1:
-            return once
-        zero, extent = tirx.const(0, "int64"), tirx.const(shape.lead, "int64")
-        return tirx.For(row, zero, extent, tirx.ForKind.SERIAL, once)
+        return once if shape.lead == 1 else _loop(row, shape.lead, once)
 
     result = statement(name, inputs, y.ty.shape, str(y.ty.dtype), body)
     padded = (shape.lead - 1) * shape.stride + -(-shape.depth // READ_AHEAD) * READ_AHEAD

@@ -54,9 +54,7 @@ def block_arrays(block: DenseBlock) -> list[np.ndarray]:
     ]
 
 
-def _block_rows(
-    x: te.Tensor, operands: list[te.Tensor], block: DenseBlock, name: str
-) -> te.Tensor:
+def _block_rows(x: te.Tensor, operands: list[te.Tensor], block: DenseBlock, name: str) -> te.Tensor:
     """The block's rows of the output, int16 (..., rows)."""
     weights, bias, multiplier = operands
     rows, depth = block.weights.shape

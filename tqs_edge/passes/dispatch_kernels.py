@@ -9,6 +9,7 @@ import tvm_ffi
 from tvm import relax, te, tirx
 from tvm.ir.prim.expr import RShift
 from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm.sym import Analyzer
 
 from tqs_edge.passes.dense_kernel import dense_kernel, dense_shape, strided_rows
 from tqs_edge.passes.integer_ops import ELEMENTWISE
@@ -133,8 +134,10 @@ def _saturation(cast: tirx.Cast, bits: int) -> tirx.Expr:
 
 
 def _high_shift(cast: tirx.Cast) -> tirx.Expr:
-    """int32(v >> s) of a 64-bit v as tqs_shift_high(v, s); the passes only make s >= 32."""
+    """int32(v >> s) of a 64-bit v as tqs_round_high(v - half, s); the passes only make s >= 32."""
     shift = cast.value
     if not isinstance(shift, RShift) or str(shift.ty.dtype) != "int64":
         return cast
-    return tirx.call_extern("int32", "tqs_shift_high", shift.a, int(shift.b.value))
+    amount = int(shift.b.value)
+    total = Analyzer().simplify(shift.a - tirx.const(1 << (amount - 1), "int64"))
+    return tirx.call_extern("int32", "tqs_round_high", total, amount)

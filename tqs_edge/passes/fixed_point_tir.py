@@ -61,9 +61,7 @@ def affine_form(op: AffineOp, program: IntegerProgram) -> AffineForm:
     return form
 
 
-def _reduced(
-    factors: Mapping[str, int], offset: int, shift: int, lowest_shift: int
-) -> AffineForm:
+def _reduced(factors: Mapping[str, int], offset: int, shift: int, lowest_shift: int) -> AffineForm:
     """The fraction cancelled by the largest common power of two of its factors."""
     common = shift - lowest_shift
     for factor in factors.values():
@@ -82,7 +80,7 @@ def affine_expression(form: AffineForm, values: Mapping[str, tirx.Expr]) -> tirx
     """The int32 value of the form, from int8 or int16 values of its operands."""
     dtype = "int64" if form.wide else "int32"
     inner = tirx.const(form.offset, dtype)
-    for name, factor in reversed(form.scaled.items()):
+    for name, factor in reversed(list(form.scaled.items())):
         inner = values[name].astype(dtype) * tirx.const(factor, dtype) + inner
     if form.shift:
         inner = inner >> tirx.const(form.shift, dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tvm
@@ -13,7 +14,7 @@ from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.passes.integer_ops import dtype_of
 
-Step = Callable[..., object]
+Step = Callable[..., Any]
 
 
 def run_llvm(
@@ -43,7 +44,8 @@ def run_llvm(
 def compile_step(module: tvm.IRModule) -> Step:
     """The step as a function of TVM tensors, (x, [exog], state...) -> [y, state...]."""
     executable = tvm.compile(module, target="llvm")
-    return relax.VirtualMachine(executable, tvm.cpu())["main"]
+    step: Step = relax.VirtualMachine(executable, tvm.cpu())["main"]
+    return step
 
 
 def _check(

@@ -106,9 +106,7 @@ def affine_call(op: AffineOp, program: IntegerProgram) -> IntegerCall:
     placeholders = {name: _placeholder(program.tensors[name]) for name in form.operands}
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
-        values = {
-            name: _broadcast(tensor, indices, y) for name, tensor in placeholders.items()
-        }
+        values = {name: _broadcast(tensor, indices, y) for name, tensor in placeholders.items()}
         return saturate(affine_expression(form, values), y.bits, op.lowest)
 
     result = te.compute(y.shape, element, name=y.name)

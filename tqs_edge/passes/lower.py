@@ -11,7 +11,7 @@ from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.passes.dispatch_kernels import DispatchKernels
 from tqs_edge.passes.fuse_loops import FuseElementwise, FuseLoops
 from tqs_edge.passes.lower_loops import LowerLoops
-from tqs_edge.passes.quantize_sites import QuantizeSites
+from tqs_edge.passes.quantize_sites import QuantizeSites, check_agreement
 
 
 def lower(
@@ -22,6 +22,7 @@ def lower(
     module: the canonical float module. dump_dir: where the IR after every phase is written, as
     TVMScript. Raises InputError or UnsupportedOp where module and program disagree.
     """
+    check_agreement(module, program)
     phases: tuple[tuple[str, tuple[tvm.ir.transform.Pass, ...]], ...] = (
         # The program's decisions replace every float operation; no float is left after this.
         ("quantize", (QuantizeSites(program), relax.transform.DeadCodeElimination())),
@@ -42,5 +43,9 @@ def lower(
 
 
 def quantize(module: tvm.IRModule, program: IntegerProgram) -> tvm.IRModule:
-    """The integer step as pure TIR, without C kernels: what passes.host_executor runs."""
-    return QuantizeSites(program)(module)
+    """The integer step as pure TIR, without C kernels: what passes.host_executor runs.
+
+    Raises InputError or UnsupportedOp where module and program disagree.
+    """
+    check_agreement(module, program)
+    return tvm.ir.transform.Sequential([QuantizeSites(program)])(module)

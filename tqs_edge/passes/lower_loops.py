@@ -48,7 +48,7 @@ _FLATTEN = tvm.ir.transform.Sequential(
 
 
 def scalar_intermediates(func: tirx.PrimFunc) -> tirx.PrimFunc:
-    """`func` with every local one-element buffer bound to a variable, and loop variables named i."""
+    """`func` with local one-element buffers as variables, and loop variables named i."""
     stores: dict[tirx.Buffer, list[tirx.BufferStore]] = {}
     tvm_ffi.structural_walk(
         func.body,

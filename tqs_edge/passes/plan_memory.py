@@ -64,7 +64,9 @@ def dump(plan: MemoryPlan) -> str:
 
 
 def _lowest_free(buffer: Buffer, placed: Sequence[Buffer], offsets: Mapping[str, int]) -> int:
-    others = sorted((b for b in placed if _alive_together(b, buffer)), key=lambda b: offsets[b.name])
+    others = sorted(
+        (b for b in placed if _alive_together(b, buffer)), key=lambda b: offsets[b.name]
+    )
     offset = 0
     for other in others:
         if offset + buffer.size <= offsets[other.name]:

@@ -1,4 +1,4 @@
-"""The mixed-precision lowering: every float binding becomes the integer call the program decided."""
+"""The mixed-precision lowering: float bindings become the integer calls that the program decided."""
 
 from __future__ import annotations
 
@@ -61,7 +61,11 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
 
 @tvm.transform.module_pass(opt_level=0, name="QuantizeSites")
 class QuantizeSites:
-    """Replaces the float `main` by integer calls, (x, [exog], state...) -> (y, state...)."""
+    """Replaces the float `main` by integer calls, (x, [exog], state...) -> (y, state...).
+
+    Module and program must agree: call check_agreement first. (Errors that are raised inside a
+    TVM pass lose their class.)
+    """
 
     def __init__(self, program: IntegerProgram) -> None:
         self.program = program

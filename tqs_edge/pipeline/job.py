@@ -29,7 +29,7 @@ from tqs_edge.pipeline.verification import (
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.planner import Method
-from tqs_edge.plan.uniform import uniform_plan
+from tqs_edge.plan.uniform import parse_width_code, uniform_plan
 
 Advance = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Advance]]
@@ -71,7 +71,7 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     directory appears only when all of it succeeded.
     """
     board, toolchain = load_board(job.board), find_toolchain(job.compiler)
-    method = _method(job.method)
+    method, given = _method(job.method), _given_plan(job)
     reports: list[dict[str, Any]] = []
 
     def fill(directory: Path) -> None:
@@ -91,9 +91,11 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
             tempfile.TemporaryDirectory(prefix="tqs-firmware-") as place,
         ):
             folder = Path(place)
-            given = _given_plan(job, prepared)
             if given is not None:
-                compiled = compile_plan(prepared, given, board, toolchain, folder)
+                widths = given(prepared)
+                compiled = compile_plan(
+                    prepared, widths, board, toolchain, folder, dump_ir=job.dump_ir
+                )
             else:
                 compiled = compile_within(
                     prepared,
@@ -106,6 +108,7 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
                     act_bits=job.act_bits,
                     state_bits=job.state_bits,
                     progress=advance,
+                    dump_ir=job.dump_ir,
                 )
             reports.append(_finish(directory, job, prepared, scores, compiled, stage))
 
@@ -147,11 +150,15 @@ def _finish(
     return report
 
 
-def _given_plan(job: CompileJob, prepared: Prepared) -> BitPlan | None:
+def _given_plan(job: CompileJob) -> Callable[[Prepared], BitPlan] | None:
+    """How the stated plan is made once the model is known; None where one is to be searched."""
     if job.plan is not None:
-        return load(job.plan, BitPlan)
+        widths = load(job.plan, BitPlan)
+        return lambda prepared: widths
     if job.uniform is not None:
-        return uniform_plan(prepared.model.graph, job.uniform)
+        code = job.uniform
+        parse_width_code(code)
+        return lambda prepared: uniform_plan(prepared.model.graph, code)
     return None
 
 

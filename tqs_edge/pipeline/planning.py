@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqs_edge.errors import BudgetInfeasible
@@ -22,7 +23,9 @@ from tqs_edge.sensitivity.score import SensitivityReport, score
 
 Progress = Callable[[int, int], None]
 DEFAULT_AVG_BITS = 8.0  # without any budget: what uniform 8-bit weights would take
+LEAST_BITS = 2.0
 MAX_BUILDS = 4  # builds until the cost model agrees with the linker
+MEASURED = ("flash", "ram", "insns")  # resources that a build and a short run tell
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,16 @@ def plan_widths(
 
 
 def compile_plan(
-    prepared: Prepared, widths: BitPlan, board: Board, toolchain: Toolchain, folder: Path
+    prepared: Prepared,
+    widths: BitPlan,
+    board: Board,
+    toolchain: Toolchain,
+    folder: Path,
+    *,
+    dump_ir: Path | None = None,
 ) -> Compiled:
-    """Firmware of a given plan, built in `folder`."""
-    lowered = lower_plan(prepared, widths)
+    """Firmware of a given plan, built in `folder`; the IR of each phase goes to `dump_ir`."""
+    lowered = lower_plan(prepared, widths, dump_dir=dump_ir)
     return Compiled(None, lowered, build(lowered.bundle, board, toolchain, folder))
 
 
@@ -127,14 +136,25 @@ def compile_within(
     act_bits: int | None = None,
     state_bits: int | None = None,
     progress: Progress | None = None,
+    dump_ir: Path | None = None,
 ) -> Compiled:
     """A plan within `budget` and its firmware, with flash, RAM and instructions as measured.
 
-    The planner works with a cost model. Where the built firmware takes more than the model said
-    and breaks a limit, the difference is added to what every plan costs and planning is repeated.
+    The planner works with a cost model of what differs between plans; what all plans share is
+    measured by building one. Where a plan's firmware still takes more than the model said and
+    breaks a limit, the difference is added to what every plan costs and planning is repeated.
     """
     limits = budget.limits()
+    shared = {"act_bits": act_bits, "state_bits": state_bits}
     fixed = estimate_fixed(prepared.model.graph)
+    if set(limits) & set(MEASURED):
+        least = Budget(avg_bits=LEAST_BITS)  # one kernel only, so no plan shares less code
+        trial = plan_widths(
+            prepared, scores, board, least, method=Method.GREEDY, fixed=fixed, **shared
+        )
+        compiled = compile_plan(prepared, trial.plan, board, toolchain, folder)
+        usage = measure_usage(compiled.firmware, compiled.lowered, prepared.planning)
+        fixed = _corrected(fixed, usage, trial.usage)
     for _ in range(MAX_BUILDS):
         result = plan_widths(
             prepared,
@@ -142,28 +162,23 @@ def compile_within(
             board,
             budget,
             method=method,
-            act_bits=act_bits,
-            state_bits=state_bits,
             fixed=fixed,
             progress=progress,
+            **shared,
         )
-        compiled = compile_plan(prepared, result.plan, board, toolchain, folder)
-        compiled = Compiled(result, compiled.lowered, compiled.firmware)
+        compiled = compile_plan(prepared, result.plan, board, toolchain, folder, dump_ir=dump_ir)
         usage = measure_usage(compiled.firmware, compiled.lowered, prepared.planning)
-        over = {
-            name: usage[name] - result.usage[name]
-            for name in ("flash", "ram", "insns")
-            if name in limits and name in usage and usage[name] > limits[name]
-        }
+        over = [name for name in MEASURED if usage.get(name, 0.0) > limits.get(name, math.inf)]
         if not over:
-            return compiled
-        fixed = Fixed(
-            flash=fixed.flash + over.get("flash", 0.0),
-            ram=fixed.ram + over.get("ram", 0.0),
-            insns=fixed.insns + over.get("insns", 0.0),
-        )
+            return replace(compiled, result=result)
+        fixed = _corrected(fixed, {name: usage[name] for name in over}, result.usage)
+    text = ", ".join(f"{name} {usage[name]:.0f} of {limits[name]:.0f}" for name in over)
     raise BudgetInfeasible(
-        f"{MAX_BUILDS} plans in a row measured above the budget ("
-        + ", ".join(f"{name} {usage[name]:.0f} of {limits[name]:.0f}" for name in over)
-        + "); allow a few per cent more"
+        f"{MAX_BUILDS} plans in a row measured above the budget ({text}); allow a few per cent more"
     )
+
+
+def _corrected(fixed: Fixed, measured: Mapping[str, float], modelled: Mapping[str, float]) -> Fixed:
+    """`fixed` with the difference of measured and modelled use added, where it was measured."""
+    gap = {name: measured.get(name, modelled[name]) - modelled[name] for name in MEASURED}
+    return Fixed(fixed.flash + gap["flash"], fixed.ram + gap["ram"], fixed.insns + gap["insns"])

@@ -78,9 +78,7 @@ def verify_package(
     executions = executions_of(package.firmware, runner)
     if all_cores:
         executions = with_all_cores(executions, package.lowered, folder)
-    return verify_rollouts(
-        package.lowered, executions, package.trials, package.horizon, done=done
-    )
+    return verify_rollouts(package.lowered, executions, package.trials, package.horizon, done=done)
 
 
 def _contexts(

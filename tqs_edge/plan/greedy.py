@@ -30,7 +30,7 @@ def descend(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -
         # A move that relieves no excess is taken only when there is no other.
         price = np.where(relief > 0.0, np.maximum(added, 0.0) / np.maximum(relief, 1e-12), np.inf)
         choice = moves[int(price.argmin())]
-    return choice
+    return np.asarray(choice)
 
 
 def _narrower(choice: np.ndarray, allowed: np.ndarray) -> np.ndarray:
@@ -48,4 +48,4 @@ def _excess(costs: CostTable, choices: np.ndarray, limits: Mapping[str, float]) 
     """Summed relative overshoot of the limits (plans,)."""
     usage = costs.usage(choices)
     over = [np.maximum(0.0, usage[name] / limit - 1.0) for name, limit in limits.items()]
-    return np.sum(over, axis=0)
+    return np.asarray(np.sum(over, axis=0))

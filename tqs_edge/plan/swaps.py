@@ -104,5 +104,4 @@ def _lowest(expected: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     if len(useful) > most:
         useful = useful[np.argpartition(flat[useful], most - 1)[:most]]
     useful = useful[np.argsort(flat[useful], kind="stable")]
-    row, column = np.divmod(useful, max(1, len(expected)))
-    return row, column
+    return useful // max(1, len(expected)), useful % max(1, len(expected))

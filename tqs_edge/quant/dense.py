@@ -16,7 +16,8 @@ def accumulate(x: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarr
     bias = np.asarray(bias, np.int64)
     if bias.size and not -(2**62) <= int(bias.min()) <= int(bias.max()) <= 2**62:
         raise OverflowUnproven("a bias exceeds 2^62 in magnitude; use a coarser weight scale")
-    return bias + x.astype(np.int64) @ weights.astype(np.int64).T
+    acc: np.ndarray = bias + x.astype(np.int64) @ weights.astype(np.int64).T
+    return acc
 
 
 def requantize_rows(acc: np.ndarray, multiplier: np.ndarray, shift: int) -> np.ndarray:
@@ -31,7 +32,8 @@ def requantize_rows(acc: np.ndarray, multiplier: np.ndarray, shift: int) -> np.n
             "accumulator times multiplier leaves 64 bits; bound it in to_multiplier_shift"
         )
     rounded = (acc * multiplier + (1 << (shift - 1))) >> shift
-    return np.clip(rounded, -32768, 32767).astype(np.int16)
+    y: np.ndarray = np.clip(rounded, -32768, 32767).astype(np.int16)
+    return y
 
 
 def dense(

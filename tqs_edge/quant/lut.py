@@ -51,7 +51,8 @@ def tanh_s16(x: np.ndarray, fraction_bits: int) -> np.ndarray:
     """int16 Q15 tanh(x / 2^fraction_bits) of int16 x; fraction_bits in [8, 15]; odd."""
     _check_fraction_bits(fraction_bits)
     t = _tanh_magnitude(np.abs(x.astype(np.int32)), fraction_bits - 5)
-    return np.where(x < 0, -t, t).astype(np.int16)
+    y: np.ndarray = np.where(x < 0, -t, t).astype(np.int16)
+    return y
 
 
 def sigmoid_s16(x: np.ndarray, fraction_bits: int) -> np.ndarray:
@@ -62,7 +63,8 @@ def sigmoid_s16(x: np.ndarray, fraction_bits: int) -> np.ndarray:
     _check_fraction_bits(fraction_bits)
     t = _tanh_magnitude(np.abs(x.astype(np.int32)), fraction_bits - 4)
     signed = np.where(x < 0, -t, t)
-    return np.minimum((32768 + signed + 1) >> 1, 32767).astype(np.int16)
+    y: np.ndarray = np.minimum((32768 + signed + 1) >> 1, 32767).astype(np.int16)
+    return y
 
 
 def _check_fraction_bits(fraction_bits: int) -> None:
@@ -78,7 +80,8 @@ def _tanh_magnitude(magnitude: np.ndarray, step_bits: int) -> np.ndarray:
     fraction = magnitude & ((1 << step_bits) - 1)
     low = _TABLE[np.minimum(index, STEPS)]
     rise = _TABLE[np.minimum(index + 1, STEPS)] - low
-    return low + ((rise * fraction + (1 << (step_bits - 1))) >> step_bits)
+    t: np.ndarray = low + ((rise * fraction + (1 << (step_bits - 1))) >> step_bits)
+    return t
 
 
 _TABLE = tanh_table().astype(np.int32)

@@ -75,7 +75,8 @@ def pack(weights: np.ndarray, weight_bits: int, act_bits: int) -> np.ndarray:
     fields = padded.reshape(rows, words, group)[:, :, order] + _offset(weight_bits)
     fields &= (1 << weight_bits) - 1
     shifts = weight_bits * np.arange(group, dtype=np.int64)
-    return (fields << shifts).sum(axis=2).astype(np.uint32)
+    packed: np.ndarray = (fields << shifts).sum(axis=2).astype(np.uint32)
+    return packed
 
 
 def unpack(words: np.ndarray, depth: int, weight_bits: int, act_bits: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from tqs_edge.run.rollout_files import (
     encode_input,
 )
 from tqs_edge.run.run_log import RunLog
-from tqs_edge.run.step_count import COUNTED_CALLS, StepCount, count_step, step_span
+from tqs_edge.run.step_count import COUNTED_CALLS, Block, StepCount, count_step, step_span
 
 QEMU = "qemu-system-arm"
 QUIET = ("-nodefaults", "-display", "none", "-monitor", "none", "-serial", "none")
@@ -136,5 +136,5 @@ def _read_count(path: Path, image: ElfImage) -> StepCount:
         if kind == "calls":
             calls = int(values[0])
         else:
-            blocks[int(values[0], 16), int(values[1])] = int(values[2])
+            blocks[Block(int(values[0], 16), int(values[1]))] = int(values[2])
     return count_step(image, blocks, calls)

@@ -3,8 +3,7 @@
 A call is counted from the entry of tqs_model_step to the instruction behind the call in the
 driver: everything the model does, kernels, table functions and compiler support included, and
 nothing of the driver. Both simulators count the same calls, the first COUNTED_CALLS of a run, and
-report executed blocks; the number of instructions in a block follows from its bytes. Instructions
-in an IT block count whether their condition holds or not.
+report executed blocks. Instructions in an IT block count whether their condition holds or not.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,13 @@ class StepSpan:
 
     entry: int
     returns: tuple[int, ...]
+
+
+class Block(NamedTuple):
+    """Instructions that are executed one after the other."""
+
+    address: int
+    instructions: int
 
 
 @dataclass(frozen=True)
@@ -57,20 +64,28 @@ def step_span(image: ElfImage) -> StepSpan:
     return StepSpan(entry, tuple(found))
 
 
-def count_step(image: ElfImage, blocks: Mapping[tuple[int, int], int], calls: int) -> StepCount:
-    """Instructions per call from executions by (address, bytes) of block.
+def count_step(image: ElfImage, blocks: Mapping[Block, int], calls: int) -> StepCount:
+    """Instructions per call from the number of executions of each block.
 
     Raises RunnerError when no call was seen.
     """
     if calls < 1:
         raise RunnerError(f"{STEP} was never called, so its instructions cannot be counted")
     by_function: Counter[str] = Counter()
-    for (address, size), executions in blocks.items():
-        instructions = _instructions(_code(image, address, size))
-        by_function[image.function_at(address)] += instructions * executions
+    for block, executions in blocks.items():
+        by_function[image.function_at(block.address)] += block.instructions * executions
     per_step = sum(by_function.values()) / calls
     ranked = by_function.most_common()
     return StepCount(calls, per_step, {name: count / calls for name, count in ranked})
+
+
+def block_of(image: ElfImage, address: int, size: int) -> Block:
+    """The block of `size` bytes of Thumb code at `address`; RunnerError when it is elsewhere."""
+    for section in image.sections:
+        begin = address - section.address
+        if begin >= 0 and begin + size <= len(section.content):
+            return Block(address, _instructions(section.content[begin : begin + size]))
+    raise RunnerError(f"instructions were executed at {address:#x}, outside of the firmware")
 
 
 def _branch_links(code: bytes, target: int) -> list[int]:
@@ -83,14 +98,6 @@ def _branch_links(code: bytes, target: int) -> list[int]:
     destination = 2 * np.arange(len(first)) + 4 + offset - (sign << 24)
     is_branch_link = ((first & 0xF800) == 0xF000) & ((second & 0xD000) == 0xD000)
     return [2 * int(at) for at in np.flatnonzero(is_branch_link & (destination == target))]
-
-
-def _code(image: ElfImage, address: int, size: int) -> bytes:
-    for section in image.sections:
-        begin = address - section.address
-        if begin >= 0 and begin + size <= len(section.content):
-            return section.content[begin : begin + size]
-    raise RunnerError(f"instructions were executed at {address:#x}, outside of the firmware")
 
 
 def _instructions(code: bytes) -> int:

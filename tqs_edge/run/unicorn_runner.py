@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tqs_edge.errors import RunnerError
 from tqs_edge.firmware.build import Firmware
-from tqs_edge.firmware.elf import read_elf
+from tqs_edge.firmware.elf import ElfImage, read_elf
 from tqs_edge.run.rollout_files import (
     INPUT_NAME,
     OUTPUT_NAME,
@@ -14,7 +14,7 @@ from tqs_edge.run.rollout_files import (
 )
 from tqs_edge.run.run_log import RunLog
 from tqs_edge.run.semihosting import MemoryFiles, Semihosting
-from tqs_edge.run.step_count import count_step, step_span
+from tqs_edge.run.step_count import StepCount, block_of, count_step, step_span
 from tqs_edge.run.unicorn_machine import BlockCounter, run_machine
 
 
@@ -35,7 +35,7 @@ def run_unicorn(firmware: Firmware, request: RolloutRequest, timeout: float, cou
             f"{semihosting.exit_status} {semihosting.console.strip()}".rstrip()
         )
     frames, stack_bytes = decode_output(files.contents(OUTPUT_NAME), request)
-    counted = count_step(image, counter.blocks, counter.calls) if counter else None
+    counted = _count(image, counter) if counter else None
     return RunLog(
         frames=frames,
         runner="unicorn",
@@ -44,3 +44,8 @@ def run_unicorn(firmware: Firmware, request: RolloutRequest, timeout: float, cou
         instructions_per_step=counted.per_step if counted else None,
         instructions_by_function=counted.by_function if counted else None,
     )
+
+
+def _count(image: ElfImage, counter: BlockCounter) -> StepCount:
+    blocks = {block_of(image, *key): times for key, times in counter.blocks.items()}
+    return count_step(image, blocks, counter.calls)

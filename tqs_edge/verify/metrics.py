@@ -21,9 +21,7 @@ class RolloutError:
     valid_horizon: float
 
 
-def rollout_error(
-    float_frames: NDArray[np.floating], frames: NDArray[np.floating]
-) -> RolloutError:
+def rollout_error(float_frames: NDArray[np.floating], frames: NDArray[np.floating]) -> RolloutError:
     """The error of `frames` against `float_frames`, both real-valued (contexts, horizon, F)."""
     want = np.asarray(float_frames, np.float64)
     error = (np.asarray(frames, np.float64) - want) / frame_std(want)

@@ -1,0 +1,53 @@
+"""Small random cost tables for tests of the planners."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from tqs_edge.plan.cost import CostTable, DenseUse, Fixed
+from tqs_edge.sensitivity.sites import Site, SiteKind
+
+LEGAL = {
+    SiteKind.WEIGHT: (2, 4, 8, 16),
+    SiteKind.ACTIVATION: (8, 16),
+    SiteKind.STATE: (8, 16),
+}
+
+
+def random_problem(seed: int, blocks: int = 4) -> tuple[CostTable, np.ndarray]:
+    """Costs and damages of `blocks` weight blocks that read one activation, and a state."""
+    rng = np.random.default_rng(seed)
+    kinds = [SiteKind.WEIGHT] * blocks + [SiteKind.ACTIVATION, SiteKind.STATE]
+    sites = tuple(
+        Site(f"{kind}{i}", kind, "w" if kind is SiteKind.WEIGHT else "x", i, i + 1, 8, LEGAL[kind])
+        for i, kind in enumerate(kinds)
+    )
+    legal = np.array([[bits in s.widths for bits in (2, 4, 8, 16)] for s in sites])
+    shape = legal.shape
+    ram = np.cumsum(rng.uniform(1, 5, shape), axis=1) * (np.arange(len(sites)) >= blocks)[:, None]
+    elements = np.where(np.arange(len(sites)) < blocks, rng.integers(8, 64, len(sites)), 0)
+    uses = tuple(
+        DenseUse(
+            i,
+            blocks,
+            np.repeat(np.cumsum(rng.uniform(5, 20, 4))[:, None], 4, axis=1),
+            rng.uniform(10, 90, (4, 4)),
+            np.zeros((4, 4), bool),
+        )
+        for i in range(blocks)
+    )
+    costs = CostTable(sites, Fixed(7.0, 3.0, 50.0), ram, np.zeros(shape), elements, legal, uses)
+    damage = 10.0 ** np.cumsum(rng.uniform(-2.5, 0.2, shape), axis=1)
+    return costs, np.where(legal, damage, np.inf)
+
+
+def all_choices(costs: CostTable) -> np.ndarray:
+    """Every legal choice (plans, sites)."""
+    return np.array(list(product(*(np.flatnonzero(row) for row in costs.legal))))
+
+
+def summed(damage: np.ndarray, choices: np.ndarray) -> np.ndarray:
+    """Sum of the sites' damages (plans,)."""
+    return damage[np.arange(len(damage)), choices].sum(axis=-1)

@@ -1,0 +1,80 @@
+"""Costs of plans against sums made by hand."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+import pytest
+
+from tests.graphs import gru_contexts, gru_graph
+from tqs_edge.graph.ranges import observe_ranges
+from tqs_edge.kernel_table import dense_kernel
+from tqs_edge.plan.choice import to_bit_plan, to_choice
+from tqs_edge.plan.cost import CostTable, Fixed, cost_table, estimate_fixed
+from tqs_edge.plan.uniform import uniform_plan
+from tqs_edge.sensitivity.sites import list_sites
+
+MODEL = gru_graph(0, hidden=16)
+
+
+@pytest.fixture(scope="module")
+def costs() -> CostTable:
+    ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
+    return cost_table(MODEL.graph, list_sites(MODEL.graph), ranges, "dsp", Fixed(0.0, 0.0, 0.0))
+
+
+def usage_of(costs: CostTable, code: str) -> dict[str, float]:
+    choice = to_choice(costs.sites, uniform_plan(MODEL.graph, code))
+    return {name: float(value[0]) for name, value in costs.usage(choice).items()}
+
+
+def test_uniform_flash_is_packed_rows_bias_and_multiplier(costs: CostTable) -> None:
+    shapes = [w.shape for w in MODEL.graph.constants.values() if w.ndim == 2]
+    packed = sum(rows * ceil(depth / 8) * 4 for rows, depth in shapes)
+    assert usage_of(costs, "a16w4")["flash"] == packed + sum(8 * rows for rows, _ in shapes)
+
+
+def test_sixteen_bit_weights_pay_for_64_bit_biases(costs: CostTable) -> None:
+    shapes = [w.shape for w in MODEL.graph.constants.values() if w.ndim == 2]
+    packed = sum(rows * ceil(depth / 2) * 4 for rows, depth in shapes)
+    assert usage_of(costs, "a16w16")["flash"] == packed + sum(12 * rows for rows, _ in shapes)
+
+
+def test_instructions_follow_the_kernel_table(costs: CostTable) -> None:
+    blocks = [(6, 8, 4), (6, 8, 16), (1, 4, 16)]  # calls, rows, depth of a GRU with 16 hidden
+    kernel = dense_kernel(16, 8, 32)
+    expected = sum(calls * kernel.instructions("dsp", rows, d) for calls, rows, d in blocks)
+    assert usage_of(costs, "a16w8")["insns"] == pytest.approx(expected)
+
+
+def test_average_bits_of_a_uniform_plan_are_its_width(costs: CostTable) -> None:
+    assert usage_of(costs, "a8w2")["avg_bits"] == pytest.approx(2.0)
+
+
+def test_narrow_activations_need_a_copy(costs: CostTable) -> None:
+    wide, narrow = usage_of(costs, "a16w8"), usage_of(costs, "a8w8")
+    assert narrow["ram"] - wide["ram"] == 16 + 16 + 16  # x, h and h_next, padded to 16 elements
+
+
+def test_estimate_of_what_plans_share_is_positive() -> None:
+    fixed = estimate_fixed(MODEL.graph)
+    assert min(fixed.flash, fixed.ram, fixed.insns) > 0
+
+
+def test_neighbouring_blocks_of_equal_width_are_merged(costs: CostTable) -> None:
+    choice = to_choice(costs.sites, uniform_plan(MODEL.graph, "a16w8"))
+    index = next(i for i, s in enumerate(costs.sites) if s.id == "cell.weight_hh[16:24]")
+    choice[index] = 3
+    blocks = to_bit_plan(costs, choice, "tqs").weights["cell.weight_hh"]
+    assert [(b.begin, b.end, b.bits) for b in blocks] == [(0, 16, 8), (16, 24, 16), (24, 48, 8)]
+    assert (to_choice(costs.sites, to_bit_plan(costs, choice, "tqs")) == choice).all()
+
+
+def test_costs_of_many_plans_equal_costs_of_each(costs: CostTable) -> None:
+    rng = np.random.default_rng(0)
+    plans = np.array([[rng.choice(np.flatnonzero(row)) for row in costs.legal] for _ in range(5)])
+    together = costs.usage(plans)
+    for i, plan in enumerate(plans):
+        for name, value in costs.usage(plan).items():
+            assert together[name][i] == pytest.approx(value[0])
