@@ -19,7 +19,8 @@ from tqs_edge.pipeline.prepare import Prepared, prepare
 from tqs_edge.pipeline.simulation import simulate_package, verify_package
 from tqs_edge.pipeline.verification import Verification
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.planner import Method, PlanResult
+from tqs_edge.plan.planner import PlanResult
+from tqs_edge.plan.search import Method
 from tqs_edge.run.run_log import RunLog
 
 __all__ = ["Budget", "check", "compile", "plan", "prepare", "score", "simulate", "verify"]

@@ -17,7 +17,6 @@ STRICT = [
     *("-Wmissing-prototypes", "-Werror"),
 ]
 CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-ffreestanding"]
-SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
 def write_package(bundle: SourceBundle, folder: Path) -> list[Path]:
@@ -50,12 +49,27 @@ class CPackage:
     """The package as a shared library, with guard words after every array it may write."""
 
     def __init__(self, bundle: SourceBundle, model: RolloutModel, folder: Path) -> None:
-        objects = compile_strictly(["cc"], ["-fPIC"], bundle, folder)
+        # Misaligned reads, overflow and out-of-range shifts end the process.
+        checks = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
+        objects = compile_strictly(["cc"], ["-fPIC", *checks], bundle, folder)
         kernels = [str(resource_dir("kernels") / name) for name in bundle.kernels]
         library = folder / "model.so"
         include = ["-I", str(resource_dir("kernels"))]
         files = [*map(str, objects), *kernels]
-        run(["cc", "-O2", "-std=c99", "-shared", "-fPIC", *include, *files, "-o", str(library)])
+        run(
+            [
+                "cc",
+                "-O2",
+                "-std=c99",
+                *checks,
+                "-shared",
+                "-fPIC",
+                *include,
+                *files,
+                "-o",
+                str(library),
+            ]
+        )
         self.model, self.library = model, ctypes.CDLL(str(library))
         self.state = _guarded(bundle.state_bytes)
         self.arena = _guarded(bundle.arena_bytes)

@@ -12,6 +12,7 @@ import tqs_edge
 from tests.cli import factories
 
 BOARD = "mps2-an386"
+Compiled = Callable[..., tuple[Path, dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")

@@ -32,9 +32,11 @@ def random_problem(seed: int, blocks: int = 4) -> tuple[CostTable, np.ndarray]:
         DenseUse(
             i,
             blocks,
-            np.repeat(np.cumsum(rng.uniform(5, 20, 4))[:, None], 4, axis=1),
-            rng.uniform(10, 90, (4, 4)),
-            np.zeros((4, 4), bool),
+            np.repeat(50 + np.cumsum(rng.uniform(5, 20, 4))[:, None], 4, axis=1),
+            rng.uniform(40, 90, (4, 4)),
+            rng.uniform(10, 30, (4, 4)),
+            rng.uniform(size=(4, 4)) < 0.2,
+            i - 1 if i else None,
         )
         for i in range(blocks)
     )

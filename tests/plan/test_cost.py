@@ -11,7 +11,7 @@ from tests.graphs import gru_contexts, gru_graph
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.kernel_table import dense_kernel
 from tqs_edge.plan.choice import to_bit_plan, to_choice
-from tqs_edge.plan.cost import CostTable, Fixed, cost_table, estimate_fixed
+from tqs_edge.plan.cost import CALL_BYTES, CostTable, Fixed, cost_table, estimate_fixed
 from tqs_edge.plan.uniform import uniform_plan
 from tqs_edge.sensitivity.sites import list_sites
 
@@ -32,19 +32,21 @@ def usage_of(costs: CostTable, code: str) -> dict[str, float]:
 def test_uniform_flash_is_packed_rows_bias_and_multiplier(costs: CostTable) -> None:
     shapes = [w.shape for w in MODEL.graph.constants.values() if w.ndim == 2]
     packed = sum(rows * ceil(depth / 8) * 4 for rows, depth in shapes)
-    assert usage_of(costs, "a16w4")["flash"] == packed + sum(8 * rows for rows, _ in shapes)
+    rows = sum(8 * rows for rows, _ in shapes)
+    assert usage_of(costs, "a16w4")["flash"] == packed + rows + CALL_BYTES * len(shapes)
 
 
 def test_sixteen_bit_weights_pay_for_64_bit_biases(costs: CostTable) -> None:
     shapes = [w.shape for w in MODEL.graph.constants.values() if w.ndim == 2]
     packed = sum(rows * ceil(depth / 2) * 4 for rows, depth in shapes)
-    assert usage_of(costs, "a16w16")["flash"] == packed + sum(12 * rows for rows, _ in shapes)
+    rows = sum(12 * rows for rows, _ in shapes)
+    assert usage_of(costs, "a16w16")["flash"] == packed + rows + CALL_BYTES * len(shapes)
 
 
 def test_instructions_follow_the_kernel_table(costs: CostTable) -> None:
-    blocks = [(6, 8, 4), (6, 8, 16), (1, 4, 16)]  # calls, rows, depth of a GRU with 16 hidden
     kernel = dense_kernel(16, 8, 32)
-    expected = sum(calls * kernel.instructions("dsp", rows, d) for calls, rows, d in blocks)
+    shapes = [w.shape for w in MODEL.graph.constants.values() if w.ndim == 2]
+    expected = sum(kernel.instructions("dsp", rows, depth) for rows, depth in shapes)
     assert usage_of(costs, "a16w8")["insns"] == pytest.approx(expected)
 
 

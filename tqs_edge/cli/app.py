@@ -53,7 +53,10 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command line and exits: 0 done, 1 verification failed, 2 bad input, 3 tool missing."""
+    """Runs the command line and exits.
+
+    0: done; 1: verification failed; 2: bad input; 3: a tool is missing.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     sys.exit(_run([w for w in words if w != "--debug"], debug))

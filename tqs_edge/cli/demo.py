@@ -38,9 +38,9 @@ def demo(
 
 
 def _show_chain(report: dict[str, Any]) -> None:
+    extent = f"{report['contexts']} rollouts x {report['horizon']} steps"
     rows = table(
-        f"Integer reference against, over {report['contexts']} rollouts x {report['horizon']} steps",
-        *("executor", "<bit-exact", "instructions/step"),
+        f"Integer reference against, over {extent}", "executor", "<bit-exact", "instructions/step"
     )
     counts = report["instructions_by_link"]
     for name, exact in report["bit_exact"].items():

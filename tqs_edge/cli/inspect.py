@@ -80,7 +80,7 @@ def doctor(json: JsonOption = None) -> int:
     rows = table("Tools", "tool", "<version", "<for", "<to install")
     for f in findings:
         rows.add_row(f.name, f.version or "missing", f.purpose, "" if f.version else f.install)
-    records = [
+    records: list[dict[str, object]] = [
         {"tool": f.name, "version": f.version, "purpose": f.purpose, "install": f.install}
         for f in findings
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -107,11 +107,11 @@ def plan(
         prepared = prepare(model, form=form, context=context, exog=exog, horizon=horizon)
     with stage("score") as advance:
         known = saved or score_sites(prepared, exact=method == "exact", seed=seed, progress=advance)
-    pins = {"method": method, "act_bits": act_bits, "state_bits": state_bits}
+    pins: dict[str, Any] = {"method": method, "act_bits": act_bits, "state_bits": state_bits}
     if pareto:
         rows = table("Pareto front (planning contexts)", "average bits", "flash", "insns", "nRMSE")
         for bits in PARETO_BITS:
-            found = plan_widths(prepared, known, target, Budget(avg_bits=bits), **pins)  # type: ignore[arg-type]
+            found = plan_widths(prepared, known, target, Budget(avg_bits=bits), **pins)
             use = found.usage
             rows.add_row(
                 f"{use['avg_bits']:.2f}", f"{use['flash']:.0f}", f"{use['insns']:.0f}",
@@ -119,7 +119,7 @@ def plan(
             )  # fmt: skip
         show(rows)
     with stage("plan") as advance:
-        result = plan_widths(prepared, known, target, budget, progress=advance, **pins)  # type: ignore[arg-type]
+        result = plan_widths(prepared, known, target, budget, progress=advance, **pins)
     rows = table(f"{model} on {board}", "weight", "rows", "bits")
     for path, blocks in result.plan.weights.items():
         for block in blocks:

@@ -23,7 +23,7 @@ FormOption = Annotated[
 ]
 HorizonOption = Annotated[
     int | None,
-    typer.Option("--horizon", min=1, help="Steps to roll out (the model's own, or 120)."),
+    typer.Option("--horizon", min=1, help="Steps to roll out (zoo: its own; 120)."),
 ]
 ContextOption = Annotated[
     Path | None,

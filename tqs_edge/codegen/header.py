@@ -36,7 +36,7 @@ void tqs_model_reset(tqs_model_state *state);
 
 /* One step: reads x (L * F){exog_reads}, writes y (K * F), replaces the state.
    arena: TQS_MODEL_ARENA_BYTES of scratch, 8-byte aligned, nothing kept in it between calls.
-   x, exog and y need no padding or alignment; none of the arrays may overlap. */
+   x, exog and y need no padding or alignment; none of the arrays may overlap.{exog_null} */
 void tqs_model_step(tqs_model_state *state, uint8_t *arena, const int16_t *x, const int16_t *exog,
                     int16_t *y);
 
@@ -64,7 +64,8 @@ def model_header(
         model_hash=model_hash,
         scale=repr(float(program.tensors[program.input].scale)),
         exog_scale=exog_scale,
-        exog_reads=" and exog (E)" if program.exog else "; exog may be NULL",
+        exog_reads=" and exog (E)" if program.exog else "",
+        exog_null="" if program.exog else " exog may be NULL.",
         members=_members(storage, program),
     )
 

@@ -78,7 +78,8 @@ def free_running_contexts(
     """Windows of the model's own rollouts, from small random starts after a burn-in.
 
     Where the free run settles at a fixed point, the windows are unit random starts instead, so
-    that rollouts show how the model gets there. Raises InputError for models with exogenous inputs and NonFiniteRollout when a run diverges.
+    that rollouts show how the model gets there. Raises InputError for models with exogenous inputs
+    and NonFiniteRollout when a run diverges.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The float step function in torch, batched over any leading dimensions, with hooks on every tensor."""
+"""The float step in torch, batched over any leading dimensions, with hooks on every tensor."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _compute(
         case Op.MUL:
             return x * args[1]
         case Op.AFFINE:
-            return x * node.attrs["scale"] + node.attrs["offset"]
+            return x * float(node.attrs["scale"]) + float(node.attrs["offset"])
         case Op.TANH:
             return torch.tanh(x)
         case Op.SIGMOID:
@@ -80,7 +80,8 @@ def _dense(node: Node, x: torch.Tensor, weight: Weight) -> torch.Tensor:
     out = folded @ matrix.transpose(-1, -2)
     if node.bias is not None:
         out = out + weight(node.bias)
-    return out.reshape(*out.shape[:-2], *batch[matrix.ndim - 2 :], *node.shape)
+    shaped: torch.Tensor = out.reshape(*out.shape[:-2], *batch[matrix.ndim - 2 :], *node.shape)
+    return shaped
 
 
 def _shape(graph: Graph, name: str) -> tuple[int, ...]:

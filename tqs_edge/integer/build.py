@@ -22,7 +22,6 @@ from tqs_edge.integer.program import (
     SliceOp,
 )
 from tqs_edge.integer.scales import (
-    HEADROOM,
     TABLE_REACH,
     assign_scales,
     dense_input,
@@ -104,8 +103,8 @@ class _Builder:
             case Op.TANH | Op.SIGMOID:
                 self._table(node)
             case Op.SLICE:
-                a = node.attrs
-                self.ops.append(SliceOp(node.name, node.inputs[0], a["axis"], a["begin"], a["end"]))
+                axis, begin, end = (int(node.attrs[key]) for key in ("axis", "begin", "end"))
+                self.ops.append(SliceOp(node.name, node.inputs[0], axis, begin, end))
             case Op.CONCAT:
                 parts = tuple(self._as(n, y, f"{node.name}_{i}") for i, n in enumerate(node.inputs))
                 self.ops.append(ConcatOp(node.name, parts, node.attrs["axis"]))
@@ -156,7 +155,7 @@ class _Builder:
         name = node.inputs[0]
         fraction = table_fraction_bits(self.tensors[name])
         if fraction is None:
-            reach = min(HEADROOM * self.ranges[name], TABLE_REACH[node.op])
+            reach = min(RANGE_HEADROOM * self.ranges[name], TABLE_REACH[node.op])
             fraction = fraction_bits_for(reach)
             wanted = replace(self.tensors[name], bits=16, scale=2.0**-fraction)
             name = self._as(name, wanted, f"{name}_q{fraction}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tqs_edge.graph.graph import Graph, Node, Op
-from tqs_edge.graph.ranges import RANGE_HEADROOM as HEADROOM
+from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.program import QTensor
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.quant.scheme import quantize_rows, scale_for_range
@@ -29,15 +29,15 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
     def put(name: str, bits: int, scale: float) -> None:
         tensors[name] = QTensor(name, tuple(graph.shapes[name]), bits, scale)
 
-    fed_back = HEADROOM * max(ranges[graph.input], ranges[graph.output])
+    fed_back = RANGE_HEADROOM * max(ranges[graph.input], ranges[graph.output])
     put(graph.input, 16, scale_for_range(fed_back, 16))
     if graph.exog is not None:
-        put(graph.exog, 16, scale_for_range(HEADROOM * ranges[graph.exog], 16))
+        put(graph.exog, 16, scale_for_range(RANGE_HEADROOM * ranges[graph.exog], 16))
     nodes = {node.name: node for node in graph.nodes}
     tied = {graph.output: tensors[graph.input]}
     for state in graph.states:
         bits = plan.states[state.name]
-        reach = HEADROOM * max(ranges[state.name], ranges[state.update])
+        reach = RANGE_HEADROOM * max(ranges[state.name], ranges[state.update])
         update = nodes.get(state.update)
         is_table = update is not None and update.op in TABLE_REACH
         put(state.name, bits, _table_scale(bits) if is_table else scale_for_range(reach, bits))
@@ -68,7 +68,7 @@ def dense_input(tensor: QTensor, act_bits: int, largest: float) -> QTensor:
     """The tensor as a dense node reads it: narrowed to `act_bits`, never widened."""
     if tensor.bits <= act_bits:
         return tensor
-    scale = scale_for_range(HEADROOM * largest, act_bits)
+    scale = scale_for_range(RANGE_HEADROOM * largest, act_bits)
     return replace(tensor, name=f"{tensor.name}_a{act_bits}", bits=act_bits, scale=scale)
 
 
@@ -115,7 +115,7 @@ def _free_scale(
     graph: Graph, node: Node, bits: int, ranges: Mapping[str, float], finest: float = 0.0
 ) -> float:
     """A power of two where a table reads the tensor (views looked through), else from the range."""
-    reach = max(HEADROOM * ranges[node.name], finest * (1 << (bits - 1)))
+    reach = max(RANGE_HEADROOM * ranges[node.name], finest * (1 << (bits - 1)))
     readers = _readers_through_views(graph, node.name)
     tables = [r for r in readers if r.op in TABLE_REACH]
     if bits != 16 or not tables:

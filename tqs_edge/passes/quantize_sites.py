@@ -1,4 +1,4 @@
-"""The mixed-precision lowering: float bindings become the integer calls that the program decided."""
+"""The mixed-precision lowering: float bindings become the integer calls of the program."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from tqs_edge.pipeline.verification import (
 )
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.planner import Method
+from tqs_edge.plan.search import Method
 from tqs_edge.plan.uniform import parse_width_code, uniform_plan
 
 Advance = Callable[[int, int], None]

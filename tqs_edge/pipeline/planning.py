@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tqs_edge.errors import BudgetInfeasible
 from tqs_edge.firmware.board import Board
@@ -17,7 +18,8 @@ from tqs_edge.pipeline.usage import measure_usage
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.cost import Fixed, estimate_fixed
-from tqs_edge.plan.planner import Method, PlanResult, plan
+from tqs_edge.plan.planner import PlanResult, plan
+from tqs_edge.plan.search import Method
 from tqs_edge.sensitivity.exact import DamageTable, measure_damage
 from tqs_edge.sensitivity.score import SensitivityReport, score
 
@@ -145,7 +147,7 @@ def compile_within(
     breaks a limit, the difference is added to what every plan costs and planning is repeated.
     """
     limits = budget.limits()
-    shared = {"act_bits": act_bits, "state_bits": state_bits}
+    shared: dict[str, Any] = {"act_bits": act_bits, "state_bits": state_bits}
     fixed = estimate_fixed(prepared.model.graph)
     if set(limits) & set(MEASURED):
         least = Budget(avg_bits=LEAST_BITS)  # one kernel only, so no plan shares less code

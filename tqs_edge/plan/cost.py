@@ -33,6 +33,7 @@ ELEMENTWISE_INSNS = {
     Op.SLICE: 3,
     Op.CONCAT: 3,
 }
+CALL_BYTES = 48  # code of one kernel call with its eight arguments
 CODE_BYTES = 2048  # kernels, table, step: until a build of the model has been measured
 
 
@@ -49,14 +50,18 @@ class Fixed:
 class DenseUse:
     """One dense node reading one weight block, the sites of index `weight` and `activation`.
 
-    flash bytes, instructions and whether the accumulator has 64 bits, (weight width, act width)
+    flash bytes, instructions, the instructions that a merged call saves, and whether the
+    accumulator has 64 bits, each (weight width, act width). previous: index of the use for the rows
+    before, with which it shares one call when width and accumulator agree.
     """
 
     weight: int
     activation: int
     flash: np.ndarray
     insns: np.ndarray
+    call_insns: np.ndarray
     acc64: np.ndarray
+    previous: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +90,12 @@ class CostTable:
             pair = choices[:, use.weight], choices[:, use.activation]
             flash += use.flash[pair]
             insns += use.insns[pair]
+            if use.previous is not None:
+                before = self.uses[use.previous]
+                merged = choices[:, before.weight] == choices[:, use.weight]
+                merged &= before.acc64[pair] == use.acc64[pair]
+                flash -= CALL_BYTES * merged
+                insns -= use.call_insns[pair] * merged
         return {
             "flash": flash,
             "ram": self.fixed.ram + self.ram[columns, choices].sum(axis=1),
@@ -146,10 +157,11 @@ def _dense_uses(
     graph: Graph, sites: tuple[Site, ...], ranges: Mapping[str, float], isa: str
 ) -> tuple[DenseUse, ...]:
     activations = {s.tensor: i for i, s in enumerate(sites) if s.kind is SiteKind.ACTIVATION}
-    uses = []
+    uses: list[DenseUse] = []
     for node in graph.dense_nodes():
         column = activations[node.inputs[0]]
         vectors = prod(graph.shapes[node.inputs[0]][:-1])
+        previous = None
         for i, site in enumerate(sites):
             if site.kind is not SiteKind.WEIGHT or site.tensor != node.weight:
                 continue
@@ -157,18 +169,21 @@ def _dense_uses(
             if node.bias is not None:
                 bias = np.abs(graph.constants[node.bias][site.begin : site.end])
             weights = graph.constants[site.tensor][site.begin : site.end]
-            flash, insns, acc64 = _block_costs(weights, bias, ranges, node.inputs[0], isa)
-            uses.append(DenseUse(i, column, flash, vectors * insns, acc64))
+            flash, insns, call, acc64 = _block_costs(weights, bias, ranges, node.inputs[0], isa)
+            insns, call = vectors * insns, vectors * call
+            uses.append(DenseUse(i, column, flash, insns, call, acc64, previous))
+            previous = len(uses) - 1
     return tuple(uses)
 
 
 def _block_costs(
     weights: np.ndarray, bias: np.ndarray, ranges: Mapping[str, float], tensor: str, isa: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Flash bytes, instructions, 64-bit accumulation of one kernel call, by weight, act width."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The arrays of a DenseUse for one kernel call."""
     rows, depth = weights.shape
     shape = len(WIDTHS), len(WIDTHS)
-    flash, insns, acc64 = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)
+    flash, insns, call = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    acc64 = np.zeros(shape, bool)
     for k, weight_bits in enumerate(WIDTHS):
         q, scale = quantize_rows(weights, weight_bits)
         row_sum = np.abs(q.astype(np.int64)).sum(axis=1)
@@ -179,8 +194,9 @@ def _block_costs(
             reach = float((q_bias + (1 << (act_bits - 1)) * row_sum).max())
             acc64[k, a] = weight_bits == 16 or reach >= 2.0**31
             acc_bits = 64 if acc64[k, a] else 32
-            flash[k, a] = packed_bytes(rows, depth, weight_bits)
+            flash[k, a] = CALL_BYTES + packed_bytes(rows, depth, weight_bits)
             flash[k, a] += rows * (MULTIPLIER_BYTES + acc_bits // 8)
             kernel = dense_kernel(act_bits, weight_bits, acc_bits)
             insns[k, a] = kernel.instructions(isa, rows, depth)
-    return flash, insns, acc64
+            call[k, a] = kernel.costs[isa].call
+    return flash, insns, call, acc64

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, lil_array
 
 from tqs_edge.errors import TqsError
 from tqs_edge.plan.budget import infeasible
-from tqs_edge.plan.cost import RESOURCES, CostTable
+from tqs_edge.plan.cost import CALL_BYTES, RESOURCES, CostTable
 from tqs_edge.sensitivity.fake_quant import WIDTHS
 
 W = len(WIDTHS)
@@ -23,7 +23,8 @@ def solve(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> 
     damage: (sites, widths), infinite where a width may not be chosen. Raises BudgetInfeasible.
     The program: one width per site; the cost of a dense block depends on the pair (weight width,
     activation width), so each pair has a variable whose sums over either width equal the binary
-    choice of the other, which makes the product exact.
+    choice of the other, which makes the product exact. Neighbouring blocks with the same pair share
+    a call, which a second set of variables, below the pairs of both, takes off the cost.
     """
     allowed = costs.legal & np.isfinite(damage)
     worth = np.where(allowed, damage, 0.0)
@@ -66,11 +67,11 @@ def _minimise(
     """Choice of least worth, or least use of `resource`, under the limits; None if none fits."""
     rows = {name: _resource_row(costs, name) for name in RESOURCES}
     singles = costs.ram.size
-    variables = singles + len(costs.uses) * W * W
+    variables = singles + len(costs.uses) * W * W * 2
     objective = np.concatenate([worth.ravel(), np.zeros(variables - singles)])
     if resource is not None:
         objective = rows[resource][0] / max(1.0, float(np.abs(rows[resource][0]).max()))
-    constraints = [_pairing(costs, variables)]
+    constraints = [_pairing(costs, variables), _merging(costs, variables)]
     for name, limit in limits.items():
         row, offset = rows[name]
         constraints.append(LinearConstraint(csr_array(row[None] / limit), ub=1.0 - offset / limit))
@@ -97,15 +98,20 @@ def _resource_row(costs: CostTable, name: str) -> tuple[np.ndarray, float]:
     zero = np.zeros_like(costs.ram)
     if name == "avg_bits":
         share = costs.elements / costs.elements.sum()
-        single, pair, offset = share[:, None] * np.array(WIDTHS), None, 0.0
+        single, pair, save, offset = share[:, None] * np.array(WIDTHS), None, None, 0.0
     elif name == "ram":
-        single, pair, offset = costs.ram, None, costs.fixed.ram
+        single, pair, save, offset = costs.ram, None, None, costs.fixed.ram
     elif name == "flash":
-        single, pair, offset = zero, [u.flash for u in costs.uses], costs.fixed.flash
+        single, offset = zero, costs.fixed.flash
+        pair = [use.flash for use in costs.uses]
+        save = [np.full((W, W), float(CALL_BYTES)) for _ in costs.uses]
     else:
-        single, pair, offset = costs.insns, [u.insns for u in costs.uses], costs.fixed.insns
+        single, offset = costs.insns, costs.fixed.insns
+        pair = [use.insns for use in costs.uses]
+        save = [use.call_insns for use in costs.uses]
     pairs = np.zeros(len(costs.uses) * W * W) if pair is None else np.ravel(pair)
-    return np.concatenate([single.ravel(), pairs]), offset
+    saved = np.zeros_like(pairs) if save is None else -np.ravel(save)
+    return np.concatenate([single.ravel(), pairs, saved]), offset
 
 
 def _pairing(costs: CostTable, variables: int) -> LinearConstraint:
@@ -126,3 +132,20 @@ def _pairing(costs: CostTable, variables: int) -> LinearConstraint:
             matrix[row + 1, use.activation * W + k] = -1.0
             row += 2
     return LinearConstraint(csr_array(matrix), right, right)
+
+
+def _merging(costs: CostTable, variables: int) -> LinearConstraint:
+    """Merge variables: at most the pair variables of the use and of the one before it."""
+    pairs = len(costs.uses) * W * W
+    first = costs.ram.size
+    matrix = lil_array((2 * pairs, variables))
+    for u, use in enumerate(costs.uses):
+        for cell in range(W * W):
+            here = u * W * W + cell
+            matrix[2 * here, first + pairs + here] = 1.0
+            before = None if use.previous is None else costs.uses[use.previous]
+            if before is not None and before.acc64.flat[cell] == use.acc64.flat[cell]:
+                matrix[2 * here, first + here] = -1.0
+                matrix[2 * here + 1, first + pairs + here] = 1.0
+                matrix[2 * here + 1, first + use.previous * W * W + cell] = -1.0
+    return LinearConstraint(csr_array(matrix), -np.inf, 0.0)

@@ -29,13 +29,14 @@ class Problem:
     """What a search needs.
 
     damage: (sites, widths), infinite where a width may not be chosen; limits by resource;
-    evaluate: joint rollout errors of choices (plans, sites)
+    evaluate: joint rollout errors of choices (plans, sites); evaluate_half: over half the horizon
     """
 
     costs: CostTable
     damage: np.ndarray
     limits: Mapping[str, float]
     evaluate: Evaluate
+    evaluate_half: Evaluate
 
     @property
     def allowed(self) -> np.ndarray:
@@ -49,18 +50,16 @@ def search(
     """The best plan of `method`. Raises BudgetInfeasible when none fits or all overflow.
 
     uniform: the best uniform choice that fits, (1, sites) or (0, sites). Refinement is a descent
-    and ends in the valley it starts in, so it starts from knapsack, greedy and uniform plan.
+    and ends in the valley it starts in, so it starts from the knapsack's and from the uniform plan,
+    and each descends over half the horizon first, where the damage has saturated less.
     """
     costs, damage, limits = problem.costs, problem.damage, problem.limits
-    greedy = descend(costs, damage, limits)
     if method is Method.GREEDY:
+        greedy = descend(costs, damage, limits)
         best = Refined(greedy, float(problem.evaluate(greedy[None]).damage[0]), 1)
     else:
-        starts = np.stack([solve(costs, damage, limits), greedy, *uniform])
-        found = [
-            refine(problem.evaluate, costs, problem.allowed, limits, start, progress)
-            for start in np.unique(starts, axis=0)
-        ]
+        starts = np.stack([solve(costs, damage, limits), *uniform])
+        found = [_descend_twice(problem, start, progress) for start in starts]
         least = min(found, key=lambda refined: refined.damage)
         best = Refined(least.choice, least.damage, sum(refined.rollouts for refined in found))
     if not np.isfinite(best.damage):
@@ -79,3 +78,15 @@ def best_uniform(problem: Problem) -> tuple[np.ndarray, float | None]:
     if not np.isfinite(damages[best]):
         return choices[:0], None
     return choices[best : best + 1], float(damages[best])
+
+
+def _descend_twice(problem: Problem, start: np.ndarray, progress: Progress | None) -> Refined:
+    """A descent over half the horizon, then over all of it; never worse than `start`."""
+    costs, allowed, limits = problem.costs, problem.allowed, problem.limits
+    half = refine(problem.evaluate_half, costs, allowed, limits, start, progress)
+    kept = float(problem.evaluate(start[None]).damage[0])
+    full = refine(problem.evaluate, costs, allowed, limits, half.choice, progress)
+    spent = half.rollouts + full.rollouts + 1
+    if kept < full.damage:  # the first descent left a better place: keep the promise to its start
+        return Refined(start, kept, spent)
+    return Refined(full.choice, full.damage, spent)

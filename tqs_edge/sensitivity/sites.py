@@ -14,7 +14,7 @@ from tqs_edge.graph.graph import Graph, Node, Op
 WEIGHT_WIDTHS = (2, 4, 8, 16)
 ACTIVATION_WIDTHS = (8, 16)
 STATE_WIDTHS = (8, 16)
-BLOCK_ROWS = 8
+BLOCK_ROWS = 4
 
 _ROWWISE = (Op.ADD, Op.SUB, Op.MUL, Op.AFFINE, Op.TANH, Op.SIGMOID, Op.RELU)
 

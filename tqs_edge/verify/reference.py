@@ -105,11 +105,9 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
         case DenseOp():
             return np.concatenate([_dense(b, values[op.input]) for b in op.blocks], axis=-1)
         case AffineOp():
-            terms = (
-                (values[name] << op.left_shift) * multiplier
-                for name, multiplier in zip(op.inputs, op.multipliers, strict=True)
-            )
-            total: Ints = sum(terms, np.int64(op.offset))  # type: ignore[assignment]
+            total = np.asarray(op.offset, np.int64)
+            for name, multiplier in zip(op.inputs, op.multipliers, strict=True):
+                total = total + (values[name] << op.left_shift) * multiplier
             return total >> op.shift
         case ProductOp():
             a, b = (values[name] for name in op.inputs)
@@ -129,7 +127,8 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
 
 def _dense(block: DenseBlock, x: Ints) -> Ints:
     acc = x @ block.weights.astype(np.int64).T + block.bias
-    return (acc * block.multiplier.astype(np.int64) + (1 << (block.shift - 1))) >> block.shift
+    scaled: Ints = acc * block.multiplier.astype(np.int64) + (1 << (block.shift - 1))
+    return scaled >> block.shift
 
 
 def quantize_frames(values: NDArray[np.floating], tensor: QTensor) -> NDArray[np.int16]:

@@ -25,9 +25,9 @@ typedef struct {
 /* Puts the model into its initial state: zeros. */
 void tqs_model_reset(tqs_model_state *state);
 
-/* One step: reads x (L * F); exog may be NULL, writes y (K * F), replaces the state.
+/* One step: reads x (L * F), writes y (K * F), replaces the state.
    arena: TQS_MODEL_ARENA_BYTES of scratch, 8-byte aligned, nothing kept in it between calls.
-   x, exog and y need no padding or alignment; none of the arrays may overlap. */
+   x, exog and y need no padding or alignment; none of the arrays may overlap. exog may be NULL. */
 void tqs_model_step(tqs_model_state *state, uint8_t *arena, const int16_t *x, const int16_t *exog,
                     int16_t *y);
 
