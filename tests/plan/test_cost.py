@@ -66,10 +66,10 @@ def test_estimate_of_what_plans_share_is_positive() -> None:
 
 def test_neighbouring_blocks_of_equal_width_are_merged(costs: CostTable) -> None:
     choice = to_choice(costs.sites, uniform_plan(MODEL.graph, "a16w8"))
-    index = next(i for i, s in enumerate(costs.sites) if s.id == "cell.weight_hh[16:24]")
+    index = next(i for i, s in enumerate(costs.sites) if s.id == "cell.weight_hh[16:20]")
     choice[index] = 3
     blocks = to_bit_plan(costs, choice, "tqs").weights["cell.weight_hh"]
-    assert [(b.begin, b.end, b.bits) for b in blocks] == [(0, 16, 8), (16, 24, 16), (24, 48, 8)]
+    assert [(b.begin, b.end, b.bits) for b in blocks] == [(0, 16, 8), (16, 20, 16), (20, 48, 8)]
     assert (to_choice(costs.sites, to_bit_plan(costs, choice, "tqs")) == choice).all()
 
 

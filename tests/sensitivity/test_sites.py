@@ -11,7 +11,7 @@ from tqs_edge.sensitivity.sites import SiteKind, list_sites
 
 
 def test_blocks_stay_inside_gates() -> None:
-    sites = list_sites(gru_graph(0, hidden=20).graph)
+    sites = list_sites(gru_graph(0, hidden=20).graph, 8)
     spans = [(s.begin, s.end) for s in sites if s.tensor == "cell.weight_hh"]
     assert spans[:4] == [(0, 8), (8, 16), (16, 20), (20, 28)]
     assert len(spans) == 9 and spans[-1] == (56, 60)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from tqs_edge.cli.options import (
     StateBitsOption,
     parse_bytes,
 )
+
+if TYPE_CHECKING:
+    from tqs_edge.plan.planner import PlanResult
 
 SHOWN_SITES = 20
 PARETO_BITS = (2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)
@@ -109,18 +112,26 @@ def plan(
         known = saved or score_sites(prepared, exact=method == "exact", seed=seed, progress=advance)
     pins: dict[str, Any] = {"method": method, "act_bits": act_bits, "state_bits": state_bits}
     if pareto:
-        rows = table("Pareto front (planning contexts)", "average bits", "flash", "insns", "nRMSE")
-        for bits in PARETO_BITS:
-            found = plan_widths(prepared, known, target, Budget(avg_bits=bits), **pins)
-            use = found.usage
-            rows.add_row(
-                f"{use['avg_bits']:.2f}", f"{use['flash']:.0f}", f"{use['insns']:.0f}",
-                f"{found.nrmse:.4f}",
-            )  # fmt: skip
-        show(rows)
+        fronts = [Budget(avg_bits=bits) for bits in PARETO_BITS]
+        _show_pareto([plan_widths(prepared, known, target, b, **pins) for b in fronts])
     with stage("plan") as advance:
         result = plan_widths(prepared, known, target, budget, progress=advance, **pins)
-    rows = table(f"{model} on {board}", "weight", "rows", "bits")
+    _show_plan(f"{model} on {board}", result)
+    if output is not None:
+        save(output, result.plan)
+
+
+def _show_pareto(results: list[PlanResult]) -> None:
+    rows = table("Pareto front (planning contexts)", "average bits", "flash", "insns", "nRMSE")
+    for found in results:
+        use = found.usage
+        costs = f"{use['flash']:.0f}", f"{use['insns']:.0f}"
+        rows.add_row(f"{use['avg_bits']:.2f}", *costs, f"{found.nrmse:.4f}")
+    show(rows)
+
+
+def _show_plan(title: str, result: PlanResult) -> None:
+    rows = table(title, "weight", "rows", "bits")
     for path, blocks in result.plan.weights.items():
         for block in blocks:
             rows.add_row(path, f"{block.begin}..{block.end - 1}", str(block.bits))
@@ -134,5 +145,3 @@ def plan(
         f"{result.usage['insns']:.0f} instructions per step, "
         f"{result.usage['avg_bits']:.2f} bits per weight"
     )
-    if output is not None:
-        save(output, result.plan)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tqs_edge.errors import InputError
 from tqs_edge.graph.graph import Graph, Node, Op
+from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
 from tqs_edge.integer.program import (
     ConcatOp,

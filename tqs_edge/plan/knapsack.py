@@ -143,8 +143,9 @@ def _merging(costs: CostTable, variables: int) -> LinearConstraint:
         for cell in range(W * W):
             here = u * W * W + cell
             matrix[2 * here, first + pairs + here] = 1.0
-            before = None if use.previous is None else costs.uses[use.previous]
-            if before is not None and before.acc64.flat[cell] == use.acc64.flat[cell]:
+            if use.previous is None:
+                continue
+            if costs.uses[use.previous].acc64.flat[cell] == use.acc64.flat[cell]:
                 matrix[2 * here, first + here] = -1.0
                 matrix[2 * here + 1, first + pairs + here] = 1.0
                 matrix[2 * here + 1, first + use.previous * W * W + cell] = -1.0

@@ -22,10 +22,11 @@ from tqs_edge.sensitivity.fake_quant import RolloutErrors
 Evaluate = Callable[[np.ndarray], RolloutErrors]
 Progress = Callable[[int, int], None]
 
-ROUNDS = 24
-PAIRS_PER_ROUND = 48
+ROUNDS = 16
+STEPS_PER_ROUND = 4  # moves made on one measurement of the single changes
+PAIRS_PER_STEP = 32
 PATH_SWAPS = 16
-LEAST_GAIN = 1e-3  # relative improvement worth another round
+LEAST_GAIN = 1e-3  # relative improvement worth another step
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,15 @@ class Refined:
     choice: np.ndarray
     damage: float
     rollouts: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Position:
+    """A plan, its damage and its error samples."""
+
+    choice: np.ndarray
+    damage: float
+    error: np.ndarray
 
 
 def refine(
@@ -51,32 +61,52 @@ def refine(
     result is never worse than the start.
     """
     tried = evaluate(start[None])
+    here = _Position(start, float(tried.damage[0]), tried.samples[0])
     spent = 1
-    choice, damage, error = start, float(tried.damage[0]), tried.samples[0]
     for done in range(ROUNDS):
         if progress is not None:
             progress(done, ROUNDS)
-        singles = _single_changes(choice, allowed)
-        measured = evaluate(singles)
-        changes = _changes(choice, singles, measured, error, costs)
-        moves = np.concatenate(
-            [
-                best_pairs(choice, changes, costs, limits, PAIRS_PER_ROUND),
-                swap_path(choice, changes, costs, limits, PATH_SWAPS),
-            ]
-        )
-        joint = evaluate(moves)
-        spent += len(singles) + len(moves)
-        candidates = np.concatenate([singles, moves])
-        values = np.concatenate([measured.damage, joint.damage])
-        values = np.where(fits(costs, candidates, limits), values, np.inf)
-        best = int(values.argmin())
-        if not values[best] < damage * (1.0 - LEAST_GAIN):
+        before = here.damage
+        moves = _single_changes(here.choice, allowed)
+        tried = evaluate(moves)
+        spent += len(moves)
+        finite = np.isfinite(tried.damage)
+        singles, effects = moves[finite], tried.samples[finite] - here.error
+        home = here.choice
+        here = _best(here, moves, tried, costs, limits)
+        for _ in range(STEPS_PER_ROUND):
+            changes = _changes(home, here, singles, effects, costs)
+            moves = np.concatenate(
+                [
+                    best_pairs(here.choice, changes, costs, limits, PAIRS_PER_STEP),
+                    swap_path(here.choice, changes, costs, limits, PATH_SWAPS),
+                ]
+            )
+            reached = _best(here, moves, evaluate(moves), costs, limits)
+            spent += len(moves)
+            if reached is here:
+                break
+            here = reached
+        if not here.damage < before:
             break
-        choice, damage = candidates[best], float(values[best])
-        samples = measured.samples if best < len(singles) else joint.samples
-        error = samples[best if best < len(singles) else best - len(singles)]
-    return Refined(choice, damage, spent)
+    return Refined(here.choice, here.damage, spent)
+
+
+def _best(
+    here: _Position,
+    moves: np.ndarray,
+    tried: RolloutErrors,
+    costs: CostTable,
+    limits: Mapping[str, float],
+) -> _Position:
+    """The best of the moves within the limits, or `here` itself when none is worth it."""
+    if not len(moves):
+        return here
+    damage = np.where(fits(costs, moves, limits), tried.damage, np.inf)
+    best = int(damage.argmin())
+    if not damage[best] < here.damage * (1.0 - LEAST_GAIN):
+        return here
+    return _Position(moves[best], float(damage[best]), tried.samples[best])
 
 
 def _single_changes(choice: np.ndarray, allowed: np.ndarray) -> np.ndarray:
@@ -90,19 +120,24 @@ def _single_changes(choice: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
 
 def _changes(
-    choice: np.ndarray,
+    home: np.ndarray,
+    here: _Position,
     singles: np.ndarray,
-    measured: RolloutErrors,
-    error: np.ndarray,
+    effects: np.ndarray,
     costs: CostTable,
 ) -> Changes:
-    """The single changes whose rollouts stayed finite, with their effects and costs."""
-    finite = np.isfinite(measured.damage)
-    singles = singles[finite]
-    site = (singles != choice).argmax(axis=1) if len(singles) else np.zeros(0, np.int64)
-    effects = measured.samples[finite] - error
+    """The changes of the plan `here`, by what they did at `home`, where they were measured.
+
+    Sites that have moved since are left out: their effects are known from `home` only.
+    """
+    site = (singles != home).argmax(axis=1)
+    kept = (home == here.choice)[site]
+    site, effects = site[kept], effects[kept]
+    width = singles[kept, site]
+    moved = np.repeat(here.choice[None], len(site), axis=0)
+    moved[np.arange(len(site)), site] = width
     gram = (effects @ effects.T).astype(np.float64)
-    linear = np.diagonal(gram) + 2.0 * (effects @ error)
-    before, after = costs.usage(choice), costs.usage(singles)
+    alone = np.diagonal(gram) + 2.0 * (effects @ here.error)
+    before, after = costs.usage(here.choice), costs.usage(moved)
     usage = {name: after[name] - before[name] for name in after}
-    return Changes(site, singles[np.arange(len(site)), site], linear, gram, usage)
+    return Changes(site, width, alone, gram, usage)

@@ -104,4 +104,5 @@ def _lowest(expected: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     if len(useful) > most:
         useful = useful[np.argpartition(flat[useful], most - 1)[:most]]
     useful = useful[np.argsort(flat[useful], kind="stable")]
-    return useful // max(1, len(expected)), useful % max(1, len(expected))
+    row, column = np.unravel_index(useful, expected.shape)
+    return np.asarray(row), np.asarray(column)

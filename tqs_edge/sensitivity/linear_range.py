@@ -19,7 +19,7 @@ NOISE_BITS = 10  # width whose LSB is the first noise probe
 SHRINK = 0.25
 ROUNDS = 10
 TOLERANCE = 0.05  # relative change of the gain that counts as none
-PILOT_PROBES = 2
+PILOT_PROBES = 4
 
 
 @dataclass(frozen=True, eq=False)
