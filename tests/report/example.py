@@ -48,8 +48,8 @@ def example_report(*, horizon: int = 120, features: int = 2, contexts: int = 3) 
         "spearman": 0.96,
         "saturation": {"act:x": 0, "state:h": 0, "cell.add": 3},
         "comparison": [
-            {"avg_bits": 3.0, "tqs": 0.31, "exact": 0.28, "uniform": 2.1},
-            {"avg_bits": 4.0, "tqs": 0.06, "exact": 0.07, "uniform": 0.23},
+            {"plan": "this one (tqs)", "average_bits": 4.0, "nrmse": 0.02},
+            {"plan": "uniform a16w4", "average_bits": 4.0, "nrmse": 0.1},
         ],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,24 @@ import numpy as np
 
 from tqs_edge.artifacts import write_json, write_text
 from tqs_edge.firmware.build import Firmware
+from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import DenseOp, IntegerProgram
 from tqs_edge.pipeline.lowering import Lowered
 from tqs_edge.pipeline.planning import Scores
 from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
-from tqs_edge.pipeline.verification import Verification
+from tqs_edge.pipeline.verification import Verification, verify_rollouts
 from tqs_edge.plan.bit_plan import BitPlan
+from tqs_edge.plan.uniform import uniform_plan
+from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.report.page import render_html
 from tqs_edge.sensitivity.predict import predict_damage
 from tqs_edge.sensitivity.sites import Site, SiteKind
 from tqs_edge.verify.chain import Link
+from tqs_edge.verify.metrics import RolloutError
 
 SHOWN_CONTEXTS = 3
+UNIFORM_CODES = ("a16w2", "a16w4", "a16w8", "a16w16")
 REPORT_JSON, REPORT_HTML = "report.json", "report.html"
 
 
@@ -32,8 +38,8 @@ def build_report(
     horizon: int,
     verification: Verification,
     *,
-    scores: Scores | None = None,
-    ranges: dict[str, float] | None = None,
+    scores: Scores,
+    ranges: dict[str, float],
 ) -> dict[str, Any]:
     """The dict of report.json (keys: README, "The report"); plain JSON data.
 
@@ -76,8 +82,9 @@ def build_report(
             if link.log and link.log.instructions_per_step is not None
         },
         "rollout": _rollout(trials, verification),
-        "tqs": {} if scores is None else _site_scores(lowered, scores, ranges or {}),
-        "spearman": scores.table.spearman if scores and scores.table else None,
+        "comparison": _comparison(lowered, trials, horizon, verification, ranges),
+        "tqs": _site_scores(lowered, scores, ranges),
+        "spearman": scores.table.spearman if scores.table else None,
         "saturation": dict(sorted(verification.reference.saturations.items())),
     }
 
@@ -148,6 +155,41 @@ def _rollout(trials: Trials, verification: Verification) -> dict[str, Any]:
         result["integer_mae"] = float(np.abs(verification.frames - trials.truth).mean())
         result["truth"] = _plain(trials.truth[shown])
     return result
+
+
+def _comparison(
+    lowered: Lowered,
+    trials: Trials,
+    horizon: int,
+    verification: Verification,
+    ranges: dict[str, float],
+) -> list[dict[str, Any]]:
+    """This plan and uniform weight widths at 16-bit activations, by the integer reference."""
+    rows = [_compared(f"this one ({lowered.plan.method})", lowered, verification.error)]
+    for code in UNIFORM_CODES:
+        widths = uniform_plan(lowered.model.graph, code)
+        other = replace(
+            lowered, plan=widths, program=build_program(lowered.model.graph, widths, ranges)
+        )
+        alone = verify_rollouts(other, (), trials, horizon, llvm=False)
+        rows.append(_compared(f"uniform {code}", other, alone.error))
+    return rows
+
+
+def _compared(name: str, lowered: Lowered, error: RolloutError) -> dict[str, Any]:
+    dense = [op for op in lowered.program.ops if isinstance(op, DenseOp)]
+    size = sum(
+        packed_bytes(len(block.weights), block.weights.shape[1], block.weight_bits)
+        for op in dense
+        for block in op.blocks
+    )
+    return {
+        "plan": name,
+        "average_bits": average_weight_bits(lowered.plan, lowered.program),
+        "packed_weight_bytes": size,
+        "nrmse": error.nrmse,
+        "valid_horizon": error.valid_horizon,
+    }
 
 
 def _plain(frames: np.ndarray) -> list[Any]:

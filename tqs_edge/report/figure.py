@@ -51,6 +51,6 @@ def positive(value: object) -> float | None:
 
 
 def site_bits(report: Report, site: str) -> int:
-    """The width the plan gives to a site; 0 when the plan does not name it."""
-    entry = report.get("plan", {}).get(site, {})
-    return int(entry.get("weight_bits") or entry.get("act_bits") or 0)
+    """The width given to a site, a part of a planned block too; 0 when nothing says."""
+    score, entry = report.get("tqs", {}).get(site, {}), report.get("plan", {}).get(site, {})
+    return int(score.get("bits") or entry.get("weight_bits") or entry.get("act_bits") or 0)

@@ -75,29 +75,23 @@ def saturation_card(report: Report) -> str:
 
 
 def comparison_card(report: Report) -> str:
-    """The error of each way to plan at the same size; the least in a row is bold."""
+    """The rollout error of this plan and of uniform ones on the same contexts."""
     rows = report.get("comparison")
     if not rows:
-        content = '<p class="absent">No other plans were tried at this size.</p>'
+        content = '<p class="absent">No other plans were tried.</p>'
     else:
         content = _comparison(rows)
-    return card("Against other plans", content, id="table-comparison", wide=True)
+    return card("Against uniform widths", content, id="table-comparison", wide=True)
 
 
 def _comparison(rows: Sequence[Mapping[str, Any]]) -> str:
-    head = list(rows[0])
-    body = []
-    for row in rows:
-        values = [finite(row.get(name)) for name in head]
-        least = min((v for v in values[1:] if v is not None), default=None)
-        cells: list[Cell] = [(_shown(values[0]), "")]
-        cells += [
-            (_shown(v), "n best" if v is not None and v == least else "n") for v in values[1:]
-        ]
-        body.append(cells)
-    caption = "Normalised RMS rollout error on judging contexts; the least of each row is bold"
-    names = [name.replace("_", " ") for name in head]
-    return table(caption, names, body)
+    keys = list(rows[0])[1:]
+    body = [
+        [(str(row["plan"]), ""), *((_shown(finite(row.get(key))), "n") for key in keys)]
+        for row in rows
+    ]
+    caption = "Integer rollouts against float, on contexts that planning did not see"
+    return table(caption, ["plan", *(key.replace("_", " ") for key in keys)], body)
 
 
 def sites_card(report: Report) -> str:
