@@ -93,7 +93,7 @@ def doctor(json: JsonOption = None) -> int:
         show("Not ready: no Arm compiler. Run: pip install ziglang")
         return 3
     if not have & {"unicorn", "qemu-system-arm"}:
-        show("Not ready: no simulator. Run: pip install unicorn capstone")
+        show("Not ready: no simulator. Run: pip install unicorn")
         return 3
     show("Ready.")
     return 0

@@ -104,7 +104,7 @@ def _default_runner(package: Package) -> str:
     if not found:
         raise ToolMissing(
             f"no simulator for board '{board.name}' is installed; run: "
-            + ("pip install unicorn capstone" if board.core.unicorn else "apt-get install ")
+            + ("pip install unicorn" if board.core.unicorn else "apt-get install ")
             + ("" if board.core.unicorn else "qemu-system-arm")
         )
     return found[0]

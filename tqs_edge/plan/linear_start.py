@@ -1,8 +1,8 @@
-"""A plan whose weight errors cancel, from the linear response of the rollout to each residual.
+"""A plan whose weight errors cancel, from the signed response of the rollout to each residual.
 
-The knapsack adds squared errors as if they were independent. The signed response to a residual is
-known from one rollout with a small fraction of it, free of saturation; the error of a whole plan is
-then about the sum of responses, and swaps can be searched by algebra alone.
+The knapsack adds squared errors as if they were independent. The response to rounding one site is
+known from one rollout; the error of a whole plan is about the sum of responses, so that swaps can
+be searched by algebra alone.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from tqs_edge.sensitivity.fake_quant import (
     FLOAT,
     QuantizedWeights,
     rollout_errors,
-    shrink_residuals,
 )
 from tqs_edge.sensitivity.sites import SiteKind
 
-FRACTION = 1.0 / 32.0  # of a residual; small enough for 2-bit ones, far above float32 rounding
 ROUNDS = 60
 SWAPS_PER_ROUND = 4
 
@@ -30,7 +28,7 @@ SWAPS_PER_ROUND = 4
 def weight_responses(
     clean: CleanRollouts, quantized: QuantizedWeights, allowed: np.ndarray
 ) -> np.ndarray:
-    """Linear rollout error samples (sites, widths, M) float64 of every allowed weight width.
+    """Rollout error samples (sites, widths, M) float64 of every allowed weight width.
 
     Zero for activations and states, whose rounding noise has no direction of its own, and where a
     rollout leaves the finite range.
@@ -39,10 +37,10 @@ def weight_responses(
     site, width = np.nonzero(allowed & weights[:, None])
     choices = np.full((len(site), len(weights)), FLOAT)
     choices[np.arange(len(site)), site] = width
-    tried = rollout_errors(clean, shrink_residuals(quantized, FRACTION), choices)
+    tried = rollout_errors(clean, quantized, choices)
     finite = np.isfinite(tried.damage)
     responses = np.zeros((*allowed.shape, tried.samples.shape[1]))
-    responses[site[finite], width[finite]] = tried.samples[finite] / FRACTION
+    responses[site[finite], width[finite]] = tried.samples[finite]
     return responses
 
 
@@ -60,9 +58,8 @@ def cancelling_choice(
     rows = np.arange(len(start))
     choice = start
     for _ in range(ROUNDS):
-        path = swap_path(
-            choice, _changes(responses, costs, allowed, choice), costs, limits, SWAPS_PER_ROUND
-        )
+        changes = _changes(responses, costs, allowed, choice)
+        path = swap_path(choice, changes, costs, limits, SWAPS_PER_ROUND)
         if not len(path):
             break
         errors = [(responses[rows, plan].sum(axis=0) ** 2).sum() for plan in path]

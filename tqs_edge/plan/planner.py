@@ -14,13 +14,13 @@ from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.choice import to_bit_plan
 from tqs_edge.plan.cost import Fixed, cost_table
 from tqs_edge.plan.damage import damage_matrix, pin_widths
-from tqs_edge.plan.refine import Evaluate, Progress
+from tqs_edge.plan.refine import Progress
 from tqs_edge.plan.search import Method, Problem, best_uniform, search
 from tqs_edge.sensitivity.batch import clean_rollouts
 from tqs_edge.sensitivity.exact import DamageTable
-from tqs_edge.sensitivity.fake_quant import RolloutErrors, quantized_weights, rollout_errors
+from tqs_edge.sensitivity.fake_quant import quantized_weights
 from tqs_edge.sensitivity.score import SensitivityReport
-from tqs_edge.sensitivity.sites import Site, SiteKind
+from tqs_edge.sensitivity.sites import SiteKind
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ def plan(
     damage = pin_widths(sites, damage, SiteKind.ACTIVATION, act_bits)
     damage = pin_widths(sites, damage, SiteKind.STATE, state_bits)
     costs = cost_table(model.graph, sites, ranges, isa, fixed)
-    whole = _evaluation(model, sites, ranges, contexts, horizon, exog)
-    half = _evaluation(model, sites, ranges, contexts, (horizon + 1) // 2, exog)
-    problem = Problem(costs, damage, budget.limits(), whole, half)
+    clean = clean_rollouts(model, contexts, horizon, exog)
+    quantized = quantized_weights(clean, sites, ranges)
+    problem = Problem(costs, damage, budget.limits(), clean, quantized)
     uniform, uniform_damage = best_uniform(problem)
     best = search(problem, chosen, uniform, progress)
     return PlanResult(
@@ -87,24 +87,6 @@ def plan(
         usage={name: float(value[0]) for name, value in costs.usage(best.choice).items()},
         rollouts=best.rollouts,
     )
-
-
-def _evaluation(
-    model: RolloutModel,
-    sites: tuple[Site, ...],
-    ranges: Mapping[str, float],
-    contexts: np.ndarray,
-    horizon: int,
-    exog: np.ndarray | None,
-) -> Evaluate:
-    """Joint rollout errors over `horizon` as a function of choices."""
-    clean = clean_rollouts(model, contexts, horizon, exog)
-    quantized = quantized_weights(clean, sites, ranges)
-
-    def evaluate(choices: np.ndarray) -> RolloutErrors:
-        return rollout_errors(clean, quantized, choices)
-
-    return evaluate
 
 
 def _method(method: str, scores: SensitivityReport | DamageTable) -> Method:

@@ -12,8 +12,13 @@ from tqs_edge.errors import BudgetInfeasible
 from tqs_edge.plan.cost import CostTable
 from tqs_edge.plan.greedy import descend
 from tqs_edge.plan.knapsack import solve
-from tqs_edge.plan.refine import Evaluate, Progress, Refined, refine
+from tqs_edge.plan.linear_start import cancelling_choice, weight_responses
+from tqs_edge.plan.refine import Progress, Refined, refine
 from tqs_edge.plan.uniform import uniform_choices
+from tqs_edge.sensitivity.batch import CleanRollouts
+from tqs_edge.sensitivity.fake_quant import QuantizedWeights, RolloutErrors, rollout_errors
+
+REFINED_STARTS = 4
 
 
 class Method(StrEnum):
@@ -28,20 +33,24 @@ class Method(StrEnum):
 class Problem:
     """What a search needs.
 
-    damage: (sites, widths), infinite where a width may not be chosen; limits by resource;
-    evaluate: joint rollout errors of choices (plans, sites); evaluate_half: over half the horizon
+    damage: (sites, widths), infinite where a width may not be chosen; limits by resource; clean and
+    quantized: what rolls plans out
     """
 
     costs: CostTable
     damage: np.ndarray
     limits: Mapping[str, float]
-    evaluate: Evaluate
-    evaluate_half: Evaluate
+    clean: CleanRollouts
+    quantized: QuantizedWeights
 
     @property
     def allowed(self) -> np.ndarray:
         """(sites, widths) bool."""
         return np.asarray(self.costs.legal & np.isfinite(self.damage))
+
+    def evaluate(self, choices: np.ndarray) -> RolloutErrors:
+        """Joint rollout errors of choices (plans, sites)."""
+        return rollout_errors(self.clean, self.quantized, choices)
 
 
 def search(
@@ -50,18 +59,28 @@ def search(
     """The best plan of `method`. Raises BudgetInfeasible when none fits or all overflow.
 
     uniform: the best uniform choice that fits, (1, sites) or (0, sites). Refinement is a descent
-    and ends in the valley it starts in, so it starts from the knapsack's and from the uniform plan,
-    and each descends over half the horizon first, where the damage has saturated less.
+    and ends in the valley it starts in, so it starts from the best few of these: the knapsack's
+    plan, the uniform plan, and what swaps by cancelling responses make of each.
     """
     costs, damage, limits = problem.costs, problem.damage, problem.limits
     if method is Method.GREEDY:
         greedy = descend(costs, damage, limits)
         best = Refined(greedy, float(problem.evaluate(greedy[None]).damage[0]), 1)
     else:
-        starts = np.stack([solve(costs, damage, limits), *uniform])
-        found = [_descend_twice(problem, start, progress) for start in starts]
+        plans = np.concatenate([solve(costs, damage, limits)[None], uniform])
+        responses = weight_responses(problem.clean, problem.quantized, problem.allowed)
+        cancelling = [
+            cancelling_choice(responses, costs, problem.allowed, limits, start) for start in plans
+        ]
+        starts = np.unique(np.stack([*plans, *cancelling]), axis=0)
+        damages = problem.evaluate(starts).damage
+        spent = len(starts) + responses.shape[0] * responses.shape[1]
+        found = []
+        for start in starts[np.argsort(damages, kind="stable")[:REFINED_STARTS]]:
+            found.append(refine(problem.evaluate, costs, problem.allowed, limits, start, progress))
+            spent += found[-1].rollouts
         least = min(found, key=lambda refined: refined.damage)
-        best = Refined(least.choice, least.damage, sum(refined.rollouts for refined in found))
+        best = Refined(least.choice, least.damage, spent)
     if not np.isfinite(best.damage):
         text = ", ".join(f"{name} {limit:g}" for name, limit in limits.items())
         raise BudgetInfeasible(f"every plan within {text} makes the rollout overflow; allow more")
@@ -78,15 +97,3 @@ def best_uniform(problem: Problem) -> tuple[np.ndarray, float | None]:
     if not np.isfinite(damages[best]):
         return choices[:0], None
     return choices[best : best + 1], float(damages[best])
-
-
-def _descend_twice(problem: Problem, start: np.ndarray, progress: Progress | None) -> Refined:
-    """A descent over half the horizon, then over all of it; never worse than `start`."""
-    costs, allowed, limits = problem.costs, problem.allowed, problem.limits
-    half = refine(problem.evaluate_half, costs, allowed, limits, start, progress)
-    kept = float(problem.evaluate(start[None]).damage[0])
-    full = refine(problem.evaluate, costs, allowed, limits, half.choice, progress)
-    spent = half.rollouts + full.rollouts + 1
-    if kept < full.damage:  # the first descent left a better place: keep the promise to its start
-        return Refined(start, kept, spent)
-    return Refined(full.choice, full.damage, spent)

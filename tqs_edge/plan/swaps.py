@@ -104,5 +104,5 @@ def _lowest(expected: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     if len(useful) > most:
         useful = useful[np.argpartition(flat[useful], most - 1)[:most]]
     useful = useful[np.argsort(flat[useful], kind="stable")]
-    row, column = np.unravel_index(useful, expected.shape)
-    return np.asarray(row), np.asarray(column)
+    width = max(1, len(expected))
+    return np.floor_divide(useful, width), np.remainder(useful, width)

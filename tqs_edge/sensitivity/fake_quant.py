@@ -8,7 +8,7 @@ the same in every plan.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,12 +48,6 @@ def quantized_weights(
         rounded = [fake_quantize_rows(weight, bits) for bits in WIDTHS]
         banks[path] = torch.from_numpy(np.stack([*rounded, weight])).to(clean.frames.dtype)
     return QuantizedWeights(banks, ranges, sites)
-
-
-def shrink_residuals(quantized: QuantizedWeights, fraction: float) -> QuantizedWeights:
-    """The same weights with only a fraction of what rounding changes."""
-    banks = {path: bank[-1] + fraction * (bank - bank[-1]) for path, bank in quantized.banks.items()}
-    return replace(quantized, banks=banks)
 
 
 def site_scale(ranges: Mapping[str, float], tensor: str, bits: int) -> float:
