@@ -2,6 +2,170 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
+from tqs_edge.artifacts import write_json
+from tqs_edge.cli.console import show, stage, table
+from tqs_edge.cli.options import CompilerOption, HorizonOption, JsonOption, SeedOption
+
 app = typer.Typer(help="Measurements; every number in the README comes from one of these.")
+
+BOARD = "mps2-an386"
+ModelsOption = Annotated[
+    list[str] | None, typer.Option("--model", help="zoo:NAME or a file; may be repeated. All zoo.")
+]
+BenchBoardOption = Annotated[str, typer.Option("--board", help="See `tqs-edge boards`.")]
+
+
+@app.command()
+def kernels(
+    kernel: Annotated[list[str] | None, typer.Option(help="Symbol; may be repeated.")] = None,
+    core: Annotated[list[str] | None, typer.Option(help="cortex-m4; may be repeated.")] = None,
+    compiler: Annotated[list[str] | None, typer.Option(help="gcc, zig; may be repeated.")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Exact instructions of one call of every kernel, 128 rows x 64, on every core."""
+    from tqs_edge.bench.kernels import count_kernels
+
+    with stage("kernels") as advance:
+        counts = count_kernels(
+            kernels=kernel or (),
+            cores=core or (),
+            with_compilers=compiler or (),
+            progress=advance,
+        )
+    _show_or_write("Instructions of one call, requantization included", counts, json)
+
+
+@app.command()
+def models(
+    model: ModelsOption = None,
+    board: BenchBoardOption = BOARD,
+    plan: Annotated[
+        list[str] | None, typer.Option(help="a16w8, a16w4, tqs5 (5 bits on average); repeatable.")
+    ] = None,
+    horizon: HorizonOption = None,
+    compiler: CompilerOption = None,
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+) -> None:
+    """Flash, RAM, instructions per step and rollout error of the zoo under usual plans."""
+    from tqs_edge.bench.models import PLANS, measure_model, planned_bits
+    from tqs_edge.firmware.board import load_board
+    from tqs_edge.firmware.toolchain import find_toolchain
+    from tqs_edge.pipeline.planning import score_sites
+    from tqs_edge.pipeline.prepare import prepare
+
+    target, toolchain = load_board(board), find_toolchain(compiler)
+    plans = tuple(plan or PLANS)
+    costs = []
+    for source in _sources(model):
+        with stage(f"{source}: load"):
+            prepared = prepare(source, horizon=horizon)
+        scores = None
+        if any(planned_bits(name) for name in plans):
+            with stage(f"{source}: score") as advance:
+                scores = score_sites(prepared, exact=False, seed=seed, progress=advance)
+        with stage(f"{source}: plan, build, run") as advance:
+            for done, name in enumerate(plans):
+                costs.append(measure_model(prepared, scores, name, target, toolchain))
+                advance(done + 1, len(plans))
+    _show_or_write(f"Models on {board} ({toolchain.name} {toolchain.version})", costs, json)
+
+
+@app.command("plan")
+def plan_(
+    model: ModelsOption = None,
+    bits: Annotated[str, typer.Option(help="Average weight bits.")] = "3,4,5,6,8",
+    horizon: HorizonOption = None,
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+) -> None:
+    """Rollout error of planned and uniform widths at equal size, on contexts not planned on."""
+    from tqs_edge.bench.plans import judge_plans
+    from tqs_edge.firmware.board import load_board
+    from tqs_edge.pipeline.planning import score_sites
+    from tqs_edge.pipeline.prepare import prepare
+
+    averages = _numbers(bits)
+    target = load_board(BOARD)  # average bits cost the same on every core
+    records = []
+    for source in _sources(model):
+        with stage(f"{source}: load"):
+            prepared = prepare(source, horizon=horizon)
+        with stage(f"{source}: score, exact mode") as advance:
+            scores = score_sites(prepared, exact=True, seed=seed, progress=advance)
+        with stage(f"{source}: plan") as advance:
+            records += judge_plans(prepared, scores, target, averages=averages, progress=advance)
+    _show_or_write("Integer rollouts against float, contexts not planned on", records, json)
+
+
+@app.command()
+def score(
+    model: ModelsOption = None,
+    board: BenchBoardOption = BOARD,
+    horizon: HorizonOption = None,
+    compiler: CompilerOption = None,
+    probes: Annotated[int, typer.Option(min=2, help="Random probes per site.")] = 16,
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+) -> None:
+    """Seconds to score in batches and in plain loops; agreement with exact mode."""
+    from tqs_edge.bench.scores import time_scoring
+    from tqs_edge.firmware.board import load_board
+    from tqs_edge.firmware.toolchain import find_toolchain
+    from tqs_edge.pipeline.prepare import prepare
+
+    target, toolchain = load_board(board), find_toolchain(compiler)
+    timings = []
+    for source in _sources(model):
+        with stage(f"{source}: load"):
+            prepared = prepare(source, horizon=horizon)
+        with stage(f"{source}: score, loops, exact mode, compile") as advance:
+            timings.append(
+                time_scoring(
+                    prepared, target, toolchain, probes=probes, seed=seed, progress=advance
+                )
+            )
+    _show_or_write("Seconds, and rank correlation with exact mode", timings, json)
+
+
+def _sources(models: list[str] | None) -> Sequence[str]:
+    from tqs_edge.zoo import MODELS
+
+    return models or [f"zoo:{name}" for name in MODELS]
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    from tqs_edge.errors import InputError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--bits '{text}' is not a list of numbers; write 3,4,5") from None
+
+
+def _show_or_write(title: str, records: Sequence[Any], json: Path | None) -> None:
+    """A table of the records, or the file `json` with all of them."""
+    flat: list[Mapping[str, Any]] = [asdict(record) for record in records]
+    if json is not None:
+        write_json(json, flat)
+        return
+    first = flat[0]
+    headers = [("<" if isinstance(value, str) else "") + name for name, value in first.items()]
+    rows = table(title, *(header.replace("_", " ") for header in headers))
+    for record in flat:
+        rows.add_row(*(_cell(value) for value in record.values()))
+    show(rows)
+
+
+def _cell(value: Any) -> str:
+    """Counts with separators, fractions with four digits."""
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"

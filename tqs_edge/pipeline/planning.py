@@ -12,6 +12,7 @@ from tqs_edge.errors import BudgetInfeasible
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.build import Firmware, build
 from tqs_edge.firmware.toolchain import Toolchain
+from tqs_edge.graph.threads import one_thread
 from tqs_edge.pipeline.lowering import Lowered, lower_plan
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import measure_usage
@@ -47,6 +48,7 @@ class Compiled:
     firmware: Firmware
 
 
+@one_thread()
 def score_sites(
     prepared: Prepared,
     *,
@@ -79,6 +81,7 @@ def score_sites(
     return Scores(report, table)
 
 
+@one_thread()
 def plan_widths(
     prepared: Prepared,
     scores: Scores,

@@ -20,6 +20,7 @@ from tqs_edge.frontend.load import LoadedModel, load_model
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.threads import one_thread
 
 DEFAULT_HORIZON = 120
 MAX_CONTEXTS = 16  # per half; more buys little and costs time linearly
@@ -56,6 +57,7 @@ class Prepared:
         return self.loaded.model
 
 
+@one_thread()
 def prepare(
     source: Any,
     *,

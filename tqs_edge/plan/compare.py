@@ -14,11 +14,11 @@ from tqs_edge.plan.choice import to_choice
 from tqs_edge.plan.planner import plan
 from tqs_edge.plan.search import Method
 from tqs_edge.plan.uniform import uniform_plan
-from tqs_edge.sensitivity.batch import clean_rollouts
+from tqs_edge.sensitivity.batch import CleanRollouts, clean_rollouts
 from tqs_edge.sensitivity.exact import DamageTable
 from tqs_edge.sensitivity.fake_quant import quantized_weights, rollout_damage
 from tqs_edge.sensitivity.score import SensitivityReport
-from tqs_edge.sensitivity.sites import WEIGHT_WIDTHS
+from tqs_edge.sensitivity.sites import WEIGHT_WIDTHS, Site
 
 AVERAGE_BITS = (3.0, 4.0, 5.0, 6.0, 8.0)
 
@@ -59,37 +59,21 @@ def compare_plans(
     Activations and states have 16 bits in all plans, so weights alone differ. planning and judging
     are context windows (N, rows, F); report and table share their sites.
     """
-    sites = table.sites
-    clean = clean_rollouts(model, judging, horizon, judging_exog)
-    quantized = quantized_weights(clean, sites, ranges)
-    weights = sum(site.elements for site in sites if site.tensor in quantized.banks)
-
-    def judge(average: float, candidate: BitPlan) -> Judgement:
-        damage = float(rollout_damage(clean, quantized, to_choice(sites, candidate)[None])[0])
-        stored = sum(
-            (block.end - block.begin) * model.graph.constants[path].shape[1] * block.bits
-            for path, blocks in candidate.weights.items()
-            for block in blocks
-        )
-        return Judgement(
-            model=model.name,
-            method=candidate.method,
-            avg_bits=float(average),
-            budget_bytes=average * weights / 8.0,
-            used_bits=stored / weights,
-            seed=report.seed,
-            nrmse=float(np.sqrt(damage)) if np.isfinite(damage) else None,
-        )
-
+    judge = _Judge(
+        model,
+        clean_rollouts(model, judging, horizon, judging_exog),
+        table.sites,
+        ranges,
+        report.seed,
+    )
     records = []
     for average in averages:
         widest = max(bits for bits in WEIGHT_WIDTHS if bits <= average)
-        records.append(judge(average, uniform_plan(model.graph, f"a16w{widest}")))
+        records.append(judge.record(average, uniform_plan(model.graph, f"a16w{widest}")))
         for method in Method:
-            scores = table if method is Method.EXACT else report
             result = plan(
                 model,
-                scores,
+                table if method is Method.EXACT else report,
                 ranges,
                 planning,
                 horizon,
@@ -100,5 +84,38 @@ def compare_plans(
                 act_bits=16,
                 state_bits=16,
             )
-            records.append(judge(average, result.plan))
+            records.append(judge.record(average, result.plan))
     return tuple(records)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """What plans are rolled out and compared with."""
+
+    model: RolloutModel
+    clean: CleanRollouts
+    sites: tuple[Site, ...]
+    ranges: Mapping[str, float]
+    seed: int
+
+    def record(self, average: float, candidate: BitPlan) -> Judgement:
+        """The record of one plan that was allowed `average` bits."""
+        quantized = quantized_weights(self.clean, self.sites, self.ranges)
+        choice = to_choice(self.sites, candidate)
+        damage = float(rollout_damage(self.clean, quantized, choice[None])[0])
+        constants = self.model.graph.constants
+        weights = sum(constants[path].size for path in candidate.weights)
+        stored = sum(
+            (block.end - block.begin) * constants[path].shape[1] * block.bits
+            for path, blocks in candidate.weights.items()
+            for block in blocks
+        )
+        return Judgement(
+            model=self.model.name,
+            method=candidate.method,
+            avg_bits=float(average),
+            budget_bytes=average * weights / 8.0,
+            used_bits=stored / weights,
+            seed=self.seed,
+            nrmse=float(np.sqrt(damage)) if np.isfinite(damage) else None,
+        )

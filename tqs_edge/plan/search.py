@@ -18,7 +18,7 @@ from tqs_edge.plan.uniform import uniform_choices
 from tqs_edge.sensitivity.batch import CleanRollouts
 from tqs_edge.sensitivity.fake_quant import QuantizedWeights, RolloutErrors, rollout_errors
 
-REFINED_STARTS = 4
+REFINED_STARTS = 2
 
 
 class Method(StrEnum):

@@ -94,7 +94,7 @@ def _pair_effects(changes: Changes, room: Mapping[str, float]) -> np.ndarray:
         both[single, single] = extra
         expected[both > left] = np.inf
     expected[np.tril_indices(len(single), -1)] = np.inf
-    return expected
+    return np.asarray(expected)
 
 
 def _lowest(expected: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -105,4 +105,4 @@ def _lowest(expected: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
         useful = useful[np.argpartition(flat[useful], most - 1)[:most]]
     useful = useful[np.argsort(flat[useful], kind="stable")]
     width = max(1, len(expected))
-    return np.floor_divide(useful, width), np.remainder(useful, width)
+    return useful // width, useful % width

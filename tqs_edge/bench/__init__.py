@@ -1,0 +1,1 @@
+"""Measurements that anyone can repeat: every function returns flat records."""
