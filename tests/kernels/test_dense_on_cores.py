@@ -21,8 +21,8 @@ from tqs_edge.firmware.toolchain import (
     compile_flags,
     environment_in,
     find_toolchain,
+    link_attempts,
     link_flags,
-    link_libraries,
 )
 from tqs_edge.quant.lut import sigmoid_s16, tanh_s16
 from tqs_edge.run.qemu import qemu_command
@@ -75,7 +75,7 @@ def build(board: Board, compiler: str, folder: Path) -> Path:
         run_compiler((*flags, source, "-o", output), cwd=folder, environment=environment)
     objects = [f"{Path(source).stem}.o" for source in sources]
     link = (*toolchain.command, *link_flags(toolchain, board.core, "link.ld"), *objects)
-    command = (*link, *link_libraries(toolchain), "-o", "harness.elf")
+    command = (*link, *link_attempts(toolchain)[-1], "-o", "harness.elf")
     run_compiler(command, cwd=folder, environment=environment)
     return folder / "harness.elf"
 

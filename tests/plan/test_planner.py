@@ -11,7 +11,6 @@ from tests.graphs import gru_contexts, gru_graph
 from tqs_edge.errors import BudgetInfeasible, InputError
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.compare import compare_plans
 from tqs_edge.plan.planner import PlanResult, plan
 from tqs_edge.sensitivity.exact import DamageTable, measure_damage
 from tqs_edge.sensitivity.score import SensitivityReport, score
@@ -97,17 +96,3 @@ def test_scores_of_another_model_are_refused(measured: Measured) -> None:
             gru_graph(0, hidden=8), measured.report, measured.ranges, measured.contexts, HORIZON,
             Budget(), "dsp",
         )  # fmt: skip
-
-
-def test_four_bits_on_average_halve_the_error_of_uniform_on_unseen_contexts(
-    measured: Measured,
-) -> None:
-    judging = gru_contexts(MODEL, 8, seed=99)
-    records = compare_plans(
-        MODEL, measured.report, measured.table, measured.ranges, measured.contexts, judging,
-        HORIZON, averages=(4.0, 5.0),
-    )  # fmt: skip
-    error = {(r.method, r.avg_bits): r.nrmse for r in records}
-    for bits in (4.0, 5.0):
-        assert error["tqs", bits] <= 0.5 * error["uniform", 4.0]
-        assert error["exact", bits] <= 0.5 * error["uniform", 4.0]

@@ -14,6 +14,7 @@ import numpy as np
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
+from tqs_edge.graph.threads import one_thread
 from tqs_edge.pipeline.planning import Scores, compile_within, score_sites
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.plan.budget import Budget
@@ -58,6 +59,7 @@ class ScoreTiming:
     spearman: float
 
 
+@one_thread()
 def time_scoring(
     prepared: Prepared,
     board: Board,
@@ -150,9 +152,13 @@ def _probe(
     if site.kind is SiteKind.WEIGHT:
         block = clean.constants[site.tensor][site.begin : site.end]
         norm = entry.size * (float(block.square().sum().sqrt()) or site.elements**0.5)
-        return probe_weights(clean, (site,), (norm,), 1, seed)[0] / norm**2
-    lsb = entry.size * (ranges[site.tensor] or 1.0)
-    return probe_noise(clean, (site,), (lsb,), 1, seed)[0] / noise_energy(lsb, site.elements)
+        found, energy = probe_weights(clean, (site,), (norm,), 1, seed), norm**2
+    else:
+        lsb = entry.size * (ranges[site.tensor] or 1.0)
+        found = probe_noise(clean, (site,), (lsb,), 1, seed)
+        energy = noise_energy(lsb, site.elements)
+    relative: np.ndarray = found[0] / energy
+    return relative
 
 
 def _clean(prepared: Prepared) -> CleanRollouts:

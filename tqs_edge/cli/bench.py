@@ -87,14 +87,14 @@ def plan_(
     json: JsonOption = None,
 ) -> None:
     """Rollout error of planned and uniform widths at equal size, on contexts not planned on."""
-    from tqs_edge.bench.plans import judge_plans
+    from tqs_edge.bench.plans import Judgement, judge_plans
     from tqs_edge.firmware.board import load_board
     from tqs_edge.pipeline.planning import score_sites
     from tqs_edge.pipeline.prepare import prepare
 
     averages = _numbers(bits)
     target = load_board(BOARD)  # average bits cost the same on every core
-    records = []
+    records: list[Judgement] = []
     for source in _sources(model):
         with stage(f"{source}: load"):
             prepared = prepare(source, horizon=horizon)

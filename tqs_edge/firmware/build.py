@@ -21,11 +21,12 @@ from tqs_edge.firmware.link_script import linker_script
 from tqs_edge.firmware.size import FirmwareSize, measure_size
 from tqs_edge.firmware.sources import copy_targets, write_sources
 from tqs_edge.firmware.toolchain import (
+    WITHOUT_RUNTIME,
     Toolchain,
     compile_flags,
     environment_in,
+    link_attempts,
     link_flags,
-    link_libraries,
 )
 
 TARGET_FILES = (
@@ -147,11 +148,16 @@ def _compile_and_link(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_one, sources, objects))
     link = (*toolchain.command, *link_flags(toolchain, board.core, "link.ld"), *objects)
-    command = (*link, *link_libraries(toolchain), "-o", "firmware.elf")
-    try:
-        run_compiler(command, cwd=folder, environment=environment)
-    except CompilerFailed as error:
-        raise _overflow_error(error, board) or error from None
+    for attempt in link_attempts(toolchain):
+        try:
+            run_compiler(
+                (*link, *attempt, "-o", "firmware.elf"), cwd=folder, environment=environment
+            )
+            break
+        except CompilerFailed as error:
+            if attempt == WITHOUT_RUNTIME and "undefined symbol" in error.output:
+                continue
+            raise _overflow_error(error, board) or error from None
     return folder / "firmware.elf"
 
 

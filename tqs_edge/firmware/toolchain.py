@@ -17,6 +17,7 @@ from tqs_edge.resources import cache_dir
 
 TOOLCHAINS = ("gcc", "zig")
 GCC = "arm-none-eabi-gcc"
+WITHOUT_RUNTIME = ("-nostdlib",)
 WARNINGS = (
     *("-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wshadow"),
     *("-Wmissing-prototypes", "-Werror"),
@@ -80,7 +81,6 @@ def link_flags(toolchain: Toolchain, core: Core, script: str) -> tuple[str, ...]
     if toolchain.name == "gcc":
         own = (*core.gcc_flags, "-mthumb", "-nostartfiles", "-nostdlib", f"-T{script}")
         return (*own, "-Wl,--gc-sections", "-Wl,--build-id=none")
-    # Not -nostdlib: that would drop compiler-rt.
     own = (*core.zig_flags, "-fno-sanitize=all", "-ffreestanding", f"-Wl,-T,{script}")
     return (*own, "-Wl,--entry=reset_handler", "-Wl,--gc-sections", "-Wl,--build-id=none", "-g0")
 
@@ -90,9 +90,13 @@ def host_flags(toolchain: Toolchain) -> tuple[str, ...]:
     return ("-fno-sanitize=all",) if toolchain.name == "zig" else ()
 
 
-def link_libraries(toolchain: Toolchain) -> tuple[str, ...]:
-    """Libraries that follow the objects on the command line."""
-    return ("-lgcc",) if toolchain.name == "gcc" else ()
+def link_attempts(toolchain: Toolchain) -> tuple[tuple[str, ...], ...]:
+    """Arguments that close a link, to be tried in turn while symbols stay undefined.
+
+    zig compiles its run-time library, ten seconds for each core, before the first link that may
+    use it. Cores with long multiplication need nothing of it.
+    """
+    return (("-lgcc",),) if toolchain.name == "gcc" else (WITHOUT_RUNTIME, ())
 
 
 def environment_in(toolchain: Toolchain, folder: Path) -> Mapping[str, str]:

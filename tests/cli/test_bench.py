@@ -1,0 +1,67 @@
+"""The bench verbs write flat records, or a table of the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+KERNEL_KEYS = [
+    *("kernel", "act_bits", "weight_bits", "rows", "depth", "core", "compiler"),
+    *("instructions", "macs"),
+]
+ONE_KERNEL = ("--kernel", "tqs_dense_a8w8", "--core", "cortex-m4", "--compiler", "gcc")
+SMALL = ("--model", "zoo:sst-ssm", "--horizon", "20")
+
+
+@pytest.mark.arm
+@pytest.mark.unicorn
+def test_kernels(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "kernels.json"
+    assert cli("bench", "kernels", *ONE_KERNEL, "--json", file).status == 0
+    (record,) = json.loads(file.read_text())
+    assert list(record) == KERNEL_KEYS
+    shown = cli("bench", "kernels", *ONE_KERNEL)
+    assert shown.status == 0 and f"{record['instructions']:,.0f}" in shown.out
+
+
+@pytest.mark.arm
+@pytest.mark.unicorn
+def test_models(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "models.json"
+    words = ("--plan", "a16w8", "--plan", "tqs5", "--json", file)
+    assert cli("bench", "models", *SMALL, *words).status == 0
+    records = json.loads(file.read_text())
+    assert [r["plan"] for r in records] == ["a16w8", "tqs5"]
+    assert {r["board"] for r in records} == {"mps2-an386"}
+
+
+def test_plan(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    assert cli("bench", "plan", *SMALL, "--bits", "4", "--json", file).status == 0
+    assert [r["method"] for r in json.loads(file.read_text())] == ["uniform", "tqs", "exact"]
+
+
+@pytest.mark.arm
+@pytest.mark.unicorn
+def test_score(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "score.json"
+    words = ("--probes", "2", "--compiler", "gcc", "--json", file)
+    assert cli("bench", "score", *SMALL, *words).status == 0
+    (record,) = json.loads(file.read_text())
+    assert record["model"] == "zoo:sst-ssm" and record["total_seconds"] > 0
+
+
+def test_bad_bits_are_one_clear_line(cli: Cli) -> None:
+    outcome = cli("bench", "plan", "--bits", "four")
+    assert outcome.status == 2 and outcome.errors == [
+        "error: --bits 'four' is not a list of numbers; write 3,4,5"
+    ]
+
+
+def test_unknown_kernel_is_refused(cli: Cli) -> None:
+    outcome = cli("bench", "kernels", "--kernel", "fastest")
+    assert outcome.status == 2 and "known: tqs_dense_a8w2" in outcome.errors[0]
