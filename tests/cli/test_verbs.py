@@ -1,0 +1,77 @@
+"""Every verb does its job and its output feeds the next one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Cli
+
+GRU = "tests.cli.factories:small_gru"
+SHORT = ("--horizon", "16")
+M4 = ("--board", "mps2-an386")
+
+
+@pytest.mark.unicorn
+@pytest.mark.qemu
+@pytest.mark.arm
+def test_score_plan_compile_simulate_verify(cli: Cli, tmp_path: Path) -> None:
+    scores, plan, out = tmp_path / "tqs.json", tmp_path / "plan.json", tmp_path / "out"
+    scored = cli("score", GRU, *SHORT, "--exact", "-o", scores)
+    assert scored.status == 0 and "head.weight[0:2]" in scored.out, scored.err
+    assert "Rank correlation" in scored.out
+    planned = cli(*("plan", GRU, *M4, *SHORT, "--avg-bits", "5", "--scores", scores, "-o", plan))
+    assert planned.status == 0 and "bits per weight" in planned.out, planned.err
+    compiled = cli("compile", GRU, *M4, *SHORT, "--plan", plan, "-o", out)
+    assert compiled.status == 0 and "Bit-exact: all" in compiled.out, compiled.err
+    report = json.loads((out / "report.json").read_text())
+    assert report["average_weight_bits"] <= 5.0
+    frames = tmp_path / "frames.npy"
+    simulated = cli("simulate", out, "--runner", "qemu", "-o", frames)
+    assert simulated.status == 0 and "instructions per step" in simulated.out, simulated.err
+    assert np.load(frames).shape == (16, 16, 2)
+    verified = cli("verify", out, "--runner", "unicorn")
+    assert verified.status == 0 and "llvm" in verified.out, verified.err
+    flashed = cli("flash", out, "--dry-run")
+    assert flashed.status == 2 and "no flasher is configured" in flashed.errors[0]
+
+
+@pytest.mark.arm
+def test_simulation_from_given_contexts(cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert cli("compile", GRU, *M4, *SHORT, "--uniform", "a16w8", "-o", out).status == 0
+    np.save(tmp_path / "c.npy", np.zeros((3, 4, 2), np.float32))
+    outcome = cli(
+        *("simulate", out, "--runner", "host", "--context", tmp_path / "c.npy"),
+        *("--horizon", "9", "-o", tmp_path / "f.npy"),
+    )
+    assert outcome.status == 0, outcome.err
+    frames = np.load(tmp_path / "f.npy")
+    assert frames.shape == (3, 9, 2) and (frames[0] == frames[1]).all()
+
+
+def test_check_lists_all_obstacles_at_once(cli: Cli) -> None:
+    assert cli("check", GRU).out.strip() == f"{GRU}: can be compiled"
+    outcome = cli("check", "tests.cli.factories:unsupported")
+    assert outcome.status == 2 and len(outcome.errors) == 2
+    assert "softmax" in outcome.err and "cos" in outcome.err
+
+
+def test_listings_write_flat_records(cli: Cli, tmp_path: Path) -> None:
+    for verb, key in (("boards", "board"), ("models", "model"), ("doctor", "tool")):
+        path = tmp_path / f"{verb}.json"
+        assert cli(verb, "--json", path).status == 0
+        records = json.loads(path.read_text())
+        assert len(records) > 2 and all(key in record for record in records)
+        assert not any(isinstance(v, dict) for record in records for v in record.values())
+
+
+def test_version_and_help(cli: Cli) -> None:
+    import tqs_edge
+
+    assert cli("--version").out.strip() == f"tqs-edge {tqs_edge.__version__}"
+    helped = cli("--help")
+    assert helped.status == 0 and "simulate" in helped.out
