@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import tvm
 from tvm import relax
 
 DENSE = "tqs.dense"
@@ -47,8 +46,3 @@ def affine_constants(function: relax.Function) -> tuple[float, float]:
 def _private(builder: relax.BlockBuilder, composite: str) -> relax.Function:
     function = builder.finalize()["main"]
     return function.without_attr("global_symbol").with_attr("Composite", composite)
-
-
-def is_constant_param(function: relax.Function, expr: tvm.ir.Expr) -> bool:
-    """Whether `expr` is one of the trailing parameters of main that hold the model's constants."""
-    return any(expr.same_as(param) for param in function.params[int(function.attrs["num_input"]) :])

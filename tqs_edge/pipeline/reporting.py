@@ -18,11 +18,12 @@ from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
 from tqs_edge.pipeline.verification import Verification, verify_rollouts
 from tqs_edge.plan.bit_plan import BitPlan
+from tqs_edge.plan.choice import to_choice
 from tqs_edge.plan.uniform import uniform_plan
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.report.page import render_html
+from tqs_edge.sensitivity.fake_quant import WIDTHS
 from tqs_edge.sensitivity.predict import predict_damage
-from tqs_edge.sensitivity.sites import Site, SiteKind
 from tqs_edge.verify.chain import Link
 from tqs_edge.verify.metrics import RolloutError
 
@@ -204,9 +205,10 @@ def _site_scores(
     predicted = predict_damage(scores.report, lowered.model.graph, ranges)
     measured = scores.table.measured() if scores.table else {}
     result: dict[str, dict[str, Any]] = {}
-    for entry in scores.report.sites:
+    sites = tuple(entry.site for entry in scores.report.sites)
+    widths = [WIDTHS[choice] for choice in to_choice(sites, lowered.plan)]
+    for entry, bits in zip(scores.report.sites, widths, strict=True):
         site = entry.site
-        bits = _planned_bits(lowered.plan, site)
         result[site.id] = {
             "rate": entry.rate,
             "gain": entry.gain,
@@ -217,11 +219,3 @@ def _site_scores(
             "measured": measured.get((site.id, bits)),
         }
     return result
-
-
-def _planned_bits(plan: BitPlan, site: Site) -> int:
-    if site.kind is SiteKind.ACTIVATION:
-        return plan.activations[site.tensor]
-    if site.kind is SiteKind.STATE:
-        return plan.states[site.tensor]
-    return next(b.bits for b in plan.weights[site.tensor] if b.begin <= site.begin < b.end)
