@@ -40,7 +40,10 @@ def random_problem(seed: int, blocks: int = 4) -> tuple[CostTable, np.ndarray]:
         )
         for i in range(blocks)
     )
-    costs = CostTable(sites, Fixed(7.0, 3.0, 50.0), ram, np.zeros(shape), elements, legal, uses)
+    kernels = rng.uniform(0, 40, (4, 4, 2))
+    costs = CostTable(
+        sites, Fixed(7.0, 3.0, 50.0), ram, np.zeros(shape), elements, legal, uses, kernels
+    )
     damage = 10.0 ** np.cumsum(rng.uniform(-2.5, 0.2, shape), axis=1)
     return costs, np.where(legal, damage, np.inf)
 

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from tqs_edge.graph.graph import Graph, Op
-from tqs_edge.kernel_table import dense_kernel
+from tqs_edge.kernel_table import DENSE_KERNELS, dense_kernel
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.quant.scheme import quantize_rows
 from tqs_edge.sensitivity.fake_quant import WIDTHS, site_scale
@@ -34,7 +34,7 @@ ELEMENTWISE_INSNS = {
     Op.CONCAT: 3,
 }
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
-CODE_BYTES = 2048  # kernels, table, step: until a build of the model has been measured
+CODE_BYTES = 2048  # table and step: until a build of the model has been measured
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class CostTable:
     """Costs by site and index into WIDTHS; what depends on two widths at once is in `uses`.
 
     ram, insns: (sites, widths); elements: (sites,), zero where a site holds no weights;
-    legal: (sites, widths) bool
+    legal: (sites, widths) bool; kernels: code bytes by weight width, act width, and accumulator of
+    32 or 64 bits, counted once for every kernel that a plan calls
     """
 
     sites: tuple[Site, ...]
@@ -79,6 +80,7 @@ class CostTable:
     elements: np.ndarray
     legal: np.ndarray
     uses: tuple[DenseUse, ...]
+    kernels: np.ndarray
 
     def usage(self, choices: np.ndarray) -> dict[str, np.ndarray]:
         """Every resource (plans,) of choices (plans, sites) of width indices."""
@@ -86,8 +88,10 @@ class CostTable:
         columns = np.arange(len(self.sites))
         flash = np.full(len(choices), float(self.fixed.flash))
         insns = self.fixed.insns + self.insns[columns, choices].sum(axis=1)
+        called = np.zeros((len(choices), *self.kernels.shape), bool)
         for use in self.uses:
             pair = choices[:, use.weight], choices[:, use.activation]
+            called[np.arange(len(choices)), *pair, use.acc64[pair].astype(int)] = True
             flash += use.flash[pair]
             insns += use.insns[pair]
             if use.previous is not None:
@@ -97,7 +101,7 @@ class CostTable:
                 flash -= CALL_BYTES * merged
                 insns -= use.call_insns[pair] * merged
         return {
-            "flash": flash,
+            "flash": flash + (called * self.kernels).sum(axis=(1, 2, 3)),
             "ram": self.fixed.ram + self.ram[columns, choices].sum(axis=1),
             "insns": insns,
             "avg_bits": self.elements / self.elements.sum() @ np.array(WIDTHS)[choices.T],
@@ -130,7 +134,18 @@ def cost_table(
             ram[i] = [padded if bits == 8 else 0 for bits in WIDTHS]
             insns[i] = [NARROW_INSNS * site.elements if bits == 8 else 0 for bits in WIDTHS]
     uses = _dense_uses(graph, sites, ranges, isa)
-    return CostTable(sites, fixed or estimate_fixed(graph), ram, insns, elements, legal, uses)
+    common = fixed or estimate_fixed(graph)
+    kernels = _kernel_bytes(isa)
+    return CostTable(sites, common, ram, insns, elements, legal, uses, kernels)
+
+
+def _kernel_bytes(isa: str) -> np.ndarray:
+    """Code bytes of every dense kernel, by index of weight width, act width and accumulator."""
+    table = np.zeros((len(WIDTHS), len(WIDTHS), 2))
+    for kernel in DENSE_KERNELS:
+        widths = WIDTHS.index(kernel.weight_bits), WIDTHS.index(kernel.act_bits)
+        table[(*widths, kernel.acc_bits // 64)] = kernel.code_bytes[isa]
+    return table
 
 
 def estimate_fixed(graph: Graph) -> Fixed:

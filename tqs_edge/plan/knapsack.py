@@ -24,7 +24,8 @@ def solve(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> 
     The program: one width per site; the cost of a dense block depends on the pair (weight width,
     activation width), so each pair has a variable whose sums over either width equal the binary
     choice of the other, which makes the product exact. Neighbouring blocks with the same pair share
-    a call, which a second set of variables, below the pairs of both, takes off the cost.
+    a call, which a second set of variables, below the pairs of both, takes off the cost. The code of
+    a kernel is paid once, by a variable that is above the pairs of every block that calls it.
     """
     allowed = costs.legal & np.isfinite(damage)
     worth = np.where(allowed, damage, 0.0)
@@ -67,11 +68,15 @@ def _minimise(
     """Choice of least worth, or least use of `resource`, under the limits; None if none fits."""
     rows = {name: _resource_row(costs, name) for name in RESOURCES}
     singles = costs.ram.size
-    variables = singles + len(costs.uses) * W * W * 2
+    variables = singles + len(costs.uses) * W * W * 2 + costs.kernels.size
     objective = np.concatenate([worth.ravel(), np.zeros(variables - singles)])
     if resource is not None:
         objective = rows[resource][0] / max(1.0, float(np.abs(rows[resource][0]).max()))
-    constraints = [_pairing(costs, variables), _merging(costs, variables)]
+    constraints = [
+        _pairing(costs, variables),
+        _merging(costs, variables),
+        _calling(costs, variables),
+    ]
     for name, limit in limits.items():
         row, offset = rows[name]
         constraints.append(LinearConstraint(csr_array(row[None] / limit), ub=1.0 - offset / limit))
@@ -96,6 +101,7 @@ def _minimise(
 def _resource_row(costs: CostTable, name: str) -> tuple[np.ndarray, float]:
     """Coefficients of a resource over all variables, and its fixed part."""
     zero = np.zeros_like(costs.ram)
+    code = costs.kernels.ravel() if name == "flash" else np.zeros(costs.kernels.size)
     if name == "avg_bits":
         share = costs.elements / costs.elements.sum()
         single, pair, save, offset = share[:, None] * np.array(WIDTHS), None, None, 0.0
@@ -111,7 +117,7 @@ def _resource_row(costs: CostTable, name: str) -> tuple[np.ndarray, float]:
         save = [use.call_insns for use in costs.uses]
     pairs = np.zeros(len(costs.uses) * W * W) if pair is None else np.ravel(pair)
     saved = np.zeros_like(pairs) if save is None else -np.ravel(save)
-    return np.concatenate([single.ravel(), pairs, saved]), offset
+    return np.concatenate([single.ravel(), pairs, saved, code]), offset
 
 
 def _pairing(costs: CostTable, variables: int) -> LinearConstraint:
@@ -149,4 +155,18 @@ def _merging(costs: CostTable, variables: int) -> LinearConstraint:
                 matrix[2 * here, first + here] = -1.0
                 matrix[2 * here + 1, first + pairs + here] = 1.0
                 matrix[2 * here + 1, first + use.previous * W * W + cell] = -1.0
+    return LinearConstraint(csr_array(matrix), -np.inf, 0.0)
+
+
+def _calling(costs: CostTable, variables: int) -> LinearConstraint:
+    """Kernel variables: at least every pair variable that calls the kernel."""
+    pairs = len(costs.uses) * W * W
+    first = costs.ram.size
+    kernels = variables - costs.kernels.size
+    matrix = lil_array((pairs, variables))
+    for u, use in enumerate(costs.uses):
+        for cell in range(W * W):
+            here = u * W * W + cell
+            matrix[here, first + here] = 1.0
+            matrix[here, kernels + 2 * cell + int(use.acc64.flat[cell])] = -1.0
     return LinearConstraint(csr_array(matrix), -np.inf, 0.0)
