@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+import torch
 from safetensors.torch import save
 
 from tqs_edge import zoo
@@ -28,3 +29,24 @@ def test_stored_weights_are_found_by_load(tmp_path, monkeypatch):
         train.store(name, zoo.build(zoo.MODELS[name]))
     assert zoo.load("gru-4x32").name == "gru-4x32"
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_shaken_weights_move_matrices_only_and_come_back():
+    module = zoo.build(zoo.MODELS["ppg-gru"])
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    torch.manual_seed(0)
+    with train.shaken_weights(module, 0.1):
+        moved = {name for name, p in module.named_parameters() if not torch.equal(p, before[name])}
+        change = (module.cell.weight_hh - before["cell.weight_hh"]).square().mean(dim=1).sqrt()
+        share = change / before["cell.weight_hh"].square().mean(dim=1).sqrt()
+    assert moved == {name for name, p in before.items() if p.ndim > 1}
+    assert share.mean().item() == pytest.approx(0.1, rel=0.1)
+    assert all(torch.equal(p, before[name]) for name, p in module.named_parameters())
+
+
+def test_without_weight_noise_no_random_number_is_drawn():
+    module = zoo.build(zoo.MODELS["ppg-gru"])
+    state = torch.get_rng_state()
+    with train.shaken_weights(module, 0.0):
+        pass
+    assert torch.equal(torch.get_rng_state(), state)

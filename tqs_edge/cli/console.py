@@ -51,8 +51,11 @@ def show(item: object) -> None:
     """Prints a line or a table on stdout."""
     if isinstance(item, str):
         out.print(item, markup=False, soft_wrap=True)
-    else:
-        out.print(item)
+        return
+    if isinstance(item, Table) and item.title:  # rich would wrap it at the table's width
+        out.print(str(item.title), markup=False, soft_wrap=True)
+        item.title = None
+    out.print(item)
 
 
 def complain(text: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import numpy as np
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board, load_board
 from tqs_edge.firmware.build import Firmware, build
-from tqs_edge.firmware.toolchain import TOOLCHAINS, find_toolchain
+from tqs_edge.firmware.toolchain import TOOLCHAINS, Toolchain, find_toolchain
 from tqs_edge.passes.host_executor import run_llvm
 from tqs_edge.passes.quantize_sites import integer_module
 from tqs_edge.pipeline.lowering import Lowered
@@ -113,14 +115,15 @@ def with_all_cores(
     executions: tuple[Execution, ...], lowered: Lowered, folder: Path
 ) -> tuple[Execution, ...]:
     """`executions` and those of every core, installed compiler and simulator, built in `folder`."""
-    found = list(executions)
     known = {execution.name for execution in executions}
-    for name in CORE_BOARDS:
-        board = load_board(name)
-        runners = runners_for(board)
-        for compiler in compilers() if runners else ():
-            place = folder / f"{name}-{compiler}"
-            firmware = build(lowered.bundle, board, find_toolchain(compiler), place)
-            more = (Execution(firmware, runner) for runner in runners)
-            found += [execution for execution in more if execution.name not in known]
-    return tuple(found)
+    boards = [board for board in map(load_board, CORE_BOARDS) if runners_for(board)]
+    pairs = [(board, find_toolchain(name)) for board in boards for name in compilers()]
+
+    def build_one(pair: tuple[Board, Toolchain]) -> Firmware:
+        board, toolchain = pair
+        return build(lowered.bundle, board, toolchain, folder / f"{board.name}-{toolchain.name}")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        firmwares = list(pool.map(build_one, pairs))
+    more = [Execution(f, runner) for f in firmwares for runner in runners_for(f.board)]
+    return executions + tuple(e for e in more if e.name not in known)

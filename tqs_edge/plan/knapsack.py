@@ -24,8 +24,8 @@ def solve(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> 
     The program: one width per site; the cost of a dense block depends on the pair (weight width,
     activation width), so each pair has a variable whose sums over either width equal the binary
     choice of the other, which makes the product exact. Neighbouring blocks with the same pair share
-    a call, which a second set of variables, below the pairs of both, takes off the cost. The code of
-    a kernel is paid once, by a variable that is above the pairs of every block that calls it.
+    a call, which a second set of variables, below the pairs of both, takes off the cost. A kernel's
+    code is paid once, by a variable that is above the pairs of every block that calls it.
     """
     allowed = costs.legal & np.isfinite(damage)
     worth = np.where(allowed, damage, 0.0)

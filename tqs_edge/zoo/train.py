@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +34,9 @@ class Recipe:
                 A rhythm that wanders, such as a pulse, needs few (two beats): over many, the least
                 squared error is to fade to the mean, which is no pulse wave.
     noise:      standard deviation added to the context, so that the rollout learns to come back
+    weight_noise: standard deviation of the noise on the weights, as a share of each row's root mean
+                square, drawn afresh for every iteration (Graves 2011, "Practical variational
+                inference for neural networks"), so that a rhythm keeps its pace when weights move
     """
 
     iterations: int
@@ -40,11 +45,12 @@ class Recipe:
     free_steps: int
     learning_rate: float
     noise: float
+    weight_noise: float = 0.0
     seed: int = 0
 
 
 RECIPES = {
-    "ppg-gru": Recipe(2000, 64, 10, 25, 6e-3, 0.12),
+    "ppg-gru": Recipe(2000, 64, 10, 25, 6e-3, 0.12, weight_noise=0.05),
     "lorenz-gru": Recipe(2400, 64, 5, 40, 5e-3, 0.0),
     "gru-4x32": Recipe(1600, 48, 10, 60, 6e-3, 0.0),
     "sst-ssm": Recipe(300, 32, 24, 36, 2e-2, 0.0),
@@ -70,15 +76,39 @@ def train(card: ModelCard, recipe: Recipe) -> nn.Module:
         )
         rows = card.context_length + free + 1
         batch = random_windows(stretches, rows, recipe.batch, generator)
-        loss = rollout_loss(module, batch, card, recipe.noise)
         optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        with shaken_weights(module, recipe.weight_noise):
+            loss = rollout_loss(module, batch, card, recipe.noise)
+            torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(module.parameters(), CLIP_NORM)
         optimizer.step()
         schedule.step()
         if iteration % 200 == 0 or iteration == recipe.iterations - 1:
             print(f"{card.name}: step {iteration}, {free} free, loss {loss.item():.5f}", flush=True)
     return (module.plain() if isinstance(module, CalendarFilter) else module).eval()
+
+
+@contextmanager
+def shaken_weights(module: nn.Module, share: float) -> Iterator[None]:
+    """Weight matrices with noise of `share` of each row's root mean square, until the exit.
+
+    Gradients taken inside are those at the noisy weights; biases, which stay wide, are left alone.
+    """
+    if share == 0.0:  # draws nothing, so that recipes without it keep their random numbers
+        yield
+        return
+    matrices = [p for p in module.parameters() if p.ndim > 1]
+    clean = [p.detach().clone() for p in matrices]
+    with torch.no_grad():
+        for weights in matrices:
+            size = share * weights.square().mean(dim=1, keepdim=True).sqrt()
+            weights.add_(size * torch.randn_like(weights))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for weights, kept in zip(matrices, clean, strict=True):
+                weights.copy_(kept)
 
 
 def rollout_loss(
