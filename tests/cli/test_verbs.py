@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.cli.test_errors import hide_tools
 
 GRU = "tests.cli.factories:small_gru"
 SHORT = ("--horizon", "16")
@@ -51,6 +52,19 @@ def test_simulation_from_given_contexts(cli: Cli, tmp_path: Path) -> None:
     assert outcome.status == 0, outcome.err
     frames = np.load(tmp_path / "f.npy")
     assert frames.shape == (3, 9, 2) and (frames[0] == frames[1]).all()
+
+
+@pytest.mark.arm
+def test_missing_simulator_names_what_to_install(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    assert cli("compile", GRU, *M4, *SHORT, "--uniform", "a16w8", "-o", out).status == 0
+    hide_tools(monkeypatch, "unicorn")
+    outcome = cli("simulate", out)
+    assert outcome.status == 3 and "pip install unicorn" in outcome.errors[0]
+    outcome = cli("simulate", out, "--runner", "qemu")
+    assert outcome.status == 3 and "qemu-system-arm" in outcome.errors[0]
 
 
 def test_check_lists_all_obstacles_at_once(cli: Cli) -> None:

@@ -44,9 +44,7 @@ JsonOption = Annotated[
 ]
 FlashOption = Annotated[str | None, typer.Option("--flash", help="Flash for the firmware: 24K.")]
 RamOption = Annotated[str | None, typer.Option("--ram", help="RAM incl. stack: 8K.")]
-InsnsOption = Annotated[
-    int | None, typer.Option("--insns", min=1, help="Instructions per step, as estimated.")
-]
+InsnsOption = Annotated[int | None, typer.Option("--insns", min=1, help="Instructions per step.")]
 AvgBitsOption = Annotated[
     float | None, typer.Option("--avg-bits", help="Average bits per weight: 5.")
 ]

@@ -34,7 +34,10 @@ ELEMENTWISE_INSNS = {
     Op.CONCAT: 3,
 }
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
-CODE_BYTES = 2048  # table and step: until a build of the model has been measured
+# Estimated code bytes, until a build of the model has been measured.
+STEP_BYTES = 200
+TABLE_BYTES = 514
+OPERATION_BYTES = 40
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,10 @@ def _kernel_bytes(isa: str) -> np.ndarray:
 def estimate_fixed(graph: Graph) -> Fixed:
     """A guess at what all plans share, from the operations of the step."""
     insns = sum(ELEMENTWISE_INSNS.get(node.op, 0) * prod(node.shape) for node in graph.nodes)
-    return Fixed(CODE_BYTES, 2 * _peak_elements(graph), insns)
+    elementwise = [node for node in graph.nodes if node.op in ELEMENTWISE_INSNS]
+    has_table = any(node.op in (Op.TANH, Op.SIGMOID) for node in elementwise)
+    code = STEP_BYTES + TABLE_BYTES * has_table + OPERATION_BYTES * len(elementwise)
+    return Fixed(code, 2 * _peak_elements(graph), insns)
 
 
 def _peak_elements(graph: Graph) -> int:
