@@ -89,7 +89,7 @@ MODELS = {
     for card in (
         ModelCard(
             name="ppg-gru",
-            description="forecasts a measured finger pulse wave (20 Hz), 10 beats ahead",
+            description="rolls on a measured finger pulse wave (20 Hz); in phase for 2 to 3 beats",
             form="recurrent",
             network="gru",
             features=1,
