@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+import tqs_edge
 from tests.report.browser import chromium, visit
 from tests.report.test_html_in_browser import faults
 from tqs_edge.artifacts import save
-from tqs_edge.pipeline.job import CompileJob, compile_package
 from tqs_edge.pipeline.prepare import prepare
 from tqs_edge.plan.bit_plan import BitPlan, RowBlock
 
@@ -43,15 +42,14 @@ def plan_of_all_widths() -> BitPlan:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("all")
     save(folder / "plan.json", plan_of_all_widths())
-    job = CompileJob(
-        source=MODEL,
+    tqs_edge.compile(
+        MODEL,
         board="mps2-an386",
         output=folder / "out",
         plan=folder / "plan.json",
         horizon=HORIZON,
         all_cores=True,
     )
-    compile_package(job, lambda title: nullcontext(lambda done, total: None))
     return folder / "out"
 
 

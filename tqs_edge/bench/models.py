@@ -12,6 +12,7 @@ import numpy as np
 from tqs_edge.errors import InputError, ToolMissing, VerificationFailed
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
+from tqs_edge.pipeline.judging import judge
 from tqs_edge.pipeline.planning import Compiled, Scores, compile_plan, plan_widths
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
@@ -20,8 +21,6 @@ from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.uniform import uniform_plan
 from tqs_edge.run.runner import run
-from tqs_edge.verify.metrics import rollout_error
-from tqs_edge.verify.reference import quantize_frames, run_reference
 
 PLANS = ("a16w8", "tqs5", "a16w4")
 
@@ -89,19 +88,12 @@ def _execute(prepared: Prepared, compiled: Compiled, board: Board) -> tuple[int,
     runners = runners_for(board)
     if not runners:
         raise ToolMissing(f"no simulator of '{board.name}' is installed; see `tqs-edge doctor`")
-    lowered, trials = compiled.lowered, prepared.judging
-    program = lowered.program
-    contexts = quantize_frames(trials.contexts, program.tensors[program.input])
-    exog = None
-    if trials.exog is not None and program.exog is not None:
-        exog = quantize_frames(trials.exog, program.tensors[program.exog])
-    frames = run_reference(program, lowered.model, contexts, prepared.horizon, exog=exog).frames
-    first = None if exog is None else exog[:1]
-    log = run(compiled.firmware, contexts[:1], prepared.horizon, exog=first, runner=runners[0])
-    if not np.array_equal(log.frames, frames[:1]):
+    lowered = compiled.lowered
+    judged = judge(lowered.program, lowered.model, prepared.judging, prepared.horizon)
+    context, exog = judged.contexts[:1], None if judged.exog is None else judged.exog[:1]
+    log = run(compiled.firmware, context, prepared.horizon, exog=exog, runner=runners[0])
+    if not np.array_equal(log.frames, judged.reference.frames[:1]):
         raise VerificationFailed(f"{prepared.model.name}: {log.runner} differs from the reference")
     if log.stack_bytes is None or log.instructions_per_step is None:
         raise ToolMissing(f"{log.runner} measured neither stack nor instructions; use another one")
-    scale = program.tensors[program.output].scale
-    error = rollout_error(trials.frames, frames * scale)
-    return log.stack_bytes, log.instructions_per_step, error.nrmse
+    return log.stack_bytes, log.instructions_per_step, judged.error.nrmse

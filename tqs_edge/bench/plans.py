@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tqs_edge.firmware.board import Board
 from tqs_edge.integer.build import build_program
+from tqs_edge.pipeline.judging import judge
 from tqs_edge.pipeline.planning import Scores, plan_widths
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.reporting import average_weight_bits
@@ -15,8 +16,6 @@ from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.search import Method
 from tqs_edge.plan.uniform import uniform_plan
 from tqs_edge.sensitivity.sites import WEIGHT_WIDTHS
-from tqs_edge.verify.metrics import rollout_error
-from tqs_edge.verify.reference import quantize_frames, run_reference
 
 AVERAGE_BITS = (3.0, 4.0, 5.0, 6.0, 8.0)
 SEARCHED = (Method.TQS, Method.EXACT)
@@ -81,14 +80,9 @@ def judge_plans(
 
 
 def _judge(prepared: Prepared, scores: Scores, average: float, plan: BitPlan) -> Judgement:
-    model, trials = prepared.model, prepared.judging
+    model = prepared.model
     program = build_program(model.graph, plan, prepared.ranges)
-    contexts = quantize_frames(trials.contexts, program.tensors[program.input])
-    exog = None
-    if trials.exog is not None and program.exog is not None:
-        exog = quantize_frames(trials.exog, program.tensors[program.exog])
-    run = run_reference(program, model, contexts, prepared.horizon, exog=exog)
-    error = rollout_error(trials.frames, run.frames * program.tensors[program.output].scale)
+    error = judge(program, model, prepared.judging, prepared.horizon).error
     weights = sum(model.graph.constants[path].size for path in plan.weights)
     return Judgement(
         model=model.source,

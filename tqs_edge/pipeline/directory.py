@@ -8,8 +8,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tqs_edge import __version__
 from tqs_edge.artifacts import content_hash, load, read_json, save, sha256, write_json
 from tqs_edge.codegen.source_bundle import SourceBundle
@@ -87,10 +85,6 @@ def read_package(directory: Path) -> Package:
     if not directory.is_dir():
         raise InputError(f"'{directory}' is not a directory; give what `compile -o` wrote")
     manifest = read_json(directory / MANIFEST)
-    for name in IMAGES:
-        path = directory / name
-        if not path.is_file() or sha256(path.read_bytes()) != manifest["firmware"][name]:
-            raise InputError(f"'{path}' is missing or was changed; run `tqs-edge compile` again")
     lowered = Lowered(
         load(directory / MODEL, RolloutModel),
         load(directory / PLAN, BitPlan),
@@ -98,11 +92,7 @@ def read_package(directory: Path) -> Package:
         load(directory / BUNDLE, SourceBundle),
     )
     firmware = load_firmware(directory, lowered.bundle)
+    if dict(firmware.record.sha256) != manifest["firmware"]:
+        raise InputError(f"'{directory / MANIFEST}' was changed; run `tqs-edge compile` again")
     trials = load(directory / TRIALS, Trials)
     return Package(lowered, firmware, trials, int(manifest["horizon"]), directory)
-
-
-def dequantize(lowered: Lowered, frames: np.ndarray) -> np.ndarray:
-    """Integer frames as float32 in the model's own units."""
-    scale = lowered.program.tensors[lowered.program.output].scale
-    return (frames * scale).astype(np.float32)

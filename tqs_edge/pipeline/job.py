@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from tqs_edge.artifacts import atomic_directory, load, save
-from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.graph.rollout_model import RolloutForm
@@ -28,7 +27,7 @@ from tqs_edge.pipeline.verification import (
 )
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.search import Method
+from tqs_edge.plan.search import Method, parse_method
 from tqs_edge.plan.uniform import parse_width_code, uniform_plan
 
 Advance = Callable[[int, int], None]
@@ -71,7 +70,7 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     directory appears only when all of it succeeded.
     """
     board, toolchain = load_board(job.board), find_toolchain(job.compiler)
-    method, given = _method(job.method), _given_plan(job)
+    method, given = parse_method(job.method), _given_plan(job)
     reports: list[dict[str, Any]] = []
 
     def fill(directory: Path) -> None:
@@ -160,10 +159,3 @@ def _given_plan(job: CompileJob) -> Callable[[Prepared], BitPlan] | None:
         parse_width_code(code)
         return lambda prepared: uniform_plan(prepared.model.graph, code)
     return None
-
-
-def _method(name: str) -> Method:
-    try:
-        return Method(name)
-    except ValueError:
-        raise InputError(f"no method '{name}'; use one of {', '.join(Method)}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ from tqs_edge.artifacts import write_json, write_text
 from tqs_edge.firmware.build import Firmware
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import DenseOp, IntegerProgram
+from tqs_edge.pipeline.judging import judge
 from tqs_edge.pipeline.lowering import Lowered
 from tqs_edge.pipeline.planning import Scores
 from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
-from tqs_edge.pipeline.verification import Verification, verify_rollouts
+from tqs_edge.pipeline.verification import Verification
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.choice import to_choice
 from tqs_edge.plan.uniform import uniform_plan
@@ -166,19 +166,20 @@ def _comparison(
     ranges: dict[str, float],
 ) -> list[dict[str, Any]]:
     """This plan and uniform weight widths at 16-bit activations, by the integer reference."""
-    rows = [_compared(f"this one ({lowered.plan.method})", lowered, verification.error)]
+    model, name = lowered.model, f"this one ({lowered.plan.method})"
+    rows = [_compared(name, lowered.plan, lowered.program, verification.error)]
     for code in UNIFORM_CODES:
-        widths = uniform_plan(lowered.model.graph, code)
-        other = replace(
-            lowered, plan=widths, program=build_program(lowered.model.graph, widths, ranges)
-        )
-        alone = verify_rollouts(other, (), trials, horizon, llvm=False)
-        rows.append(_compared(f"uniform {code}", other, alone.error))
+        plan = uniform_plan(model.graph, code)
+        program = build_program(model.graph, plan, ranges)
+        error = judge(program, model, trials, horizon).error
+        rows.append(_compared(f"uniform {code}", plan, program, error))
     return rows
 
 
-def _compared(name: str, lowered: Lowered, error: RolloutError) -> dict[str, Any]:
-    dense = [op for op in lowered.program.ops if isinstance(op, DenseOp)]
+def _compared(
+    name: str, plan: BitPlan, program: IntegerProgram, error: RolloutError
+) -> dict[str, Any]:
+    dense = [op for op in program.ops if isinstance(op, DenseOp)]
     size = sum(
         packed_bytes(len(block.weights), block.weights.shape[1], block.weight_bits)
         for op in dense
@@ -186,7 +187,7 @@ def _compared(name: str, lowered: Lowered, error: RolloutError) -> dict[str, Any
     )
     return {
         "plan": name,
-        "average_bits": average_weight_bits(lowered.plan, lowered.program),
+        "average_bits": average_weight_bits(plan, program),
         "packed_weight_bytes": size,
         "nrmse": error.nrmse,
         "valid_horizon": error.valid_horizon,

@@ -11,7 +11,7 @@ import numpy as np
 from tqs_edge.artifacts import write_bytes
 from tqs_edge.errors import InputError, ToolMissing
 from tqs_edge.frontend.contexts import read_contexts
-from tqs_edge.pipeline.directory import Package, dequantize, read_package
+from tqs_edge.pipeline.directory import Package, read_package
 from tqs_edge.pipeline.verification import (
     Verification,
     executions_of,
@@ -21,7 +21,7 @@ from tqs_edge.pipeline.verification import (
 )
 from tqs_edge.run.run_log import RunLog
 from tqs_edge.run.runner import run
-from tqs_edge.verify.reference import quantize_frames
+from tqs_edge.verify.reference import dequantize_frames, quantize_inputs
 
 
 def simulate_package(
@@ -41,10 +41,7 @@ def simulate_package(
     steps = horizon or package.horizon
     contexts, known = _contexts(package, context, exog, steps)
     program = package.lowered.program
-    integers = quantize_frames(contexts, program.tensors[program.input])
-    inputs = None
-    if known is not None and program.exog is not None:
-        inputs = quantize_frames(known, program.tensors[program.exog])
+    integers, inputs = quantize_inputs(program, contexts, known)
     log = run(
         package.firmware,
         integers,
@@ -52,7 +49,7 @@ def simulate_package(
         exog=inputs,
         runner=runner or _default_runner(package),
     )
-    return dequantize(package.lowered, log.frames), log
+    return dequantize_frames(log.frames, program), log
 
 
 def save_frames(path: Path, frames: np.ndarray) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from tqs_edge.firmware.build import Firmware
 from tqs_edge.pipeline.lowering import Lowered
 from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.pipeline.verification import runners_for
 from tqs_edge.run.runner import run
-from tqs_edge.verify.reference import quantize_frames
+from tqs_edge.verify.reference import quantize_inputs
 
 COUNTED_STEPS = 4
 
@@ -15,13 +17,8 @@ COUNTED_STEPS = 4
 def model_ram_bytes(lowered: Lowered, stack_bytes: int) -> int:
     """RAM of the model in a product: state, arena, input and output rows, measured stack."""
     program = lowered.program
-    rows = 0
-    for name in (program.input, program.exog, program.output):
-        if name is not None:
-            size = 1
-            for extent in program.tensors[name].shape:
-                size *= extent
-            rows += 2 * size
+    names = [n for n in (program.input, program.exog, program.output) if n is not None]
+    rows = sum(2 * math.prod(program.tensors[name].shape) for name in names)
     return lowered.bundle.state_bytes + lowered.bundle.arena_bytes + rows + stack_bytes
 
 
@@ -36,12 +33,9 @@ def measure_usage(firmware: Firmware, lowered: Lowered, trials: Trials) -> dict[
     runners = runners_for(firmware.board)
     if not runners:
         return usage
-    program = lowered.program
-    contexts = quantize_frames(trials.contexts[:1], program.tensors[program.input])
-    exog = None
-    if trials.exog is not None and program.exog is not None:
-        exog = quantize_frames(trials.exog[:1], program.tensors[program.exog])
-        exog = exog[:, : contexts.shape[1] + COUNTED_STEPS - 1]
+    rows = trials.contexts.shape[1] + COUNTED_STEPS - 1
+    known = None if trials.exog is None else trials.exog[:1, :rows]
+    contexts, exog = quantize_inputs(lowered.program, trials.contexts[:1], known)
     log = run(firmware, contexts, COUNTED_STEPS, exog=exog, runner=runners[0])
     if log.stack_bytes is not None:
         usage["ram"] = float(model_ram_bytes(lowered, log.stack_bytes))

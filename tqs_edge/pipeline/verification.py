@@ -18,11 +18,13 @@ from tqs_edge.firmware.build import Firmware, build
 from tqs_edge.firmware.toolchain import TOOLCHAINS, Toolchain, find_toolchain
 from tqs_edge.passes.host_executor import run_llvm
 from tqs_edge.passes.quantize_sites import integer_module
+from tqs_edge.pipeline.judging import judge
 from tqs_edge.pipeline.lowering import Lowered
 from tqs_edge.pipeline.prepare import Trials
+from tqs_edge.run.runner import RUNNERS
 from tqs_edge.verify.chain import Execution, Link, check_chain
-from tqs_edge.verify.metrics import RolloutError, rollout_error
-from tqs_edge.verify.reference import ReferenceRun, quantize_frames, run_reference
+from tqs_edge.verify.metrics import RolloutError
+from tqs_edge.verify.reference import ReferenceRun
 
 # One board for each core class that the product promises.
 CORE_BOARDS = (
@@ -55,32 +57,21 @@ def verify_rollouts(
     trials: Trials,
     horizon: int,
     *,
-    llvm: bool = True,
     done: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Runs every executor over all rollouts of `trials` and compares frame by frame."""
-    program = lowered.program
-    x = program.tensors[program.input]
-    contexts = quantize_frames(trials.contexts, x)
-    exog = None
-    if trials.exog is not None and program.exog is not None:
-        exog = quantize_frames(trials.exog, program.tensors[program.exog])
-    reference = run_reference(program, lowered.model, contexts, horizon, exog=exog)
+    program, model = lowered.program, lowered.model
+    judged = judge(program, model, trials, horizon)
+    contexts, exog, reference = judged.contexts, judged.exog, judged.reference
 
     def frames_of_llvm() -> np.ndarray:
         module = integer_module(program)
-        return run_llvm(module, program, lowered.model, contexts, horizon=horizon, exog=exog)
+        return run_llvm(module, program, model, contexts, horizon=horizon, exog=exog)
 
     links = check_chain(
-        reference.frames,
-        frames_of_llvm if llvm else None,
-        executions,
-        contexts,
-        exog=exog,
-        done=done,
+        reference.frames, frames_of_llvm, executions, contexts, exog=exog, done=done
     )
-    frames = (reference.frames * program.tensors[program.output].scale).astype(np.float32)
-    return Verification(reference, links, rollout_error(trials.frames, frames), frames)
+    return Verification(reference, links, judged.error, judged.frames)
 
 
 def runners_for(board: Board) -> tuple[str, ...]:
@@ -105,9 +96,8 @@ def compilers() -> tuple[str, ...]:
 def executions_of(firmware: Firmware, runner: str | None) -> tuple[Execution, ...]:
     """The host and the chosen runner, or every installed simulator of the board."""
     names = (runner,) if runner else runners_for(firmware.board)
-    known = ("host", "unicorn", "qemu")
-    if any(name not in known for name in names):
-        raise InputError(f"unknown runner '{runner}'; known: {', '.join(known)}")
+    if any(name not in RUNNERS for name in names):
+        raise InputError(f"unknown runner '{runner}'; known: {', '.join(RUNNERS)}")
     return tuple(Execution(firmware, name) for name in dict.fromkeys(("host", *names)))
 
 

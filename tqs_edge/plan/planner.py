@@ -15,7 +15,7 @@ from tqs_edge.plan.choice import to_bit_plan
 from tqs_edge.plan.cost import Fixed, cost_table
 from tqs_edge.plan.damage import damage_matrix, pin_widths
 from tqs_edge.plan.refine import Progress
-from tqs_edge.plan.search import Method, Problem, best_uniform, search
+from tqs_edge.plan.search import Method, Problem, best_uniform, parse_method, search
 from tqs_edge.sensitivity.batch import clean_rollouts
 from tqs_edge.sensitivity.exact import DamageTable
 from tqs_edge.sensitivity.fake_quant import quantized_weights
@@ -90,10 +90,7 @@ def plan(
 
 
 def _method(method: str, scores: SensitivityReport | DamageTable) -> Method:
-    try:
-        chosen = Method(method)
-    except ValueError:
-        raise InputError(f"no method '{method}'; use one of {', '.join(Method)}") from None
+    chosen = parse_method(method)
     if isinstance(scores, DamageTable) != (chosen is Method.EXACT):
         wanted = "a measured table" if chosen is Method.EXACT else "a score"
         raise InputError(f"method '{chosen}' plans from {wanted}, which was not given")

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from tqs_edge.errors import BudgetInfeasible
+from tqs_edge.errors import BudgetInfeasible, InputError
 from tqs_edge.plan.cost import CostTable
 from tqs_edge.plan.greedy import descend
 from tqs_edge.plan.knapsack import solve
@@ -27,6 +27,14 @@ class Method(StrEnum):
     TQS = "tqs"  # predicted damages, exact knapsack, refinement
     EXACT = "exact"  # measured damages, exact knapsack, refinement
     GREEDY = "greedy"  # predicted damages, greedy descent, no refinement
+
+
+def parse_method(name: str) -> Method:
+    """The method called `name`; InputError lists the known ones."""
+    try:
+        return Method(name)
+    except ValueError:
+        raise InputError(f"no method '{name}'; use one of {', '.join(Method)}") from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,7 @@ class Execution:
 
 def check_chain(
     want: Frames,
-    run_llvm: Callable[[], Frames] | None,
+    run_llvm: Callable[[], Frames],
     executions: Sequence[Execution],
     contexts: Frames,
     *,
@@ -59,13 +59,12 @@ def check_chain(
 ) -> tuple[Link, ...]:
     """Every link against `want`, the reference's frames int16 (contexts, horizon, F).
 
-    run_llvm: returns the frames of TVM's executor, None to leave that link out. contexts int16
-    (N, rows, F), exog int16 (N, calls, E). Runner failures raise; a difference is a result.
+    run_llvm: returns the frames of TVM's executor. contexts int16 (N, rows, F), exog int16
+    (N, calls, E). Runner failures raise; a difference is a result.
     """
-    horizon, links = want.shape[1], []
-    total = len(executions) + (run_llvm is not None)
-    if run_llvm is not None:
-        links.append(Link("llvm", first_mismatch(want, run_llvm()), None))
+    horizon = want.shape[1]
+    links = [Link("llvm", first_mismatch(want, run_llvm()), None)]
+    total = len(executions) + len(links)
     for execution in executions:
         if done is not None:
             done(len(links), total)

@@ -131,6 +131,21 @@ def _dense(block: DenseBlock, x: Ints) -> Ints:
     return scaled >> block.shift
 
 
+def quantize_inputs(
+    program: IntegerProgram, contexts: NDArray[np.floating], exog: NDArray[np.floating] | None
+) -> tuple[NDArray[np.int16], NDArray[np.int16] | None]:
+    """Real contexts (N, rows, F) and exogenous rows (N, calls, E) as the program's integers."""
+    integers = quantize_frames(contexts, program.tensors[program.input])
+    if exog is None or program.exog is None:
+        return integers, None
+    return integers, quantize_frames(exog, program.tensors[program.exog])
+
+
+def dequantize_frames(frames: NDArray[np.int16], program: IntegerProgram) -> NDArray[np.float32]:
+    """Integer frames of the program in the model's own units."""
+    return (frames * program.tensors[program.output].scale).astype(np.float32)
+
+
 def quantize_frames(values: NDArray[np.floating], tensor: QTensor) -> NDArray[np.int16]:
     """Real rows as the 16-bit integers of `tensor`: sat(floor(value / scale + 1/2))."""
     rounded = np.floor(np.asarray(values, np.float64) / tensor.scale + 0.5)
