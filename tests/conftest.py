@@ -12,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# Rollouts are many small products: threads that spin between them stall each other, most of all
+# where several tests run at once. Read when torch is first imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 GOLDEN = Path(__file__).parent / "golden"
 SEED = 20261123
 
@@ -20,6 +24,10 @@ TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
     "qemu": (lambda: shutil.which("qemu-system-arm") is not None, "apt: qemu-system-arm"),
     "zig": (lambda: importlib.util.find_spec("ziglang") is not None, "pip: ziglang"),
     "unicorn": (lambda: importlib.util.find_spec("unicorn") is not None, "pip: unicorn"),
+    "onnx": (
+        lambda: all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "onnxscript"))),
+        "pip: tqs-edge[onnx] onnxscript",
+    ),
     "chromium": (lambda: shutil.which("chromium") is not None, "apt: chromium"),
 }
 

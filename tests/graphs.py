@@ -90,3 +90,30 @@ def gru_contexts(model: RolloutModel, count: int, rows: int = 12, seed: int = 0)
     speed = rng.uniform(0.1, 0.5, (count, 1, model.features))
     time = np.arange(rows)[None, :, None]
     return np.sin(phase + speed * time).astype(np.float32)
+
+
+def every_operation() -> RolloutModel:
+    """A windowed model (5, 3) -> (1, 3) with exog and every operation, broadcasting included."""
+    rng = np.random.default_rng(0)
+
+    def uniform(*shape: int) -> np.ndarray:
+        return rng.uniform(-0.5, 0.5, shape).astype(np.float32)
+
+    nodes = (
+        Node("rows", Op.DENSE, ("x",), (5, 4), weight="w", bias="b"),
+        Node("bent", Op.TANH, ("rows",), (5, 4)),
+        Node("scaled", Op.AFFINE, ("bent",), (5, 4), {"scale": -0.7, "offset": 0.1}),
+        Node("moved", Op.ADD, ("scaled", "shift"), (5, 4)),
+        Node("less", Op.SUB, ("shift", "moved"), (5, 4)),
+        Node("gated", Op.SIGMOID, ("less",), (5, 4)),
+        Node("product", Op.MUL, ("gated", "rows"), (5, 4)),
+        Node("kept", Op.RELU, ("product",), (5, 4)),
+        Node("late", Op.SLICE, ("kept",), (2, 4), {"axis": -2, "begin": 3, "end": 5}),
+        Node("flat", Op.RESHAPE, ("late",), (1, 8)),
+        Node("all", Op.CONCAT, ("flat", "e"), (1, 10), {"axis": -1}),
+        Node("y", Op.DENSE, ("all",), (1, 3), weight="v"),
+    )
+    constants = {"w": uniform(4, 3), "b": uniform(4), "shift": uniform(1, 4), "v": uniform(3, 10)}
+    shapes = {"x": (5, 3), "e": (1, 2), **{n.name: n.shape for n in nodes}}
+    graph = Graph("x", "e", (), "y", nodes, constants, shapes)
+    return RolloutModel("all", "test", graph, RolloutForm.WINDOWED, 5, 3, 1, 2, 5)

@@ -13,6 +13,7 @@ ORDER = (
     ("quant", "zoo"),
     ("graph",),
     ("frontend",),
+    ("backends",),
     ("sensitivity",),
     ("plan",),
     ("integer",),

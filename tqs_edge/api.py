@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,25 +11,44 @@ from typing import Any
 import numpy as np
 import torch
 
+from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import load_board
 from tqs_edge.frontend.load import check
 from tqs_edge.graph.rollout_model import RolloutForm
+from tqs_edge.pipeline.black_box import PreparedBlackBox, prepare_black_box, score_black_box
 from tqs_edge.pipeline.job import Advance, CompileJob, compile_package
 from tqs_edge.pipeline.planning import Scores, plan_widths, score_sites
 from tqs_edge.pipeline.prepare import Prepared, prepare
 from tqs_edge.pipeline.simulation import simulate_package, verify_package
 from tqs_edge.pipeline.verification import Verification
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.planner import PlanResult
+from tqs_edge.plan.planner import NO_PINS, PlanResult
 from tqs_edge.plan.search import Method
 from tqs_edge.run.run_log import RunLog
 
-__all__ = ["Budget", "check", "compile", "plan", "prepare", "score", "simulate", "verify"]
+__all__ = [
+    "Budget",
+    "check",
+    "compile",
+    "plan",
+    "prepare",
+    "prepare_black_box",
+    "score",
+    "simulate",
+    "verify",
+]
 
 
-def score(prepared: Prepared, *, exact: bool = False, seed: int = 0) -> Scores:
-    """TQS of every site of a prepared model; `exact` also measures every width of each."""
-    return score_sites(prepared, exact=exact, seed=seed)
+def score(prepared: Prepared | PreparedBlackBox, *, exact: bool = False, seed: int = 0) -> Scores:
+    """TQS of every site of a prepared model; `exact` also measures every width of each.
+
+    A black box (`prepare_black_box`) has no exact mode: InputError.
+    """
+    if isinstance(prepared, Prepared):
+        return score_sites(prepared, exact=exact, seed=seed)
+    if exact:
+        raise InputError("exact mode rounds what the compiler sees; prepare() the model for it")
+    return score_black_box(prepared, seed=seed)
 
 
 def plan(
@@ -40,8 +60,12 @@ def plan(
     method: str = Method.TQS,
     act_bits: int | None = None,
     state_bits: int | None = None,
+    pins: Mapping[str, int] = NO_PINS,
 ) -> PlanResult:
-    """The bit plan of least rollout error within `budget` on `board`."""
+    """The bit plan of least rollout error within `budget` on `board`.
+
+    pins: widths by name, as {"head": 8, "cell.weight_hh[0:32]": 16, "act:h": 16}.
+    """
     return plan_widths(
         prepared,
         scores,
@@ -50,6 +74,7 @@ def plan(
         method=method,
         act_bits=act_bits,
         state_bits=state_bits,
+        pins=pins,
     )
 
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from inspect import signature
 
 import numpy as np
 import pytest
 
 from tests.bench.conftest import HORIZON, PROBES
-from tqs_edge.bench.scores import probe_one_by_one, score_site_by_site, time_scoring
+from tqs_edge.bench.plain_loop import probe_one_by_one
+from tqs_edge.bench.scores import time_scoring
+from tqs_edge.cli import bench, measure
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.pipeline.planning import Scores
 from tqs_edge.pipeline.prepare import Prepared
+from tqs_edge.sensitivity.score import PROBES as PROBES_OF_A_SCORE
 
 
-def test_site_by_site_gives_the_same_gains(small: Prepared, small_scores: Scores) -> None:
+def test_the_plain_loop_gives_the_same_gains(small: Prepared, small_scores: Scores) -> None:
     batched = [entry.gain for entry in small_scores.report.sites]
-    np.testing.assert_allclose(score_site_by_site(small, small_scores), batched, rtol=1e-9)
+    plain = probe_one_by_one(small, small_scores.report)
+    np.testing.assert_allclose(plain, batched, rtol=1e-6)
 
 
-def test_single_probes_give_similar_gains(small: Prepared, small_scores: Scores) -> None:
-    batched = np.array([entry.gain for entry in small_scores.report.sites])
-    single = np.array(probe_one_by_one(small, small_scores))
-    assert np.corrcoef(np.log(batched), np.log(single))[0, 1] > 0.9
+@pytest.mark.parametrize("command", [bench.score, measure.score])
+def test_the_command_line_has_the_default_probes(command: Callable[..., None]) -> None:
+    assert signature(command).parameters["probes"].default == PROBES_OF_A_SCORE
 
 
 @pytest.mark.arm
@@ -40,5 +45,8 @@ def test_timing_names_what_was_timed(small: Prepared) -> None:
     assert seen[-1] == (timing.sites, timing.sites)
     assert (timing.probes, timing.horizon) == (PROBES, HORIZON)
     assert timing.total_seconds == timing.score_seconds + timing.compile_seconds
+    assert timing.speedup == timing.plain_loop_seconds / timing.score_seconds
+    assert timing.exact_share == timing.score_seconds / timing.exact_seconds
+    assert timing.score_rollouts == timing.contexts + timing.sites * (PROBES + 1)
     assert all(v > 0 for k, v in asdict(timing).items() if k.endswith("_seconds"))
     assert 0.5 < timing.spearman <= 1.0

@@ -106,3 +106,21 @@ class Exploding(nn.Module):
 
 def exploding() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     return Exploding().eval(), (torch.zeros(1, 2),)
+
+
+class Constant(nn.Module):
+    """One output that never changes beside one that does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.out = nn.Linear(2, 2)
+        with torch.no_grad():
+            self.out.weight[1], self.out.bias[1] = 0.0, 0.5
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(x)
+
+
+def constant() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    return Constant().eval(), (torch.zeros(1, 2),)

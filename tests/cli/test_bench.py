@@ -39,10 +39,29 @@ def test_models(cli: Cli, tmp_path: Path) -> None:
     assert {r["board"] for r in records} == {"mps2-an386"}
 
 
+STUDY = ("bench", "plan", *SMALL, "--bits", "4", "--seeds", "1", "--jobs", "1")
+STUDY_KEYS = {"model", "method", "budget_bytes", "seed", "nrmse", "valid_horizon"}
+
+
 def test_plan(cli: Cli, tmp_path: Path) -> None:
-    file = tmp_path / "plan.json"
-    assert cli("bench", "plan", *SMALL, "--bits", "4", "--json", file).status == 0
-    assert [r["method"] for r in json.loads(file.read_text())] == ["uniform", "tqs", "exact"]
+    file, folder = tmp_path / "plan.json", tmp_path / "study"
+    words = ("--method", "uniform", "--method", "tqs", "--method", "hessian", "-o", folder)
+    told = cli(*STUDY, *words)
+    assert told.status == 0 and "zoo:sst-ssm" in told.out and "of 1 cells" in told.out
+    assert "zoo:sst-ssm seed 0: 1 of 1" in told.err
+    assert (folder / "study.html").read_text().startswith("<!DOCTYPE html>")
+    assert len(json.loads((folder / "summary.json").read_text())["goals"]) == 5
+    quiet = cli(*STUDY, *words, "--json", file)
+    assert quiet.status == 0 and "Spearman" not in quiet.out
+    records = json.loads(file.read_text())
+    assert [r["method"] for r in records] == ["uniform", "hessian", "tqs"]
+    assert all(STUDY_KEYS <= r.keys() for r in records)
+    assert json.loads((folder / "records.json").read_text()) == records
+
+
+def test_unknown_methods_are_refused(cli: Cli) -> None:
+    outcome = cli(*STUDY, "--method", "hawq")
+    assert outcome.status == 2 and "no method 'hawq'; use uniform" in outcome.errors[0]
 
 
 @pytest.mark.arm

@@ -75,6 +75,44 @@ CASES: dict[str, Case] = {
         "--context",
     ),
     "no exog for a model with": (lambda d: ["score", f"{HERE}:driven"], "exog"),
+    "rollout that overflows": (lambda d: ["score", f"{HERE}:exploding"], "NaN or infinity"),
+    "output that never changes": (
+        lambda d: ["score", f"{HERE}:constant", "--horizon", "9"],
+        "output feature 1 does not vary",
+    ),
+    "too few contexts": (
+        lambda d: ["score", GRU, "--context", saved(d / "c.npy", np.zeros((1, 6, 2), np.float32))],
+        "at least 2 contexts",
+    ),
+    "contexts too short": (
+        lambda d: [
+            *("plan", f"{HERE}:window", *M4, "--context"),
+            saved(d / "c.npy", np.zeros((4, 2, 2), np.float32)),
+        ],
+        "too short",
+    ),
+    "tolerance of nothing": (lambda d: ["score", GRU, "--tolerance", "0"], "not above zero"),
+    "plot of no kind": (lambda d: ["score", GRU, "--plot", d / "s.png"], "ends in .svg or .html"),
+    "plot of a plan of no kind": (
+        lambda d: ["plan", GRU, *M4, "--plot", d / "plan"],
+        "ends in .svg or .html",
+    ),
+    "plan below the least": (
+        lambda d: ["plan", GRU, *M4, "--horizon", "9", "--avg-bits", "1.5"],
+        "least that works is 2",
+    ),
+    "plan below the least of two": (
+        lambda d: ["plan", GRU, *M4, "--horizon", "9", "--flash", "500", "--ram", "20"],
+        "no plan",
+    ),
+    "plan within nothing": (
+        lambda d: ["plan", GRU, *M4, "--horizon", "9", "--avg-bits", "0"],
+        "not above zero",
+    ),
+    "scores that are none": (
+        lambda d: ["plan", GRU, *M4, "--scores", write(d / "s.json", b"{}")],
+        "make it anew",
+    ),
     "unknown board": (lambda d: ["compile", GRU, "--board", "nope", "-o", d / "o"], "known:"),
     "impossible flash": (
         lambda d: ["compile", GRU, *M4, "-o", d / "o", "--flash", "100"],
@@ -106,6 +144,14 @@ CASES: dict[str, Case] = {
         "known:",
     ),
     "horizon of nothing": (lambda d: ["score", GRU, "--horizon", "0"], "--horizon"),
+    "horizon beyond the memory": (
+        lambda d: ["score", GRU, "--horizon", "100000000000"],
+        "shorten --horizon",
+    ),
+    "horizon beyond the memory of a plan": (
+        lambda d: ["plan", "zoo:sst-ssm", *M4, "--horizon", "100000000000"],
+        "shorten --horizon",
+    ),
     "unknown verb": (lambda d: ["scor"], "score"),
     "not a package": (lambda d: ["verify", d], "compile"),
     "output is a file": (

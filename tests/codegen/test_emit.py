@@ -76,6 +76,12 @@ def test_sizes_are_those_of_the_arrays() -> None:
     assert f"#define TQS_MODEL_ARENA_BYTES {bundle.arena_bytes}\n" in bundle.files["model.h"]
 
 
+def test_rows_of_a_layer_used_twice_are_stored_once() -> None:
+    files = _emit(make_case(MODELS["midpoint"](), widths=(8,))).files
+    assert files["model_weights.c"].count("_weights_0[") == 1
+    assert files["model.c"].count("tqs_model_early_weights_0") == 2
+
+
 def test_no_line_of_code_is_longer_than_100_columns() -> None:
     files = _emit(make_case(MODELS["lstm"]())).files
     assert max(len(line) for text in files.values() for line in text.splitlines()) <= 100

@@ -139,7 +139,22 @@ def delay_line() -> RolloutModel:
     return RolloutModel("delay", "test", graph, RolloutForm.RECURRENT, 1, 3, 1, 0, 1)
 
 
-MODELS = {f.__name__: f for f in (gru, rotation, lstm, window_network, delay_line)}
+def midpoint() -> RolloutModel:
+    """A map that uses one layer twice: x + f(x + f(x) / 2) / 4."""
+    nodes = [
+        Node("early", Op.DENSE, ("x",), (1, 3), {}, "slope.weight", "slope.bias"),
+        _node("half", Op.AFFINE, ("early",), 3, scale=0.5, offset=0.0),
+        _node("middle", Op.ADD, ("x", "half"), 3),
+        Node("late", Op.DENSE, ("middle",), (1, 3), {}, "slope.weight", "slope.bias"),
+        _node("change", Op.AFFINE, ("late",), 3, scale=0.25, offset=0.0),
+        _node("y", Op.ADD, ("x", "change"), 3),
+    ]
+    depth = {"early": 3, "late": 3}
+    graph = _graph(nodes, {"x": (1, 3)}, depth, np.random.default_rng(5), ())
+    return RolloutModel("midpoint", "test", graph, RolloutForm.MAP, 1, 3, 1, 0, 1)
+
+
+MODELS = {f.__name__: f for f in (gru, rotation, lstm, window_network, delay_line, midpoint)}
 
 
 def _node(name: str, op: Op, inputs: tuple[str, ...], width: int, **attrs) -> Node:

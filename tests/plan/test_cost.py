@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.graphs import gru_contexts, gru_graph
+from tests.passes.small_models import midpoint
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.kernel_table import dense_kernel
 from tqs_edge.plan.choice import to_bit_plan, to_choice
@@ -43,6 +44,18 @@ def test_sixteen_bit_weights_pay_for_64_bit_biases(costs: CostTable) -> None:
     rows = sum(12 * rows for rows, _ in shapes)
     code = dense_kernel(16, 16, 64).code_bytes["dsp"]
     assert usage_of(costs, "a16w16")["flash"] == packed + rows + CALL_BYTES * len(shapes) + code
+
+
+def test_rows_of_a_layer_used_twice_are_counted_once() -> None:
+    model = midpoint()
+    ranges = observe_ranges(model, gru_contexts(model, 3), 20)
+    costs = cost_table(model.graph, list_sites(model.graph), ranges, "dsp", Fixed(0.0, 0.0, 0.0))
+    choice = to_choice(costs.sites, uniform_plan(model.graph, "a16w8"))
+    rows, code = 3, dense_kernel(16, 8, 32).code_bytes["dsp"]
+    packed, constants = 4 * rows, 8 * rows
+    expected = packed + 2 * (constants + CALL_BYTES) + code
+    assert float(costs.usage(choice)["flash"][0]) == expected
+    assert float(costs.usage(choice)["avg_bits"][0]) == 8.0
 
 
 def test_instructions_follow_the_kernel_table(costs: CostTable) -> None:

@@ -13,7 +13,7 @@ from tests.plan.tables import all_choices, random_problem, summed
 from tqs_edge.errors import BudgetInfeasible
 from tqs_edge.plan.budget import Budget, fits
 from tqs_edge.plan.greedy import descend
-from tqs_edge.plan.knapsack import solve
+from tqs_edge.plan.knapsack import least_usage, solve
 
 RESOURCES = ("flash", "ram", "insns", "avg_bits")
 
@@ -35,10 +35,48 @@ def test_solution_is_the_best_of_all_plans(seed: int, names: set[str]) -> None:
     best = summed(damage, plans[fits(costs, plans, limits)]).min()
     choice = solve(costs, damage, limits)
     assert fits(costs, choice, limits)[0]
-    assert summed(damage, choice) == pytest.approx(best, rel=1e-5)
+    assert summed(damage, choice) == pytest.approx(best, rel=2e-6)
     greedy = descend(costs, damage, limits)
     assert fits(costs, greedy, limits)[0]
     assert summed(damage, greedy) >= best * (1 - 1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), room=st.floats(1.0, 1.1))
+def test_two_layers_under_all_limits_at_once(seed: int, room: float) -> None:
+    costs, damage = random_problem(seed, blocks=3, layers=2)
+    plans = all_choices(costs)
+    usage = costs.usage(plans[np.random.default_rng(seed).integers(len(plans))])
+    limits = {name: float(usage[name][0]) * room for name in RESOURCES}
+    best = summed(damage, plans[fits(costs, plans, limits)]).min()
+    choice = solve(costs, damage, limits)
+    assert fits(costs, choice, limits)[0]
+    assert summed(damage, choice) == pytest.approx(best, rel=2e-6)
+
+
+def test_damages_of_many_magnitudes_are_told_apart() -> None:
+    costs, damage = random_problem(4)
+    damage = np.where(costs.legal, 10.0 ** (-6.0 * np.arange(4)) * damage, np.inf)
+    plans = all_choices(costs)
+    limits = {"avg_bits": 9.0}
+    best = summed(damage, plans[fits(costs, plans, limits)]).min()
+    assert summed(damage, solve(costs, damage, limits)) == pytest.approx(best, rel=2e-6)
+
+
+def test_a_plan_at_the_very_limit_is_found() -> None:
+    costs, damage = random_problem(8)
+    plans = all_choices(costs)
+    usage = costs.usage(plans)
+    least = {name: float(usage[name].min()) for name in RESOURCES}
+    for name, value in least.items():
+        assert costs.usage(solve(costs, damage, {name: value}))[name][0] == pytest.approx(value)
+        assert least_usage(costs, np.isfinite(damage), {}, name) == pytest.approx(value)
+
+
+def test_forbidden_widths_are_never_chosen() -> None:
+    costs, damage = random_problem(12)
+    damage[1, [0, 1, 3]] = np.inf
+    assert solve(costs, damage, {"avg_bits": 5.0})[1] == 2
 
 
 def test_larger_budgets_are_never_worse() -> None:

@@ -46,6 +46,12 @@ def example_report(*, horizon: int = 120, features: int = 2, contexts: int = 3) 
         },
         "tqs": {site: _score(i) for i, site in enumerate(plan)},
         "spearman": 0.96,
+        "predictability": {
+            "verdict": "chaotic",
+            "words": "Chaotic: largest Lyapunov exponent +0.0181 ± 0.0010 per step.",
+            "lyapunov_per_step": 0.0181,
+            "limit_steps": 512.3,
+        },
         "saturation": {"act:x": 0, "state:h": 0, "cell.add": 3},
         "comparison": [
             {"plan": "this one (tqs)", "average_bits": 4.0, "nrmse": 0.02},
@@ -68,10 +74,12 @@ def _plan() -> dict[str, dict[str, Any]]:
     return plan
 
 
-def _score(index: int) -> dict[str, float]:
+def _score(index: int) -> dict[str, float | None]:
     spread = 1.5 * math.sin(1.7 * index)
     return {
         "rate": 0.01 * math.sin(index),
+        "growth": 1.0 + 0.02 * math.sin(index),
+        "needs": (4, 16, 8, None)[index % 4],
         "gain": 10 ** (spread - 1),
         "predicted": 10 ** (spread - 4),
         "measured": 10 ** (1.4 * math.sin(1.7 * index + 0.2) - 4.1),

@@ -94,6 +94,25 @@ def test_numbers_that_are_not_finite_leave_the_other_marks_in_place():
     assert "integer: some values are not finite" in page
 
 
+def test_sites_with_fewer_bits_than_they_need_say_so():
+    report = example_report()
+    report["tqs"]["act:h"]["needs"], report["tqs"]["state:h"]["needs"] = 16, 8
+    page = render_html(report)
+    assert report["plan"]["act:h"]["act_bits"] == 8
+    assert f"{report['tqs']['act:h']['gain']:.3g}, needs 16</text>" in page
+    assert ", needs &gt; 16</text>" in page
+    assert f"{report['tqs']['state:h']['gain']:.3g}</text>" in page
+
+
+def test_predictability_is_told_and_the_limit_has_a_tile():
+    report = example_report()
+    page = render_html(report)
+    assert report["predictability"]["words"] in page
+    assert "Predictable for" in page and "<dd>512<small>" in page
+    report["predictability"]["limit_steps"] = None
+    assert "Predictable for" not in render_html(report)
+
+
 def test_exact_rollout_is_told_in_words():
     report = example_report()
     report["rollout"]["nrmse_per_step"] = [0.0] * 120

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tests.graphs import gru_graph, linear_map
+from tqs_edge.backends.graph_backend import graph_backend
 from tqs_edge.errors import InputError
-from tqs_edge.sensitivity.sites import SiteKind, list_sites
+from tqs_edge.sensitivity.sites import SiteKind, list_backend_sites, list_sites
 
 
 def test_blocks_stay_inside_gates() -> None:
@@ -40,3 +43,24 @@ def test_activations_are_what_dense_nodes_read() -> None:
 def test_zero_rows_per_block_are_refused() -> None:
     with pytest.raises(InputError, match="block_rows is 0"):
         list_sites(gru_graph(0).graph, 0)
+
+
+def test_a_black_box_has_the_ids_of_its_graph() -> None:
+    model = gru_graph(0, hidden=16)
+    backend = graph_backend(model)
+    black_box = SimpleNamespace(
+        name="torch",
+        weights=backend.weights,
+        tensors={"x": (1, 4), "known": (1, 2), "h": (1, 16)},
+        states=("h",),
+    )
+    expected = [s for s in list_sites(model.graph) if s.id not in ("act:h", "act:h_next")]
+    assert list(list_backend_sites(black_box)) == expected
+
+
+def test_a_black_box_without_weights_is_refused() -> None:
+    black_box = SimpleNamespace(weights={}, tensors={"x": (1, 4)}, states=())
+    with pytest.raises(InputError, match="no weight matrix"):
+        list_backend_sites(black_box)
+    with pytest.raises(InputError, match="block_rows is 0"):
+        list_backend_sites(black_box, 0)

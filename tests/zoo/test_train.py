@@ -31,6 +31,22 @@ def test_stored_weights_are_found_by_load(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_context_is_fed_first_and_the_outputs_after_it():
+    card = zoo.MODELS["pendulum-ode"]
+    rows = torch.tensor([[[1.0], [20.0], [300.0]]])
+    outputs = train.run_free(lambda x: 2 * x, rows, replace(card, context_length=2))
+    assert outputs[0, :, 0].tolist() == [2.0, 40.0]
+    outputs = train.run_free(lambda x: 2 * x, rows, card)
+    assert outputs[0, :, 0].tolist() == [2.0, 4.0]
+
+
+def test_window_slides_over_its_own_outputs():
+    card = replace(zoo.MODELS["mackey-mlp"], context_length=2)
+    rows = torch.tensor([[[1.0], [2.0], [99.0], [99.0], [99.0]]])
+    outputs = train.run_free(lambda window: window.sum(1, keepdim=True), rows, card)
+    assert outputs[0, :, 0].tolist() == [3.0, 5.0, 8.0]
+
+
 def test_shaken_weights_move_matrices_only_and_come_back():
     module = zoo.build(zoo.MODELS["ppg-gru"])
     before = {name: p.detach().clone() for name, p in module.named_parameters()}

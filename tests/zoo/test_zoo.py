@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from tqs_edge import zoo
 from tqs_edge.errors import InputError
+from tqs_edge.zoo.series import PENDULUM_STEP, integrate
 
 NAMES = list(zoo.MODELS)
 PACKAGE_DIR = zoo.WEIGHTS_DIR.parent
@@ -23,14 +25,27 @@ def model(request):
 @torch.no_grad()
 def free_rollout(model: zoo.ZooModel, contexts: np.ndarray, horizon: int) -> np.ndarray:
     rows = torch.from_numpy(contexts)
-    state = torch.zeros(len(rows), model.card.hidden)
-    for t in range(rows.shape[1]):
-        output, state = model.module(rows[:, t], state)
-    frames = [output]
+    if model.form == "windowed":
+        return free_window(model, rows, horizon)
+    states = [torch.zeros(len(rows), *shape[1:]) for shape in model.card.state_shapes]
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        if not states:
+            return model.module(x)
+        output, *states[:] = model.module(x, *states)
+        return output
+
+    frames = [[step(rows[:, t]) for t in range(rows.shape[1])][-1]]
     while len(frames) < horizon:
-        output, state = model.module(output, state)
-        frames.append(output)
+        frames.append(step(frames[-1]))
     return torch.stack(frames, 1).numpy()
+
+
+def free_window(model: zoo.ZooModel, rows: torch.Tensor, horizon: int) -> np.ndarray:
+    length = rows.shape[1]
+    while rows.shape[1] < length + horizon:
+        rows = torch.cat([rows, model.module(rows[:, -length:])], 1)
+    return rows[:, length:].numpy()
 
 
 def nrmse(frames: np.ndarray, truth: np.ndarray) -> float:
@@ -50,8 +65,10 @@ def repeated_last_beat(contexts: np.ndarray, horizon: int) -> np.ndarray:
 
 def test_module_is_in_eval_mode_and_runs_on_its_example_inputs(model):
     assert not model.module.training
-    output, *states = model.module(*model.example_inputs)
-    assert output.shape == (1, model.card.features)
+    outputs = model.module(*model.example_inputs)
+    output, *states = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
+    rows = (1,) if model.form == "windowed" else ()
+    assert output.shape == (1, *rows, model.card.features)
     assert [s.shape for s in states] == [i.shape for i in model.example_inputs[1:]]
 
 
@@ -80,7 +97,13 @@ def test_rollout_stays_finite_bounded_and_alive_over_1000_steps(model):
 
 
 @pytest.mark.parametrize(
-    ("name", "steps", "limit"), [("lorenz-gru", 40, 0.1), ("gru-4x32", 150, 0.05)]
+    ("name", "steps", "limit"),
+    [
+        ("lorenz-gru", 40, 0.1),
+        ("gru-4x32", 150, 0.05),
+        ("mackey-mlp", 100, 0.05),
+        ("pendulum-ode", 150, 0.05),
+    ],
 )
 def test_rollout_follows_the_generated_system(name, steps, limit):
     model = zoo.load(name)
@@ -103,6 +126,32 @@ def test_sea_forecast_beats_repeating_the_last_year():
     last_year = np.tile(model.judging_contexts[:, -12:], (1, model.horizon // 12, 1))
     truth = model.judging_truth
     assert nrmse(frames, truth) < 0.9 * nrmse(last_year, truth)
+
+
+def test_co2_forecast_beats_repeating_the_last_year():
+    model = zoo.load("co2-lstm")
+    frames = free_rollout(model, model.judging_contexts, model.horizon)
+    last_year = np.tile(model.judging_contexts[:, -52:], (1, model.horizon // 52, 1))
+    truth = model.judging_truth
+    assert nrmse(frames, truth) < 0.9 * nrmse(last_year, truth)
+
+
+def test_neural_ode_is_the_classic_runge_kutta_step_of_its_network():
+    module = zoo.load("pendulum-ode").module
+
+    @torch.no_grad()
+    def derivative(v: np.ndarray) -> np.ndarray:
+        return module.derivative(torch.from_numpy(v.astype(np.float32))).numpy()
+
+    start = np.array([[0.5, -1.0], [1.5, 0.2]], np.float32)
+    want = integrate(derivative, start, dt=PENDULUM_STEP, rows=1, skip=0)[0]
+    with torch.no_grad():
+        np.testing.assert_allclose(module(torch.from_numpy(start)).numpy(), want, atol=1e-6)
+
+
+def test_unknown_network_is_refused():
+    with pytest.raises(InputError, match="no network 'transformer'"):
+        zoo.build(replace(zoo.MODELS["ppg-gru"], network="transformer"))
 
 
 def test_free_running_poles_of_the_sea_model_lie_on_the_unit_circle():

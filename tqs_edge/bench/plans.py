@@ -1,27 +1,105 @@
-"""Planned against uniform widths at equal average bits, judged on contexts planning never saw."""
+"""Ways to choose widths, held against each other at equal average bits on unseen contexts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
 
-from tqs_edge.firmware.board import Board
+from tqs_edge.bench import baselines
+from tqs_edge.bench.case import ACT_BITS, STATE_BITS, Case, plan_from_damage
+from tqs_edge.errors import InputError
 from tqs_edge.integer.build import build_program
 from tqs_edge.pipeline.judging import judge
-from tqs_edge.pipeline.planning import Scores, plan_widths
-from tqs_edge.pipeline.prepare import Prepared
+from tqs_edge.pipeline.planning import plan_widths
 from tqs_edge.pipeline.reporting import average_weight_bits
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.search import Method
-from tqs_edge.plan.uniform import uniform_plan
-from tqs_edge.sensitivity.sites import WEIGHT_WIDTHS
 
 AVERAGE_BITS = (3.0, 4.0, 5.0, 6.0, 8.0)
-SEARCHED = (Method.TQS, Method.EXACT)
-UNIFORM_BITS = 4.0  # this uniform row is always there, to compare with
-
 Progress = Callable[[int, int], None]
+
+
+class Role(StrEnum):
+    """What a method stands for in the comparison."""
+
+    BASELINE = "baseline"  # what others do
+    OURS = "ours"
+    CEILING = "ceiling"  # measured damages: what the score approximates
+
+
+@dataclass(frozen=True)
+class StudyMethod:
+    """One way to choose widths; `planner` is called once per case, its result once per budget."""
+
+    role: Role
+    planner: Callable[[Case], baselines.Planner]
+    description: str
+
+
+def _predicted(case: Case) -> baselines.Planner:
+    return lambda average: plan_from_damage(case, case.predicted, average, "tqs-knapsack")
+
+
+def _product(method: Method) -> Callable[[Case], baselines.Planner]:
+    """The product's own planning with `method`."""
+
+    def planner(case: Case) -> baselines.Planner:
+        def plan(average: float) -> BitPlan:
+            return plan_widths(
+                case.prepared,
+                case.scores,
+                case.board,
+                Budget(avg_bits=average),
+                method=method,
+                act_bits=ACT_BITS,
+                state_bits=STATE_BITS,
+            ).plan
+
+        return plan
+
+    return planner
+
+
+METHODS: Mapping[str, StudyMethod] = MappingProxyType(
+    {
+        "uniform": StudyMethod(
+            Role.BASELINE, baselines.uniform, "one width for all, the widest that fits"
+        ),
+        "first-last": StudyMethod(
+            Role.BASELINE, baselines.first_last, "first and last layer wider, the rest uniform"
+        ),
+        "weight-mse": StudyMethod(
+            Role.BASELINE, baselines.weight_mse, "squared error of the weights, knapsack"
+        ),
+        "one-step": StudyMethod(
+            Role.BASELINE, baselines.one_step, "noise to signal of one step's output, knapsack"
+        ),
+        "hessian": StudyMethod(
+            Role.BASELINE, baselines.hessian, "Hessian trace of the one-step loss, knapsack"
+        ),
+        "random": StudyMethod(
+            Role.BASELINE, baselines.random_widths, "random sites widened until nothing fits"
+        ),
+        "tqs-knapsack": StudyMethod(
+            Role.OURS, _predicted, "TQS's predicted damages, knapsack, no refinement"
+        ),
+        "tqs": StudyMethod(Role.OURS, _product(Method.TQS), "what `plan` and `compile` do"),
+        "exact": StudyMethod(
+            Role.CEILING, _product(Method.EXACT), "measured damages, knapsack, refinement"
+        ),
+    }
+)
+
+
+def check_methods(names: Sequence[str]) -> tuple[str, ...]:
+    """The names in the study's order, all for none. Raises InputError for an unknown one."""
+    for name in names:
+        if name not in METHODS:
+            raise InputError(f"the study has no method '{name}'; use {', '.join(METHODS)}")
+    return tuple(name for name in METHODS if not names or name in names)
 
 
 @dataclass(frozen=True)
@@ -43,54 +121,38 @@ class Judgement:
 
 
 def judge_plans(
-    prepared: Prepared,
-    scores: Scores,
-    board: Board,
+    case: Case,
     *,
     averages: Sequence[float] = AVERAGE_BITS,
+    methods: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> tuple[Judgement, ...]:
-    """Records of uniform, TQS and exact plans with at most each average number of weight bits.
+    """A record of every method (all for none) at each average number of weight bits.
 
-    Activations and states have 16 bits in all plans, so weights alone differ. The uniform plan of
-    an average is the widest that fits; at 4 bits it is always among the records. scores: with the
-    measured table. Raises BudgetInfeasible for averages below the least width.
+    Activations and states have 16 bits in all plans, so weights alone differ. Raises
+    BudgetInfeasible for averages below the least width, InputError for an unknown method.
     """
-    wanted = sorted({*averages, UNIFORM_BITS})
+    names = check_methods(methods)
     records: list[Judgement] = []
-    for done, average in enumerate(wanted):
-        widest = max((bits for bits in WEIGHT_WIDTHS if bits <= average), default=0)
-        if widest:
-            plan = uniform_plan(prepared.model.graph, f"a16w{widest}")
-            records.append(_judge(prepared, scores, average, plan))
-        for method in SEARCHED if average in averages else ():
-            result = plan_widths(
-                prepared,
-                scores,
-                board,
-                Budget(avg_bits=average),
-                method=method,
-                act_bits=16,
-                state_bits=16,
-            )
-            records.append(_judge(prepared, scores, average, result.plan))
+    for done, name in enumerate(names):
+        planner = METHODS[name].planner(case)
+        records += [_judge(case, name, average, planner(average)) for average in averages]
         if progress:
-            progress(done + 1, len(wanted))
+            progress(done + 1, len(names))
     return tuple(records)
 
 
-def _judge(prepared: Prepared, scores: Scores, average: float, plan: BitPlan) -> Judgement:
-    model = prepared.model
+def _judge(case: Case, method: str, average: float, plan: BitPlan) -> Judgement:
+    prepared, model = case.prepared, case.prepared.model
     program = build_program(model.graph, plan, prepared.ranges)
     error = judge(program, model, prepared.judging, prepared.horizon).error
-    weights = sum(model.graph.constants[path].size for path in plan.weights)
     return Judgement(
         model=model.source,
-        method=plan.method,
+        method=method,
         avg_bits=float(average),
-        budget_bytes=average * weights / 8.0,
+        budget_bytes=average * float(case.costs.elements.sum()) / 8.0,
         used_bits=average_weight_bits(plan, program),
-        seed=scores.report.seed,
+        seed=case.seed,
         nrmse=error.nrmse,
         valid_horizon=error.valid_horizon,
     )

@@ -1,45 +1,43 @@
-"""How long scoring takes, in batches and in plain loops, and what the scores are worth."""
+"""What scoring costs, in batches, in a plain loop and in exact mode, and what it is worth."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
-from tqs_edge.errors import InputError
+from tqs_edge.bench.plain_loop import probe_one_by_one
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.graph.threads import one_thread
-from tqs_edge.pipeline.planning import Scores, compile_within, score_sites
+from tqs_edge.pipeline.planning import Scores, compile_within
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.plan.budget import Budget
-from tqs_edge.sensitivity.batch import CleanRollouts, clean_rollouts
-from tqs_edge.sensitivity.exact import measure_damage
-from tqs_edge.sensitivity.linear_range import linear_range
-from tqs_edge.sensitivity.probes import probe_noise, probe_weights
-from tqs_edge.sensitivity.residual import noise_energy
-from tqs_edge.sensitivity.score import SiteScore
-from tqs_edge.sensitivity.sites import SiteKind
+from tqs_edge.sensitivity.exact import DamageTable, measure_damage
+from tqs_edge.sensitivity.score import PROBES, SensitivityReport, score
+from tqs_edge.sensitivity.sites import Site, list_sites
 
 AVERAGE_BITS = 5.0
+REPEATS = 3  # of what takes less than a second or so, which chance makes look longer
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ScoreTiming:
-    """Seconds of wall clock for one model.
+    """Seconds of wall clock for one model; of scores and exact mode, the least of a few runs.
 
-    score_seconds: all sites in shared batches; site_loop_seconds: the same work one site after the
-    other, equal to the last digits; plain_loop_seconds: one rollout after the other, and only the
-    final probes, without the search for the linear range; exact_seconds: every site really
-    quantized at every width; compile_seconds: plan at 5 bits on average, lower and build;
-    total_seconds: score and compile
+    score_seconds: all sites in shared batches; half_sites_seconds, half_horizon_seconds: every
+    other site, half the steps; plain_loop_seconds: the same probes one rollout after the other;
+    speedup: of score over that loop; exact_seconds: every site really quantized at every width;
+    exact_share: score_seconds / exact_seconds
+    score_rollouts, exact_rollouts: rollouts of one context each, clean ones included
+    compile_seconds: plan at 5 bits on average, lower and build; total_seconds: score and compile
     spearman: rank correlation of predicted with exact damage over sites and widths
     """
 
@@ -51,9 +49,14 @@ class ScoreTiming:
     horizon: int
     seed: int
     score_seconds: float
-    site_loop_seconds: float
+    half_sites_seconds: float
+    half_horizon_seconds: float
     plain_loop_seconds: float
+    speedup: float
     exact_seconds: float
+    exact_share: float
+    score_rollouts: int
+    exact_rollouts: int
     compile_seconds: float
     total_seconds: float
     spearman: float
@@ -65,110 +68,95 @@ def time_scoring(
     board: Board,
     toolchain: Toolchain,
     *,
-    probes: int = 16,
+    probes: int = PROBES,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> ScoreTiming:
-    """Times score, loops, exact mode and the way from scores to firmware, once each."""
-    trials, model = prepared.planning, prepared.model
-    scores, score_seconds = _timed(
-        lambda: score_sites(prepared, exact=False, probes=probes, seed=seed)
-    )
-    report = scores.report
-    _, site_loop_seconds = _timed(lambda: score_site_by_site(prepared, scores))
-    _, plain_loop_seconds = _timed(lambda: probe_one_by_one(prepared, scores, progress))
-    table, exact_seconds = _timed(
-        lambda: measure_damage(
-            model,
-            trials.contexts,
-            prepared.horizon,
-            trials.exog,
-            report=report,
-            ranges=prepared.ranges,
-        )
-    )
-    if table.spearman is None:
-        raise InputError("no rank correlation without predictions")
-    with tempfile.TemporaryDirectory(prefix="tqs-bench-") as folder:
-        budget = Budget(avg_bits=AVERAGE_BITS)
-        _, compile_seconds = _timed(
-            lambda: compile_within(prepared, scores, board, toolchain, budget, Path(folder))
-        )
+    """Times score, plain loop, exact mode and the way from scores to firmware.
+
+    A score of two steps goes before, so that none of them pays for the imports.
+    """
+    sites, horizon = list_sites(prepared.model.graph), prepared.horizon
+
+    def scored(some: Sequence[Site], steps: int) -> tuple[SensitivityReport, float]:
+        return _timed(lambda: _score(prepared, some, steps, probes, seed), REPEATS)
+
+    scored(sites[:1], min(2, horizon))
+    report, score_seconds = scored(sites, horizon)
+    _, plain_loop_seconds = _timed(lambda: probe_one_by_one(prepared, report, progress))
+    table, exact_seconds = _timed(lambda: _exact(prepared, report), REPEATS)
+    assert table.spearman is not None
+    compile_seconds = _compile_seconds(prepared, Scores(report, None), board, toolchain)
+    count = report.contexts
     return ScoreTiming(
-        model=model.source,
+        model=prepared.model.source,
         board=board.name,
-        sites=len(report.sites),
+        sites=len(sites),
         probes=probes,
-        contexts=report.contexts,
-        horizon=report.horizon,
+        contexts=count,
+        horizon=horizon,
         seed=seed,
         score_seconds=score_seconds,
-        site_loop_seconds=site_loop_seconds,
+        half_sites_seconds=scored(sites[::2], horizon)[1],
+        half_horizon_seconds=scored(sites, max(1, horizon // 2))[1],
         plain_loop_seconds=plain_loop_seconds,
+        speedup=plain_loop_seconds / score_seconds,
         exact_seconds=exact_seconds,
+        exact_share=score_seconds / exact_seconds,
+        score_rollouts=count + len(sites) * (probes + 1),
+        exact_rollouts=count * (1 + len(table.damages)),
         compile_seconds=compile_seconds,
         total_seconds=score_seconds + compile_seconds,
         spearman=table.spearman,
     )
 
 
-def score_site_by_site(prepared: Prepared, scores: Scores) -> tuple[float, ...]:
-    """The gain of every scored site, found without sharing batches between sites."""
-    report = scores.report
-    clean = _clean(prepared)
-    gains = []
-    for entry in report.sites:
-        (found,) = linear_range(
-            clean, (entry.site,), prepared.ranges, report.probes, report.seed, lambda a, b: None
-        )
-        gains.append(float(found.divergence[:, :, : report.steps].mean() / found.energy))
-    return tuple(gains)
-
-
-def probe_one_by_one(
-    prepared: Prepared, scores: Scores, progress: Progress | None = None
-) -> tuple[float, ...]:
-    """The gain of every scored site from probes of the size that the score settled on, each rolled
-    out on its own; the random numbers are others than the score's."""
-    report = scores.report
-    clean = _clean(prepared)
-    gains = []
-    for done, entry in enumerate(report.sites):
-        found = [
-            _probe(clean, entry, prepared.ranges, report.seed + number)[:, :, : report.steps]
-            for number in range(report.probes)
-        ]
-        gains.append(float(np.mean(found)))
-        if progress:
-            progress(done + 1, len(report.sites))
-    return tuple(gains)
-
-
-def _probe(
-    clean: CleanRollouts, entry: SiteScore, ranges: Mapping[str, float], seed: int
-) -> np.ndarray:
-    """delta^2 / ||Delta||^2 (1, N, T) of one rollout with `entry.site` disturbed."""
-    site = entry.site
-    if site.kind is SiteKind.WEIGHT:
-        block = clean.constants[site.tensor][site.begin : site.end]
-        norm = entry.size * (float(block.square().sum().sqrt()) or site.elements**0.5)
-        found, energy = probe_weights(clean, (site,), (norm,), 1, seed), norm**2
-    else:
-        lsb = entry.size * (ranges[site.tensor] or 1.0)
-        found = probe_noise(clean, (site,), (lsb,), 1, seed)
-        energy = noise_energy(lsb, site.elements)
-    relative: np.ndarray = found[0] / energy
-    return relative
-
-
-def _clean(prepared: Prepared) -> CleanRollouts:
+def _score(
+    prepared: Prepared, sites: Sequence[Site], horizon: int, probes: int, seed: int
+) -> SensitivityReport:
     trials = prepared.planning
-    return clean_rollouts(
-        prepared.model, trials.contexts, prepared.horizon, trials.exog, double=True
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # as pipeline.planning.score_sites
+        return score(
+            prepared.model,
+            trials.contexts,
+            horizon,
+            trials.exog,
+            probes,
+            seed,
+            sites=sites,
+            ranges=prepared.ranges,
+            executor=threads,
+        )
+
+
+def _exact(prepared: Prepared, report: SensitivityReport) -> DamageTable:
+    trials = prepared.planning
+    return measure_damage(
+        prepared.model,
+        trials.contexts,
+        prepared.horizon,
+        trials.exog,
+        report=report,
+        ranges=prepared.ranges,
     )
 
 
-def _timed(work: Callable[[], T]) -> tuple[T, float]:
-    start = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - start
+def _compile_seconds(
+    prepared: Prepared, scores: Scores, board: Board, toolchain: Toolchain
+) -> float:
+    budget = Budget(avg_bits=AVERAGE_BITS)
+    with tempfile.TemporaryDirectory(prefix="tqs-bench-") as folder:
+        _, seconds = _timed(
+            lambda: compile_within(prepared, scores, board, toolchain, budget, Path(folder))
+        )
+    return seconds
+
+
+def _timed(work: Callable[[], T], repeats: int = 1) -> tuple[T, float]:
+    """The result and the least of the times."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - start)
+    return result, min(seconds)

@@ -10,15 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from tqs_edge.artifacts import write_json
+from tqs_edge.cli import study
 from tqs_edge.cli.console import show, stage, table
 from tqs_edge.cli.options import CompilerOption, HorizonOption, JsonOption, SeedOption
 
 app = typer.Typer(help="Measurements; every number in the README comes from one of these.")
 
 BOARD = "mps2-an386"
-ModelsOption = Annotated[
-    list[str] | None, typer.Option("--model", help="zoo:NAME or a file; may be repeated. All zoo.")
-]
+ModelsOption = study.ModelsOption
 BenchBoardOption = Annotated[str, typer.Option("--board", help="See `tqs-edge boards`.")]
 
 
@@ -64,7 +63,7 @@ def models(
     target, toolchain = load_board(board), find_toolchain(compiler)
     plans = tuple(plan or PLANS)
     costs = []
-    for source in _sources(model):
+    for source in study.sources_or_zoo(model):
         with stage(f"{source}: load"):
             prepared = prepare(source, horizon=horizon)
         scores = None
@@ -78,31 +77,7 @@ def models(
     _show_or_write(f"Models on {board} ({toolchain.name} {toolchain.version})", costs, json)
 
 
-@app.command("plan")
-def plan_(
-    model: ModelsOption = None,
-    bits: Annotated[str, typer.Option(help="Average weight bits.")] = "3,4,5,6,8",
-    horizon: HorizonOption = None,
-    seed: SeedOption = 0,
-    json: JsonOption = None,
-) -> None:
-    """Rollout error of planned and uniform widths at equal size, on contexts not planned on."""
-    from tqs_edge.bench.plans import Judgement, judge_plans
-    from tqs_edge.firmware.board import load_board
-    from tqs_edge.pipeline.planning import score_sites
-    from tqs_edge.pipeline.prepare import prepare
-
-    averages = _numbers(bits)
-    target = load_board(BOARD)  # average bits cost the same on every core
-    records: list[Judgement] = []
-    for source in _sources(model):
-        with stage(f"{source}: load"):
-            prepared = prepare(source, horizon=horizon)
-        with stage(f"{source}: score, exact mode") as advance:
-            scores = score_sites(prepared, exact=True, seed=seed, progress=advance)
-        with stage(f"{source}: plan") as advance:
-            records += judge_plans(prepared, scores, target, averages=averages, progress=advance)
-    _show_or_write("Integer rollouts against float, contexts not planned on", records, json)
+app.command("plan")(study.plan)
 
 
 @app.command()
@@ -111,7 +86,7 @@ def score(
     board: BenchBoardOption = BOARD,
     horizon: HorizonOption = None,
     compiler: CompilerOption = None,
-    probes: Annotated[int, typer.Option(min=2, help="Random probes per site.")] = 16,
+    probes: Annotated[int, typer.Option(min=2, help="Random probes per site.")] = 4,
     seed: SeedOption = 0,
     json: JsonOption = None,
 ) -> None:
@@ -123,7 +98,7 @@ def score(
 
     target, toolchain = load_board(board), find_toolchain(compiler)
     timings = []
-    for source in _sources(model):
+    for source in study.sources_or_zoo(model):
         with stage(f"{source}: load"):
             prepared = prepare(source, horizon=horizon)
         with stage(f"{source}: score, loops, exact mode, compile") as advance:
@@ -133,21 +108,6 @@ def score(
                 )
             )
     _show_or_write("Seconds, and rank correlation with exact mode", timings, json)
-
-
-def _sources(models: list[str] | None) -> Sequence[str]:
-    from tqs_edge.zoo import MODELS
-
-    return models or [f"zoo:{name}" for name in MODELS]
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    from tqs_edge.errors import InputError
-
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"--bits '{text}' is not a list of numbers; write 3,4,5") from None
 
 
 def _show_or_write(title: str, records: Sequence[Any], json: Path | None) -> None:

@@ -12,6 +12,7 @@ from tqs_edge.cli.console import show, stage, table
 from tqs_edge.cli.options import (
     ActBitsOption,
     AvgBitsOption,
+    BlockRowsOption,
     BoardOption,
     CompilerOption,
     ContextOption,
@@ -22,13 +23,16 @@ from tqs_edge.cli.options import (
     InsnsOption,
     MethodOption,
     ModelArgument,
+    PinOption,
     RamOption,
+    RoundingOption,
     RunnerOption,
     SeedOption,
     StateBitsOption,
     parse_bytes,
 )
 from tqs_edge.errors import InputError
+from tqs_edge.sensitivity.sites import BLOCK_ROWS
 
 if TYPE_CHECKING:
     from tqs_edge.pipeline.verification import Verification
@@ -48,7 +52,9 @@ def compile_(
     avg_bits: AvgBitsOption = None,
     act_bits: ActBitsOption = None,
     state_bits: StateBitsOption = None,
+    pin: PinOption = None,
     method: MethodOption = "tqs",
+    rounding: RoundingOption = "auto",
     plan: Annotated[Path | None, typer.Option(help="A file saved by `plan -o`.")] = None,
     uniform: Annotated[str | None, typer.Option(help="One width for all, as a8w8.")] = None,
     form: FormOption = None,
@@ -57,12 +63,14 @@ def compile_(
     exog: ExogOption = None,
     compiler: CompilerOption = None,
     runner: RunnerOption = None,
+    block_rows: BlockRowsOption = BLOCK_ROWS,
     seed: SeedOption = 0,
     dump_ir: Annotated[Path | None, typer.Option(help="Write the IR after each phase.")] = None,
 ) -> int:
     """Integer firmware for BOARD, verified on the installed simulators, with its report."""
     from tqs_edge.pipeline.job import CompileJob, compile_package
     from tqs_edge.plan.budget import Budget
+    from tqs_edge.plan.pins import parse_pins
 
     budget = Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)
     given = [name for name, value in (("--plan", plan), ("--uniform", uniform)) if value]
@@ -76,8 +84,11 @@ def compile_(
         plan=plan,
         uniform=uniform,
         method=method,
+        rounding=rounding,
         act_bits=act_bits,
         state_bits=state_bits,
+        pins=parse_pins(pin or ()),
+        block_rows=block_rows,
         form=form,
         horizon=horizon,
         context=context,

@@ -58,6 +58,11 @@ def show(item: object) -> None:
     out.print(item)
 
 
+def tell(text: str) -> None:
+    """Prints a paragraph on stdout: wrapped between words on a terminal, one line in a pipe."""
+    out.print(text, markup=False, soft_wrap=not out.is_terminal)
+
+
 def complain(text: str) -> None:
     """Prints one error line on stderr."""
     err.print("error: " + " ".join(text.split()), markup=False, soft_wrap=True)

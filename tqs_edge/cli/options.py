@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tqs_edge.backends.choose import BackendName
 from tqs_edge.errors import InputError
 from tqs_edge.graph.rollout_model import RolloutForm
 
@@ -15,7 +16,8 @@ ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A .pt2 file, zoo:NAME, or package.module:factory (runs that Python code).",
+        help="A .pt2 file (score: also .onnx), zoo:NAME, or package.module:factory (runs that "
+        "Python code).",
     ),
 ]
 FormOption = Annotated[
@@ -51,11 +53,41 @@ AvgBitsOption = Annotated[
 ActBitsOption = Annotated[
     int | None, typer.Option("--act-bits", help="Fix all activations at 8 or 16 bits.")
 ]
+PinOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pin",
+        metavar="NAME=BITS",
+        help="Decide a width: head=8, cell.weight_hh[0:32]=16, act:h=16; repeatable.",
+    ),
+]
+BlockRowsOption = Annotated[
+    int, typer.Option("--block-rows", min=1, help="Rows of a weight that share one width.")
+]
 StateBitsOption = Annotated[
     int | None, typer.Option("--state-bits", help="Fix all states at 8 or 16 bits.")
 ]
 MethodOption = Annotated[
     str, typer.Option("--method", help="tqs (scores), exact (measured damage) or greedy.")
+]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: FILE.svg or FILE.html.")
+]
+ToleranceOption = Annotated[
+    float, typer.Option("--tolerance", help="Rollout error to allow, as a part of the signal.")
+]
+BackendOption = Annotated[
+    BackendName | None,
+    typer.Option("--backend", help="What runs the model: graph, but onnxruntime for .onnx."),
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="The torch back end's device: cpu, cuda, ...")
+]
+RoundingOption = Annotated[
+    str,
+    typer.Option(
+        "--rounding", help="Integers: fitted to the rollout, nearest, or auto (fitted if small)."
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all probes.")]
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from tqs_edge.passes.assign_storage import StoragePlan
 from tqs_edge.passes.step_calls import StepCall
 
@@ -33,6 +37,18 @@ def pointer(storage: StoragePlan, tensor: str) -> str:
     return local_name(tensor)
 
 
-def constant_name(call: StepCall, position: int) -> str:
-    """The name of the array that is operand `position` of a call ("tqs_model_gi_weights_0")."""
-    return f"tqs_model_{call.output}_{call.func.params[position].name}"
+def constant_names(storage: StoragePlan) -> Mapping[tuple[str, int], str]:
+    """The names of the arrays that calls read, by output of the call and position of the operand.
+
+    An array is called after the first call that reads it ("tqs_model_gi_weights_0"). Equal ones
+    share that name: a layer that a step uses several times is stored once.
+    """
+    names: dict[tuple[str, int], str] = {}
+    known: dict[tuple[str, bytes], str] = {}
+    for call in (c for c in storage.calls if isinstance(c, StepCall)):
+        for position, array in enumerate(call.operands):
+            if isinstance(array, np.ndarray):
+                own = f"tqs_model_{call.output}_{call.func.params[position].name}"
+                content = str(array.dtype), array.tobytes()
+                names[call.output, position] = known.setdefault(content, own)
+    return names

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import tvm
 
-from tqs_edge.codegen.c_names import c_type, constant_name
+from tqs_edge.codegen.c_names import c_type, constant_names
 from tqs_edge.codegen.constants import constant_bytes, declaration, definition
 from tqs_edge.codegen.header import model_header, state_bytes
 from tqs_edge.codegen.source_bundle import SourceBundle
@@ -80,8 +80,9 @@ def emit(
 
 def _constants(storage: StoragePlan) -> dict[str, np.ndarray]:
     """The arrays that calls read, by C name."""
+    names = constant_names(storage)
     return {
-        constant_name(call, position): operand
+        names[call.output, position]: operand
         for call in storage.calls
         if isinstance(call, StepCall)
         for position, operand in enumerate(call.operands)

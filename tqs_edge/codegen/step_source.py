@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tqs_edge.codegen.c_names import c_type, constant_name, local_name, pointer
+from collections.abc import Mapping
+
+from tqs_edge.codegen.c_names import c_type, constant_names, local_name, pointer
 from tqs_edge.codegen.header import state_elements
 from tqs_edge.codegen.tidy_c import wrap
 from tqs_edge.integer.program import DenseOp, IntegerProgram
@@ -32,7 +34,8 @@ def _reset(storage: StoragePlan, program: IntegerProgram) -> str:
 
 def _step_body(storage: StoragePlan, program: IntegerProgram) -> str:
     lines = [_arena_pointer(storage, b.name) for b in storage.memory.buffers]
-    calls = [_call(storage, program, call) for call in storage.calls]
+    names = constant_names(storage)
+    calls = [_call(storage, program, names, call) for call in storage.calls]
     text = "\n".join(calls)
     lines += [
         f"    (void){name};"
@@ -58,13 +61,18 @@ def _arena_pointer(storage: StoragePlan, name: str) -> str:
     return f"    {kind} *const {local_name(name)} = ({kind} *)(void *)(arena + {offset});"
 
 
-def _call(storage: StoragePlan, program: IntegerProgram, call: StepCall | Copy) -> str:
+def _call(
+    storage: StoragePlan,
+    program: IntegerProgram,
+    names: Mapping[tuple[str, int], str],
+    call: StepCall | Copy,
+) -> str:
     if isinstance(call, Copy):
         tensor = storage.tensors[call.input]
         source, target = pointer(storage, call.input), pointer(storage, call.output)
         return f"    copy_s{tensor.bits}({source}, {target}, {tensor.elements});"
     arguments = [
-        pointer(storage, operand) if isinstance(operand, str) else constant_name(call, position)
+        pointer(storage, operand) if isinstance(operand, str) else names[call.output, position]
         for position, operand in enumerate(call.operands)
     ]
     arguments.append(pointer(storage, call.output))

@@ -70,7 +70,10 @@ def _read(path: Path) -> bytes:
     if path.is_dir():
         raise InputError(f"'{path}' is a directory; name the .pt2 file in it")
     if path.suffix == ".onnx":
-        raise InputError(f"'{path}' is an ONNX model, which is not supported yet; {EXPORT_HINT}")
+        raise InputError(
+            f"'{path}' is an ONNX model: `tqs-edge score` takes it, compiling it is not supported "
+            f"yet; {EXPORT_HINT}"
+        )
     content = path.read_bytes()
     if content[:1] == b"\x80":
         raise UnsafeModelFile(f"'{path}' is a pickle, which can run code; {EXPORT_HINT}")

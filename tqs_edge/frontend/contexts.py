@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tqs_edge.errors import InputError, NonFiniteRollout
 from tqs_edge.frontend.series_file import read_series
-from tqs_edge.graph.rollout import calls_of, rollout
+from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.time_loop import RolloutSizes, calls_of
 
+if TYPE_CHECKING:
+    import torch
+
+Run = Callable[["torch.Tensor", int], "torch.Tensor"]  # contexts, horizon -> frames
 DEFAULT_ROWS = 32  # context rows of a one-row model: enough for its state to forget the zeros
 DEFAULT_COUNT = 64
 BURN_IN = 128
@@ -33,7 +41,7 @@ class Contexts:
 
 
 def read_contexts(
-    model: RolloutModel,
+    model: RolloutSizes,
     path: Path,
     *,
     horizon: int,
@@ -75,7 +83,19 @@ def free_running_contexts(
     count: int = DEFAULT_COUNT,
     seed: int = 0,
 ) -> Contexts:
-    """Windows of the model's own rollouts, from small random starts after a burn-in.
+    """Windows of the model's own rollouts; see `free_windows`."""
+    return free_windows(model, partial(rollout, model), rows=rows, count=count, seed=seed)
+
+
+def free_windows(
+    model: RolloutSizes,
+    run: Run,
+    *,
+    rows: int | None = None,
+    count: int = DEFAULT_COUNT,
+    seed: int = 0,
+) -> Contexts:
+    """Windows of the rollouts that `run` makes, from small random starts after a burn-in.
 
     Where the free run settles at a fixed point, the windows are unit random starts instead, so
     that rollouts show how the model gets there. Raises InputError for models with exogenous inputs
@@ -89,7 +109,7 @@ def free_running_contexts(
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(count, length, model.features, generator=generator)
     with torch.no_grad():
-        frames = rollout(model, START_SCALE * start, BURN_IN + length).numpy()
+        frames = run(START_SCALE * start, BURN_IN + length).numpy()
     if not np.isfinite(frames).all():
         step = int(np.argmin(np.isfinite(frames).all(axis=(0, 2))))
         raise NonFiniteRollout(
@@ -130,12 +150,12 @@ def _part(contexts: Contexts, part: slice, name: str) -> Contexts:
     return replace(contexts, values=values, exog=exog, origin=f"{contexts.origin} ({name} half)")
 
 
-def _default_rows(model: RolloutModel) -> int:
+def _default_rows(model: RolloutSizes) -> int:
     return model.length if model.form is RolloutForm.WINDOWED else DEFAULT_ROWS
 
 
 def _cut_series(
-    model: RolloutModel,
+    model: RolloutSizes,
     path: Path,
     series: np.ndarray,
     exog: np.ndarray | None,

@@ -24,6 +24,11 @@ class FormSizes:
     block: int
     exog: int
 
+    @property
+    def context_length(self) -> int:
+        """Rows of context that a rollout needs at least."""
+        return self.length
+
 
 def infer_form(signature: StepSignature, stated: RolloutForm | None = None) -> FormSizes:
     """The form and sizes of a step; InputError when it has none or not the stated one."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import tvm
-from torch.export import ExportedProgram
 
 from tqs_edge.errors import InputError, TqsError, UnsupportedOp
 from tqs_edge.frontend.canonicalize import canonicalize
@@ -18,12 +16,11 @@ from tqs_edge.frontend.form import infer_form
 from tqs_edge.frontend.importer import import_step
 from tqs_edge.frontend.obstacles import find_obstacles
 from tqs_edge.frontend.signature import StepSignature, read_signature
-from tqs_edge.frontend.source import Source, open_source
+from tqs_edge.frontend.source import ModelSource, Source, open_source
 from tqs_edge.frontend.step_program import decompose, reject_bad_constants
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 
 Step = Callable[..., tuple[torch.Tensor, ...]]
-ModelSource = str | Path | torch.nn.Module | ExportedProgram
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def _examine(
         features=sizes.features,
         block=sizes.block,
         exog=sizes.exog,
-        context_length=sizes.length,
+        context_length=sizes.context_length,
     )
     step = _ordered_step(opened, signature)
     check_import(model, module, step)

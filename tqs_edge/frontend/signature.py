@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,7 +46,17 @@ def read_signature(program: ExportedProgram) -> StepSignature:
     ]
     if not names:
         raise InputError("forward() takes no tensor; want forward(x, *state) or forward(window)")
-    shapes = {name: _static_shape(f"input '{name}'", values[name]) for name in names}
+    shapes = {name: tensor_shape(f"input '{name}'", values[name]) for name in names}
+    return order_inputs(names, shapes, _output_shapes(program))
+
+
+def order_inputs(
+    names: Sequence[str], shapes: Mapping[str, Shape], outputs: Sequence[Shape]
+) -> StepSignature:
+    """The signature of a step whose inputs are called `names` in the order it takes them.
+
+    Raises InputError where the input named 'exog' stands in the wrong place.
+    """
     exog = "exog" if "exog" in names else None
     if exog and names.index(exog) not in (1, len(names) - 1):
         raise InputError("the input named 'exog' must come second or last in forward()")
@@ -56,8 +67,8 @@ def read_signature(program: ExportedProgram) -> StepSignature:
         exog=exog,
         states=states,
         positions=tuple(names.index(name) for name in ordered),
-        shapes=shapes,
-        outputs=_output_shapes(program),
+        shapes=dict(shapes),
+        outputs=tuple(outputs),
     )
 
 
@@ -71,11 +82,12 @@ def _output_shapes(program: ExportedProgram) -> tuple[Shape, ...]:
             )
         node = nodes.get(getattr(spec.arg, "name", ""))
         value = node.meta.get("val") if node is not None else None
-        shapes.append(_static_shape(f"output {len(shapes)}", value))
+        shapes.append(tensor_shape(f"output {len(shapes)}", value))
     return tuple(shapes)
 
 
-def _static_shape(what: str, value: object) -> Shape:
+def tensor_shape(what: str, value: object) -> Shape:
+    """The shape of a float32 tensor of fixed extents; InputError names `what` for anything else."""
     if not isinstance(value, torch.Tensor):
         raise InputError(f"{what} of forward() is not a tensor; pass constants to __init__ instead")
     if any(not isinstance(extent, int) for extent in value.shape):

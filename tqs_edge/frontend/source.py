@@ -6,7 +6,6 @@ import copy
 import importlib
 import re
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,27 @@ from torch.utils import _pytree as pytree
 
 from tqs_edge.errors import InputError
 from tqs_edge.frontend.archive import load_archive
+from tqs_edge.frontend.quiet_torch import quiet_torch
 from tqs_edge.graph.rollout_model import RolloutForm
 
 FACTORY = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<factory>[A-Za-z_]\w*)")
+ModelSource = str | Path | torch.nn.Module | ExportedProgram
 MODEL_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".pkl")
+
+
+@dataclass(frozen=True, eq=False)
+class NamedStep:
+    """What the user named, not yet exported: a module in eval mode, or an exported program.
+
+    inputs: example inputs of a module, in the order of forward(). form: if the source states one.
+    """
+
+    name: str
+    label: str
+    step: torch.nn.Module | ExportedProgram
+    inputs: tuple[Any, ...] = ()
+    form: RolloutForm | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,18 +56,20 @@ class Source:
     warnings: tuple[str, ...] = ()
 
 
-def open_source(
-    source: str | Path | torch.nn.Module | ExportedProgram,
-    example_inputs: tuple[torch.Tensor, ...] | None,
-) -> Source:
-    """The exported step that `source` names.
+def open_source(source: ModelSource, example_inputs: tuple[torch.Tensor, ...] | None) -> Source:
+    """The exported step that `source` names; see `find_step`. Raises what it raises."""
+    return export_step(find_step(source, example_inputs))
+
+
+def find_step(source: ModelSource, example_inputs: tuple[torch.Tensor, ...] | None) -> NamedStep:
+    """The step that `source` names.
 
     source: path of a .pt2 file, "zoo:NAME", "package.module:factory" (imports and runs that
     code), a live module with `example_inputs`, or an exported program. Raises InputError and
     UnsafeModelFile.
     """
     if isinstance(source, ExportedProgram):
-        return _from_program(source, "model", "exported program")
+        return NamedStep("model", "exported program", source)
     if isinstance(source, torch.nn.Module):
         name = type(source).__name__
         return _from_module(source, example_inputs, name, name)
@@ -64,10 +82,10 @@ def open_source(
     path = Path(text)
     if not path.exists() and path.suffix not in MODEL_SUFFIXES:
         raise InputError(f"no model '{text}'; name a .pt2 file, zoo:NAME or package.module:factory")
-    return _from_program(load_archive(path), path.stem, path.name)
+    return NamedStep(path.stem, path.name, load_archive(path))
 
 
-def _from_zoo(text: str) -> Source:
+def _from_zoo(text: str) -> NamedStep:
     from tqs_edge import zoo
 
     name = text.removeprefix("zoo:")
@@ -77,7 +95,7 @@ def _from_zoo(text: str) -> Source:
     )
 
 
-def _from_factory(text: str, module: str, factory: str) -> Source:
+def _from_factory(text: str, module: str, factory: str) -> NamedStep:
     here = str(Path.cwd())
     sys.path.insert(0, here)  # as `python -m` does: the user's modules lie next to them
     try:
@@ -95,7 +113,7 @@ def _from_factory(text: str, module: str, factory: str) -> Source:
         if here in sys.path:
             sys.path.remove(here)
     if isinstance(made, ExportedProgram):
-        return _from_program(made, factory, text)
+        return NamedStep(factory, text, made)
     model, inputs = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(model, torch.nn.Module):
         raise InputError(
@@ -111,7 +129,7 @@ def _from_module(
     name: str,
     label: str,
     form: RolloutForm | None = None,
-) -> Source:
+) -> NamedStep:
     if example_inputs is None:
         raise InputError(f"'{label}' needs example inputs: (x, *state) tensors with batch 1")
     inputs = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else example_inputs
@@ -119,29 +137,40 @@ def _from_module(
     if any(part.training for part in module.modules()):
         module = copy.deepcopy(module).eval()
         notes = ("the model was in training mode; a copy in eval mode is used",)
+    return NamedStep(name, label, module, tuple(inputs), form, notes)
+
+
+def export_step(named: NamedStep) -> Source:
+    """The named step as an exported program; InputError where torch.export cannot capture it."""
+    if isinstance(named.step, ExportedProgram):
+        return _from_program(named.step, named.name, named.label)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # torch.export warns about its own internals
-            program = torch.export.export(module, tuple(inputs))
+        with quiet_torch(), torch.no_grad():
+            program = torch.export.export(named.step, named.inputs)
     except Exception as error:
         raise InputError(
-            f"torch.export cannot capture '{label}': {_first_line(error)}; make forward() free of "
-            "data-dependent Python and check the example inputs"
+            f"torch.export cannot capture '{named.label}': {_first_line(error)}; make forward() "
+            "free of data-dependent Python and check the example inputs"
         ) from error
-    return Source(name, label, program, _flat_call(module, program), form, notes)
+    call = _flat_call(named.step, program)
+    return Source(named.name, named.label, program, call, named.form, named.warnings)
 
 
 def _from_program(program: ExportedProgram, name: str, label: str) -> Source:
+    reject_training_mode(program, label)
+    with quiet_torch():  # unlifting copies guards and warns about them
+        module = program.module()
+    return Source(name, label, program, _flat_call(module, program))
+
+
+def reject_training_mode(program: ExportedProgram, label: str) -> None:
+    """Raises InputError for a program with active dropout: its rollouts would be random."""
     for node in program.graph.nodes:
         if node.target is torch.ops.aten.dropout.default and node.args[2]:
             raise InputError(
                 f"'{label}' was exported in training mode (dropout is active); call model.eval() "
                 "before torch.export.export"
             )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # unlifting copies guards and warns about them
-        module = program.module()
-    return Source(name, label, program, _flat_call(module, program))
 
 
 def _first_line(error: Exception) -> str:

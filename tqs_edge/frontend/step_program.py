@@ -102,16 +102,21 @@ def constants_by_placeholder(program: ExportedProgram) -> dict[str, tuple[str, t
 def reject_bad_constants(program: ExportedProgram) -> None:
     """Raises InputError for parameters that are not finite float32 tensors."""
     for path, value in constants_by_placeholder(program).values():
-        if value.is_floating_point() and value.dtype != torch.float32:
-            raise InputError(
-                f"parameter '{path}' is {value.dtype}, want torch.float32; "
-                "convert with model.float() before exporting"
-            )
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            bad = int((~torch.isfinite(value)).sum())
-            raise InputError(
-                f"parameter '{path}' has {bad} NaN or infinite values; load a finished checkpoint"
-            )
+        reject_bad_values(path, value)
+
+
+def reject_bad_values(path: str, value: torch.Tensor) -> None:
+    """Raises InputError for a parameter of another float type, or with NaN or infinite values."""
+    if value.is_floating_point() and value.dtype != torch.float32:
+        raise InputError(
+            f"parameter '{path}' is {value.dtype}, want torch.float32; "
+            "convert with model.float() before exporting"
+        )
+    if value.is_floating_point() and not torch.isfinite(value).all():
+        bad = int((~torch.isfinite(value)).sum())
+        raise InputError(
+            f"parameter '{path}' has {bad} NaN or infinite values; load a finished checkpoint"
+        )
 
 
 def promote_constants(program: ExportedProgram) -> ExportedProgram:

@@ -14,13 +14,18 @@ def dense_inputs(graph: Graph) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name not in graph.constants))
 
 
+def view_name(tensor: str) -> str:
+    """The name of the copy that dense nodes read."""
+    return f"{tensor}__dense_view"
+
+
 def expose_dense_inputs(graph: Graph) -> tuple[Graph, Mapping[str, str]]:
     """The same step with a copy of every dense input, and the copies' names by tensor.
 
     Dense nodes read the copies, everything else reads the originals: an activation site is what
     dense kernels see of a tensor, and a tap on the copy changes nothing else.
     """
-    views = {name: f"{name}__dense_view" for name in dense_inputs(graph)}
+    views = {name: view_name(name) for name in dense_inputs(graph)}
     shapes = dict(graph.shapes)
     nodes: list[Node] = []
     made: set[str] = set()

@@ -42,6 +42,10 @@ def _compute(
     import torch
 
     args = [tensors[n] if n in tensors else weight(n) for n in node.inputs]
+    if node.op in (Op.ADD, Op.SUB, Op.MUL):
+        args = [
+            _aligned(graph, name, arg, node) for name, arg in zip(node.inputs, args, strict=True)
+        ]
     x = args[0]
     match node.op:
         case Op.DENSE:
@@ -82,6 +86,17 @@ def _dense(node: Node, x: torch.Tensor, weight: Weight) -> torch.Tensor:
         out = out + weight(node.bias)
     shaped: torch.Tensor = out.reshape(*out.shape[:-2], *batch[matrix.ndim - 2 :], *node.shape)
     return shaped
+
+
+def _aligned(graph: Graph, name: str, value: torch.Tensor, node: Node) -> torch.Tensor:
+    """The value with the rank of the node's result after its batch dimensions, so that it
+    broadcasts against the other operand and never against the batch."""
+    shape = _shape(graph, name)
+    missing = len(node.shape) - len(shape)
+    if not missing:
+        return value
+    batch = value.shape[: value.ndim - len(shape)]
+    return value.reshape(*batch, *[1] * missing, *shape)
 
 
 def _shape(graph: Graph, name: str) -> tuple[int, ...]:

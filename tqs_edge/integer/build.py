@@ -11,6 +11,7 @@ from tqs_edge.errors import InputError
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
+from tqs_edge.integer.planned_weights import planned_bias, planned_rows
 from tqs_edge.integer.program import (
     ConcatOp,
     DenseOp,
@@ -114,14 +115,18 @@ class _Builder:
 
     def _dense(self, node: Node, y: QTensor) -> None:
         assert node.weight is not None
-        weights = np.asarray(self.graph.constants[node.weight], np.float32)
-        bias = np.zeros(len(weights), np.float32)
-        if node.bias is not None:
-            bias = np.asarray(self.graph.constants[node.bias], np.float32)
+        bias = planned_bias(self.graph, self.plan, node)
         x = self._dense_input(node.inputs[0])
         blocks = tuple(
-            dense_block(weights[b.begin : b.end], bias[b.begin : b.end], b.begin, b.bits, x, y)
-            for b in self.plan.weights[node.weight]
+            dense_block(
+                *planned_rows(self.graph, self.plan, node.weight, block),
+                bias[block.begin : block.end],
+                block.begin,
+                block.bits,
+                x,
+                y,
+            )
+            for block in self.plan.weights[node.weight]
         )
         self.ops.append(DenseOp(node.name, x.name, node.weight, blocks))
 

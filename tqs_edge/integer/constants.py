@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqs_edge.errors import OverflowUnproven
 from tqs_edge.integer.program import AffineOp, DenseBlock, ProductOp, QTensor
 from tqs_edge.quant.fixed_point import MAX_SHIFT, to_multiplier_shift
-from tqs_edge.quant.scheme import integer_limits, quantize_rows
+from tqs_edge.quant.scheme import integer_limits
 
 ACC32_LIMIT = 1 << 31
 EMPTY_ROW_FACTOR = 2.0**-16  # output LSBs per accumulator LSB of a row whose weights are all zero
@@ -18,20 +18,20 @@ MAX_LEFT_SHIFT = 15  # a 16-bit operand still fits int32 after it
 
 
 def dense_block(
-    weights: NDArray[np.float32],
+    q: NDArray[np.int16],
+    scale: NDArray[np.float64],
     bias: NDArray[np.float32],
     begin: int,
     weight_bits: int,
     x: QTensor,
     y: QTensor,
 ) -> DenseBlock:
-    """Quantized rows `begin`... of a dense operation reading `x` and writing `y`.
+    """Rows `begin`... of a dense operation reading `x` and writing `y`.
 
-    weights (rows, depth), bias (rows,) float32. The accumulator has 32 bits where
+    q (rows, depth), scale (rows,), bias (rows,). The accumulator has 32 bits where
     |bias| + 2^(x.bits-1) * sum|w| < 2^31 for every row, else 64; 16-bit weights always have 64.
     Raises OverflowUnproven where no multiplier keeps the 64-bit product in range.
     """
-    q, scale = quantize_rows(weights, weight_bits)
     empty = ~q.any(axis=1)
     scale = np.where(empty, EMPTY_ROW_FACTOR * y.scale / x.scale, scale)
     q_bias = np.floor(bias.astype(np.float64) / (x.scale * scale) + 0.5).astype(np.int64)

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
+from tqs_edge.integer.planned_weights import planned_rows
 from tqs_edge.integer.program import QTensor
 from tqs_edge.plan.bit_plan import BitPlan
-from tqs_edge.quant.scheme import quantize_rows, scale_for_range
+from tqs_edge.quant.scheme import scale_for_range
 
 TABLE_REACH = {Op.TANH: 8.0, Op.SIGMOID: 16.0}  # |x| from which the Q15 function is constant
 MIN_FRACTION_BITS, MAX_FRACTION_BITS = 8, 15
@@ -103,10 +104,9 @@ def _finest_output(graph: Graph, plan: BitPlan, node: Node, x: QTensor) -> float
     """Just over two accumulator LSBs: a finer output scale could not be requantized to, and would
     hold nothing that the coarsest row's accumulator knows."""
     assert node.weight is not None
-    weights = graph.constants[node.weight]
     coarsest = max(
-        float(quantize_rows(weights[b.begin : b.end], b.bits)[1].max())
-        for b in plan.weights[node.weight]
+        float(planned_rows(graph, plan, node.weight, block)[1].max())
+        for block in plan.weights[node.weight]
     )
     return 2.001 * x.scale * coarsest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,9 @@ from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.graph.rollout_model import RolloutForm
 from tqs_edge.pipeline.directory import write_package
+from tqs_edge.pipeline.fitting import fit_compiled
 from tqs_edge.pipeline.planning import Compiled, Scores, compile_plan, compile_within, score_sites
+from tqs_edge.pipeline.predictability import predictability_of
 from tqs_edge.pipeline.prepare import Prepared, prepare
 from tqs_edge.pipeline.reporting import build_report, write_report
 from tqs_edge.pipeline.verification import (
@@ -27,8 +29,10 @@ from tqs_edge.pipeline.verification import (
 )
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.rounding import Rounding, parse_rounding
 from tqs_edge.plan.search import Method, parse_method
 from tqs_edge.plan.uniform import parse_width_code, uniform_plan
+from tqs_edge.sensitivity.sites import BLOCK_ROWS
 
 Advance = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Advance]]
@@ -39,7 +43,8 @@ SCORES = "tqs.json"
 class CompileJob:
     """What `tqs-edge compile` was asked for. At most one of budget, plan and uniform.
 
-    all_cores: also verify on every core with every installed compiler and simulator.
+    pins: widths by name of sites (plan/pins.py); block_rows: rows that share one width; all_cores:
+    also verify on every core with every installed compiler and simulator.
     """
 
     source: Any
@@ -49,8 +54,11 @@ class CompileJob:
     plan: Path | None = None
     uniform: str | None = None
     method: str = Method.TQS
+    rounding: str = Rounding.AUTO
     act_bits: int | None = None
     state_bits: int | None = None
+    pins: Mapping[str, int] = field(default_factory=dict)
+    block_rows: int = BLOCK_ROWS
     form: RolloutForm | None = None
     example_inputs: tuple[torch.Tensor, ...] | None = None
     horizon: int | None = None
@@ -69,8 +77,9 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     Everything that can be wrong with the request is checked before the work starts, and the
     directory appears only when all of it succeeded.
     """
-    board, toolchain = load_board(job.board), find_toolchain(job.compiler)
-    method, given = parse_method(job.method), _given_plan(job)
+    load_board(job.board), find_toolchain(job.compiler)
+    parse_method(job.method), parse_rounding(job.rounding)
+    given = _given_plan(job)
     reports: list[dict[str, Any]] = []
 
     def fill(directory: Path) -> None:
@@ -84,35 +93,59 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
                 horizon=job.horizon,
             )
         with stage("score") as advance:
-            scores = score_sites(prepared, seed=job.seed, progress=advance)
-        with (
-            stage("plan and build") as advance,
-            tempfile.TemporaryDirectory(prefix="tqs-firmware-") as place,
-        ):
-            folder = Path(place)
-            if given is not None:
-                widths = given(prepared)
-                compiled = compile_plan(
-                    prepared, widths, board, toolchain, folder, dump_ir=job.dump_ir
-                )
-            else:
-                compiled = compile_within(
-                    prepared,
-                    scores,
-                    board,
-                    toolchain,
-                    job.budget,
-                    folder,
-                    method=method,
-                    act_bits=job.act_bits,
-                    state_bits=job.state_bits,
-                    progress=advance,
-                    dump_ir=job.dump_ir,
-                )
+            scores = score_sites(
+                prepared, block_rows=job.block_rows, seed=job.seed, progress=advance
+            )
+        with tempfile.TemporaryDirectory(prefix="tqs-firmware-") as place:
+            compiled = _compiled(job, prepared, scores, Path(place), given, stage)
             reports.append(_finish(directory, job, prepared, scores, compiled, stage))
 
     atomic_directory(job.output, fill)
     return reports[0]
+
+
+def _compiled(
+    job: CompileJob,
+    prepared: Prepared,
+    scores: Scores,
+    folder: Path,
+    given: Callable[[Prepared], BitPlan] | None,
+    stage: Stage,
+) -> Compiled:
+    """Firmware of the given plan or of one within the budget, its integers fitted if asked for."""
+    board, toolchain = load_board(job.board), find_toolchain(job.compiler)
+    with stage("plan and build") as advance:
+        if given is not None:
+            widths = given(prepared)
+            compiled = compile_plan(prepared, widths, board, toolchain, folder, dump_ir=job.dump_ir)
+        else:
+            compiled = compile_within(
+                prepared,
+                scores,
+                board,
+                toolchain,
+                job.budget,
+                folder,
+                method=job.method,
+                act_bits=job.act_bits,
+                state_bits=job.state_bits,
+                pins=job.pins,
+                progress=advance,
+                dump_ir=job.dump_ir,
+            )
+    with stage("fit integers") as advance:
+        return fit_compiled(
+            prepared,
+            compiled,
+            board,
+            toolchain,
+            job.budget,
+            folder / "fitted",
+            parse_rounding(job.rounding),
+            seed=job.seed,
+            progress=advance,
+            dump_ir=job.dump_ir,
+        )
 
 
 def _finish(
@@ -144,6 +177,7 @@ def _finish(
         verification,
         scores=scores,
         ranges=prepared.ranges,
+        predictability=predictability_of(prepared),
     )
     write_report(directory, report)
     return report

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,19 @@ from tqs_edge.pipeline.usage import measure_usage
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.cost import Fixed, estimate_fixed
-from tqs_edge.plan.planner import PlanResult, plan
+from tqs_edge.plan.narrowest import narrowest_plan
+from tqs_edge.plan.pareto import ParetoFront, pareto
+from tqs_edge.plan.pins import least_average_bits
+from tqs_edge.plan.planner import NO_PINS, PlanResult, check_method, plan
+from tqs_edge.plan.problem import Decided, make_problem
 from tqs_edge.plan.search import Method
 from tqs_edge.sensitivity.exact import DamageTable, measure_damage
-from tqs_edge.sensitivity.score import SensitivityReport, score
+from tqs_edge.sensitivity.score import PROBES, SensitivityReport, score
+from tqs_edge.sensitivity.sites import BLOCK_ROWS
+from tqs_edge.sensitivity.sweep import Executor
 
 Progress = Callable[[int, int], None]
 DEFAULT_AVG_BITS = 8.0  # without any budget: what uniform 8-bit weights would take
-LEAST_BITS = 2.0
 MAX_BUILDS = 4  # builds until the cost model agrees with the linker
 TOLERANCE = 0.02  # of a limit, that a plan may leave unused for want of a better model
 MEASURED = ("flash", "ram", "insns")  # resources that a build and a short run tell
@@ -53,21 +60,33 @@ def score_sites(
     prepared: Prepared,
     *,
     exact: bool = True,
-    probes: int = 16,
+    probes: int = PROBES,
+    block_rows: int = BLOCK_ROWS,
     seed: int = 0,
     progress: Progress | None = None,
+    executor: Executor | None = None,
+    resume: Path | None = None,
 ) -> Scores:
-    """TQS of every site on the planning rollouts; `exact` also measures every width of each."""
+    """TQS of every site on the planning rollouts; `exact` also measures every width of each.
+
+    block_rows: rows of a weight that have one width together. executor, resume: see
+    `sensitivity.score.score`; by default, a thread for every core.
+    """
     trials, horizon = prepared.planning, prepared.horizon
-    report = score(
-        prepared.model,
-        trials.contexts,
-        horizon,
-        trials.exog,
-        probes=probes,
-        seed=seed,
-        progress=progress,
-    )
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        report = score(
+            prepared.model,
+            trials.contexts,
+            horizon,
+            trials.exog,
+            probes=probes,
+            seed=seed,
+            progress=progress,
+            block_rows=block_rows,
+            ranges=prepared.ranges,
+            executor=executor or threads,
+            resume=resume,
+        )
     if not exact:
         return Scores(report, None)
     table = measure_damage(
@@ -91,12 +110,17 @@ def plan_widths(
     method: str = Method.TQS,
     act_bits: int | None = None,
     state_bits: int | None = None,
+    pins: Mapping[str, int] = NO_PINS,
     fixed: Fixed | None = None,
     progress: Progress | None = None,
 ) -> PlanResult:
-    """The plan of least rollout damage within `budget`; raises BudgetInfeasible, InputError."""
+    """The plan of least rollout damage within `budget`; raises BudgetInfeasible, InputError.
+
+    pins: widths by name of sites (plan/pins.py). Without a budget, DEFAULT_AVG_BITS or what the
+    pins take at least.
+    """
     if not budget.limits():
-        budget = Budget(avg_bits=DEFAULT_AVG_BITS)
+        budget = Budget(avg_bits=max(DEFAULT_AVG_BITS, _least_bits(scores, pins)))
     trials = prepared.planning
     return plan(
         prepared.model,
@@ -110,9 +134,45 @@ def plan_widths(
         exog=trials.exog,
         act_bits=act_bits,
         state_bits=state_bits,
+        pins=pins,
         fixed=fixed,
         progress=progress,
     )
+
+
+@one_thread()
+def pareto_widths(
+    prepared: Prepared,
+    scores: Scores,
+    board: Board,
+    budget: Budget,
+    resource: str,
+    *,
+    method: str = Method.TQS,
+    act_bits: int | None = None,
+    state_bits: int | None = None,
+    pins: Mapping[str, int] = NO_PINS,
+    progress: Progress | None = None,
+) -> ParetoFront:
+    """The front of error against `resource` ("flash", "insns", "avg_bits") within the other limits
+    of `budget`; see plan.pareto.pareto."""
+    table = scores.table if method == Method.EXACT and scores.table else scores.report
+    problem = make_problem(
+        prepared.model,
+        table,
+        prepared.ranges,
+        prepared.planning.contexts,
+        prepared.horizon,
+        budget.limits(),
+        board.core.isa,
+        Decided(act_bits, state_bits, pins),
+        exog=prepared.planning.exog,
+    )
+    return pareto(problem, resource, check_method(method, table), progress=progress)
+
+
+def _least_bits(scores: Scores, pins: Mapping[str, int]) -> float:
+    return least_average_bits([score.site for score in scores.report.sites], pins)
 
 
 def compile_plan(
@@ -140,6 +200,7 @@ def compile_within(
     method: str = Method.TQS,
     act_bits: int | None = None,
     state_bits: int | None = None,
+    pins: Mapping[str, int] = NO_PINS,
     progress: Progress | None = None,
     dump_ir: Path | None = None,
 ) -> Compiled:
@@ -152,16 +213,16 @@ def compile_within(
     """
     limits = budget.limits()
     measured = tuple(name for name in MEASURED if name in limits)
-    shared: dict[str, Any] = {"act_bits": act_bits, "state_bits": state_bits}
+    shared: dict[str, Any] = {"act_bits": act_bits, "state_bits": state_bits, "pins": pins}
     fixed = estimate_fixed(prepared.model.graph)
     if measured:
-        least = Budget(avg_bits=LEAST_BITS)  # one kernel only, so no plan shares less code
-        trial = plan_widths(
-            prepared, scores, board, least, method=Method.GREEDY, fixed=fixed, **shared
+        decided = Decided(act_bits, state_bits, pins)
+        narrowest, modelled = narrowest_plan(
+            prepared.model, scores.report, prepared.ranges, board.core.isa, decided, fixed
         )
-        compiled = compile_plan(prepared, trial.plan, board, toolchain, folder / "least")
+        compiled = compile_plan(prepared, narrowest, board, toolchain, folder / "least")
         usage = measure_usage(compiled.firmware, compiled.lowered, prepared.planning)
-        fixed = _corrected(fixed, usage, trial.usage, measured)
+        fixed = _corrected(fixed, usage, modelled, measured)
     shared |= {"method": method, "progress": progress}
     best: Compiled | None = None
     for number in range(MAX_BUILDS):

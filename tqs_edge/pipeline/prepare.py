@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 from tqs_edge.errors import InputError, NonFiniteRollout
 from tqs_edge.frontend.contexts import (
     Contexts,
-    free_running_contexts,
+    Run,
+    free_windows,
     read_contexts,
     split_contexts,
 )
@@ -21,6 +23,8 @@ from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 from tqs_edge.graph.threads import one_thread
+from tqs_edge.graph.time_loop import RolloutSizes
+from tqs_edge.pipeline.horizon import check_horizon
 
 DEFAULT_HORIZON = 120
 MAX_CONTEXTS = 16  # per half; more buys little and costs time linearly
@@ -66,46 +70,67 @@ def prepare(
     context: Path | None = None,
     exog: Path | None = None,
     horizon: int | None = None,
+    seed: int | None = None,
 ) -> Prepared:
     """The model that `source` names (see frontend.load_model) with its rollouts.
 
     Contexts come from the files, from the zoo for zoo models, else from the model's own free run;
-    one half is planned on, the other judged on. Raises InputError, UnsupportedOp,
+    one half is planned on, the other judged on. Of more than MAX_CONTEXTS a half, evenly
+    spaced ones are taken, or with a `seed` a random choice. Raises InputError, UnsupportedOp,
     NonFiniteRollout.
     """
     loaded = load_model(source, form=form, example_inputs=example_inputs)
     shipped = str(source).startswith("zoo:") and context is None
-    steps = horizon or (_zoo_horizon(str(source)) if shipped else DEFAULT_HORIZON)
+    steps = horizon or (zoo_horizon(str(source)) if shipped else DEFAULT_HORIZON)
+    constants = loaded.model.graph.constants
+    check_horizon(steps, 2 * MAX_CONTEXTS, loaded.model.features, constants)
     if shipped:
-        planning, judging = _zoo_trials(loaded.model, str(source), steps)
+        planning, judging = _zoo_trials(loaded.model, str(source), steps, seed)
     else:
-        planning, judging = _given_trials(loaded.model, context, exog, steps)
+        planning, judging = _given_trials(loaded.model, context, exog, steps, seed)
     ranges = observe_ranges(loaded.model, planning.contexts, steps, planning.exog)
     return Prepared(loaded, planning, judging, ranges, steps)
 
 
 def _given_trials(
-    model: RolloutModel, context: Path | None, exog: Path | None, horizon: int
+    model: RolloutModel,
+    context: Path | None,
+    exog: Path | None,
+    horizon: int,
+    seed: int | None,
 ) -> tuple[Trials, Trials]:
-    if context is None:
-        if exog is not None:
-            raise InputError("--exog goes with --context; give both")
-        contexts = free_running_contexts(model, count=2 * MAX_CONTEXTS)
-    else:
-        contexts = read_contexts(
-            model, context, horizon=horizon, exog_path=exog, count=2 * MAX_CONTEXTS
-        )
+    count = (2 if seed is None else 4) * MAX_CONTEXTS
+    contexts = given_contexts(model, partial(rollout, model), context, exog, horizon, count)
     first, second = split_contexts(contexts)
-    return _trials(model, first, horizon, None), _trials(model, second, horizon, None)
+    return _trials(model, first, horizon, None, seed), _trials(model, second, horizon, None, seed)
 
 
-def _zoo_horizon(source: str) -> int:
+def given_contexts(
+    model: RolloutSizes,
+    run: Run,
+    context: Path | None,
+    exog: Path | None,
+    horizon: int,
+    count: int,
+) -> Contexts:
+    """At most `count` windows of a file, or as many free-running ones of what `run` rolls out."""
+    if context is not None:
+        return read_contexts(model, context, horizon=horizon, exog_path=exog, count=count)
+    if exog is not None:
+        raise InputError("--exog goes with --context; give both")
+    return free_windows(model, run, count=count)
+
+
+def zoo_horizon(source: str) -> int:
+    """The horizon that a zoo model is meant for."""
     from tqs_edge import zoo
 
     return zoo.card_of(source.removeprefix("zoo:")).horizon
 
 
-def _zoo_trials(model: RolloutModel, source: str, horizon: int) -> tuple[Trials, Trials]:
+def _zoo_trials(
+    model: RolloutModel, source: str, horizon: int, seed: int | None
+) -> tuple[Trials, Trials]:
     from tqs_edge import zoo
 
     entry = zoo.load(source.removeprefix("zoo:"))
@@ -114,21 +139,34 @@ def _zoo_trials(model: RolloutModel, source: str, horizon: int) -> tuple[Trials,
         ("judging", entry.judging_contexts, entry.judging_truth),
     )
     planning, judging = (
-        _trials(model, Contexts(values, None, f"zoo series, {name} part"), horizon, truth)
+        _trials(model, Contexts(values, None, f"zoo series, {name} part"), horizon, truth, seed)
         for name, values, truth in parts
     )
     return planning, judging
 
 
 def _trials(
-    model: RolloutModel, contexts: Contexts, horizon: int, truth: np.ndarray | None
+    model: RolloutModel,
+    contexts: Contexts,
+    horizon: int,
+    truth: np.ndarray | None,
+    seed: int | None,
 ) -> Trials:
-    values = contexts.values[:MAX_CONTEXTS]
-    exog = None if contexts.exog is None else contexts.exog[:MAX_CONTEXTS]
+    chosen = choose_contexts(len(contexts.values), seed)
+    values = contexts.values[chosen]
+    exog = None if contexts.exog is None else contexts.exog[chosen]
     frames = float_frames(model, values, horizon, exog)
     known = truth is not None and truth.shape[1] >= horizon
-    rows = truth[:MAX_CONTEXTS, :horizon] if truth is not None and known else None
+    rows = truth[chosen, :horizon] if truth is not None and known else None
     return Trials(values, exog, frames, rows, contexts.origin)
+
+
+def choose_contexts(count: int, seed: int | None = None) -> np.ndarray:
+    """Which of `count` contexts to use, in their order: evenly spaced, or by chance with a seed."""
+    most = min(count, MAX_CONTEXTS)
+    if seed is None:
+        return np.linspace(0, count - 1, most).astype(np.int64)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
 
 
 def float_frames(
@@ -142,10 +180,15 @@ def float_frames(
             horizon,
             exog=None if exog is None else torch.from_numpy(np.ascontiguousarray(exog)),
         ).numpy()
+    check_finite(frames, horizon)
+    return frames
+
+
+def check_finite(frames: np.ndarray, horizon: int) -> None:
+    """Raises NonFiniteRollout naming the first step of frames (N, horizon, F) that is not."""
     if not np.isfinite(frames).all():
         step = int(np.argmin(np.isfinite(frames).all(axis=(0, 2))))
         raise NonFiniteRollout(
             f"the float rollout reaches NaN or infinity at step {step} of {horizon}; shorten "
             "--horizon or give other contexts"
         )
-    return frames

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tqs_edge.integer.program import DenseOp, IntegerProgram
 from tqs_edge.pipeline.judging import judge
 from tqs_edge.pipeline.lowering import Lowered
 from tqs_edge.pipeline.planning import Scores
+from tqs_edge.pipeline.predictability import predictability_entry
 from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
 from tqs_edge.pipeline.verification import Verification
@@ -23,7 +25,9 @@ from tqs_edge.plan.uniform import uniform_plan
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.report.page import render_html
 from tqs_edge.sensitivity.fake_quant import WIDTHS
+from tqs_edge.sensitivity.needs import site_needs
 from tqs_edge.sensitivity.predict import predict_damage
+from tqs_edge.sensitivity.predictability import Predictability
 from tqs_edge.verify.chain import Link
 from tqs_edge.verify.metrics import RolloutError
 
@@ -41,6 +45,7 @@ def build_report(
     *,
     scores: Scores,
     ranges: dict[str, float],
+    predictability: Predictability,
 ) -> dict[str, Any]:
     """The dict of report.json (keys: README, "The report"); plain JSON data.
 
@@ -60,6 +65,7 @@ def build_report(
         "contexts": len(trials.contexts),
         "contexts_origin": trials.origin,
         "plan_method": lowered.plan.method,
+        "rounding": "fitted" if lowered.plan.fitted else "nearest",
         "average_weight_bits": average_weight_bits(lowered.plan, lowered.program),
         "plan": plan_sites(lowered.plan, lowered.program),
         "flash_bytes": model_flash_bytes(firmware),
@@ -86,6 +92,7 @@ def build_report(
         "comparison": _comparison(lowered, trials, horizon, verification, ranges),
         "tqs": _site_scores(lowered, scores, ranges),
         "spearman": scores.table.spearman if scores.table else None,
+        "predictability": predictability_entry(predictability),
         "saturation": dict(sorted(verification.reference.saturations.items())),
     }
 
@@ -165,14 +172,18 @@ def _comparison(
     verification: Verification,
     ranges: dict[str, float],
 ) -> list[dict[str, Any]]:
-    """This plan and uniform weight widths at 16-bit activations, by the integer reference."""
+    """This plan, with nearest integers too, and uniform weight widths at 16-bit activations, by
+    the integer reference."""
     model, name = lowered.model, f"this one ({lowered.plan.method})"
     rows = [_compared(name, lowered.plan, lowered.program, verification.error)]
-    for code in UNIFORM_CODES:
-        plan = uniform_plan(model.graph, code)
+    others = {f"uniform {code}": uniform_plan(model.graph, code) for code in UNIFORM_CODES}
+    if lowered.plan.fitted:
+        nearest = replace(lowered.plan, fitted={}, biases={})
+        others = {"the same widths, nearest integers": nearest} | others
+    for other, plan in others.items():
         program = build_program(model.graph, plan, ranges)
         error = judge(program, model, trials, horizon).error
-        rows.append(_compared(f"uniform {code}", plan, program, error))
+        rows.append(_compared(other, plan, program, error))
     return rows
 
 
@@ -202,7 +213,12 @@ def _plain(frames: np.ndarray) -> list[Any]:
 def _site_scores(
     lowered: Lowered, scores: Scores, ranges: dict[str, float]
 ) -> dict[str, dict[str, Any]]:
-    """Rate, gain, predicted and measured damage of every scored site at its planned width."""
+    """Rate, gain, predicted and measured damage of every scored site at its planned width.
+
+    needs: bits for a rollout error of needs.TOLERANCE in all, None where no width is enough.
+    """
+    needs = site_needs(scores.report, lowered.model.graph, ranges)
+    needed = {need.label: need.bits for need in needs}
     predicted = predict_damage(scores.report, lowered.model.graph, ranges)
     measured = scores.table.measured() if scores.table else {}
     result: dict[str, dict[str, Any]] = {}
@@ -215,6 +231,8 @@ def _site_scores(
             "gain": entry.gain,
             "gain_low": entry.gain_low,
             "gain_high": entry.gain_high,
+            "growth": entry.growth,
+            "needs": needed[site.id],
             "bits": bits,
             "predicted": predicted.get((site.id, bits)),
             "measured": measured.get((site.id, bits)),

@@ -1,9 +1,11 @@
-"""The planner's answer: one width for every site."""
+"""The planner's answer: one width for every site, and integers where they were fitted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,17 @@ class RowBlock:
     bits: int
 
 
+@dataclass(frozen=True, eq=False)
+class FittedWeight:
+    """Integers chosen for a weight by what the rollout makes of them (plan/rounding.py).
+
+    integers: int16 (rows, depth), each within the width of its row; scales: float64 (rows,)
+    """
+
+    integers: np.ndarray
+    scales: np.ndarray
+
+
 @dataclass(frozen=True)
 class BitPlan:
     """Widths by site.
@@ -23,9 +36,13 @@ class BitPlan:
     activations: tensor read by a dense node -> 8 or 16
     states: state variable -> 8 or 16
     method: how it was found ("uniform", "tqs", "exact", "greedy", ...), for reports
+    fitted: weight path -> integers that take the place of the nearest ones; empty without fitting
+    biases: bias path -> float32 (rows,) that takes the place of the model's; fitted alike
     """
 
     weights: Mapping[str, tuple[RowBlock, ...]]
     activations: Mapping[str, int]
     states: Mapping[str, int]
     method: str
+    fitted: Mapping[str, FittedWeight] = field(default_factory=dict)
+    biases: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -54,8 +55,9 @@ class DenseUse:
     """One dense node reading one weight block, the sites of index `weight` and `activation`.
 
     flash bytes, instructions, the instructions that a merged call saves, and whether the
-    accumulator has 64 bits, each (weight width, act width). previous: index of the use for the rows
-    before, with which it shares one call when width and accumulator agree.
+    accumulator has 64 bits, each (weight width, act width). The packed rows, which all uses of a
+    block share, count in the first. previous: index of the use for the rows before, with which it
+    shares one call when width and accumulator agree.
     """
 
     weight: int
@@ -65,6 +67,25 @@ class DenseUse:
     call_insns: np.ndarray
     acc64: np.ndarray
     previous: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class StackedUses:
+    """The dense uses as arrays: weight, activation and previous (uses,), previous -1 where there is
+    none; flash, insns, call_insns, acc64 (uses, weight widths, act widths).
+
+    merges: (uses, weight widths, act widths), whether the use shares the call of its previous one
+    when that has the same weight width
+    """
+
+    weight: np.ndarray
+    activation: np.ndarray
+    previous: np.ndarray
+    flash: np.ndarray
+    insns: np.ndarray
+    call_insns: np.ndarray
+    acc64: np.ndarray
+    merges: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,28 +106,41 @@ class CostTable:
     uses: tuple[DenseUse, ...]
     kernels: np.ndarray
 
+    @cached_property
+    def stacked(self) -> StackedUses:
+        """`uses` as arrays."""
+        previous = np.array([-1 if u.previous is None else u.previous for u in self.uses], np.int64)
+        cells = len(self.uses), len(WIDTHS), len(WIDTHS)
+        acc64 = np.array([u.acc64 for u in self.uses], bool).reshape(cells)
+        merges = (previous >= 0)[:, None, None] & (acc64[previous] == acc64)
+        return StackedUses(
+            np.array([use.weight for use in self.uses], np.int64),
+            np.array([use.activation for use in self.uses], np.int64),
+            previous,
+            np.array([use.flash for use in self.uses]).reshape(cells),
+            np.array([use.insns for use in self.uses]).reshape(cells),
+            np.array([use.call_insns for use in self.uses]).reshape(cells),
+            acc64,
+            merges,
+        )
+
     def usage(self, choices: np.ndarray) -> dict[str, np.ndarray]:
         """Every resource (plans,) of choices (plans, sites) of width indices."""
         choices = np.atleast_2d(choices)
         columns = np.arange(len(self.sites))
-        flash = np.full(len(choices), float(self.fixed.flash))
-        insns = self.fixed.insns + self.insns[columns, choices].sum(axis=1)
-        called = np.zeros((len(choices), *self.kernels.shape), bool)
-        for use in self.uses:
-            pair = choices[:, use.weight], choices[:, use.activation]
-            called[np.arange(len(choices)), *pair, use.acc64[pair].astype(int)] = True
-            flash += use.flash[pair]
-            insns += use.insns[pair]
-            if use.previous is not None:
-                before = self.uses[use.previous]
-                merged = choices[:, before.weight] == choices[:, use.weight]
-                merged &= before.acc64[pair] == use.acc64[pair]
-                flash -= CALL_BYTES * merged
-                insns -= use.call_insns[pair] * merged
+        uses = self.stacked
+        weight, act = choices[:, uses.weight], choices[:, uses.activation]
+        cell = np.arange(len(self.uses)), weight, act
+        merged = uses.merges[cell] & (weight == weight[:, uses.previous])
+        called = np.zeros((len(choices), self.kernels.size), bool)
+        kernel = (weight * len(WIDTHS) + act) * 2 + uses.acc64[cell]
+        np.put_along_axis(called, kernel, True, axis=1)
+        flash = uses.flash[cell].sum(axis=1) - CALL_BYTES * merged.sum(axis=1)
+        insns = uses.insns[cell].sum(axis=1) - (uses.call_insns[cell] * merged).sum(axis=1)
         return {
-            "flash": flash + (called * self.kernels).sum(axis=(1, 2, 3)),
+            "flash": self.fixed.flash + flash + called @ self.kernels.ravel(),
             "ram": self.fixed.ram + self.ram[columns, choices].sum(axis=1),
-            "insns": insns,
+            "insns": self.fixed.insns + insns + self.insns[columns, choices].sum(axis=1),
             "avg_bits": self.elements / self.elements.sum() @ np.array(WIDTHS)[choices.T],
         }
 
@@ -190,7 +224,10 @@ def _dense_uses(
             if node.bias is not None:
                 bias = np.abs(graph.constants[node.bias][site.begin : site.end])
             weights = graph.constants[site.tensor][site.begin : site.end]
-            flash, insns, call, acc64 = _block_costs(weights, bias, ranges, node.inputs[0], isa)
+            stored = any(use.weight == i for use in uses)
+            flash, insns, call, acc64 = _block_costs(
+                weights, bias, ranges, node.inputs[0], isa, stored
+            )
             insns, call = vectors * insns, vectors * call
             uses.append(DenseUse(i, column, flash, insns, call, acc64, previous))
             previous = len(uses) - 1
@@ -198,9 +235,14 @@ def _dense_uses(
 
 
 def _block_costs(
-    weights: np.ndarray, bias: np.ndarray, ranges: Mapping[str, float], tensor: str, isa: str
+    weights: np.ndarray,
+    bias: np.ndarray,
+    ranges: Mapping[str, float],
+    tensor: str,
+    isa: str,
+    stored: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a DenseUse for one kernel call."""
+    """The arrays of a DenseUse for one kernel call; stored: whether an earlier use has the rows."""
     rows, depth = weights.shape
     shape = len(WIDTHS), len(WIDTHS)
     flash, insns, call = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -215,8 +257,8 @@ def _block_costs(
             reach = float((q_bias + (1 << (act_bits - 1)) * row_sum).max())
             acc64[k, a] = weight_bits == 16 or reach >= 2.0**31
             acc_bits = 64 if acc64[k, a] else 32
-            flash[k, a] = CALL_BYTES + packed_bytes(rows, depth, weight_bits)
-            flash[k, a] += rows * (MULTIPLIER_BYTES + acc_bits // 8)
+            flash[k, a] = CALL_BYTES + rows * (MULTIPLIER_BYTES + acc_bits // 8)
+            flash[k, a] += 0 if stored else packed_bytes(rows, depth, weight_bits)
             kernel = dense_kernel(act_bits, weight_bits, acc_bits)
             insns[k, a] = kernel.instructions(isa, rows, depth)
             call[k, a] = kernel.costs[isa].call

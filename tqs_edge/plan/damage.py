@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -40,14 +40,22 @@ def damage_matrix(
 
 
 def pin_widths(
-    sites: tuple[Site, ...], damage: np.ndarray, kind: SiteKind, bits: int | None
+    sites: tuple[Site, ...],
+    damage: np.ndarray,
+    kind: SiteKind,
+    bits: int | None,
+    *,
+    spared: Collection[int] = (),
 ) -> np.ndarray:
-    """The damages with every width of `kind` but `bits` forbidden; unchanged for None."""
+    """The damages with every width of `kind` but `bits` forbidden; unchanged for None.
+
+    spared: indices of sites that stay as they are.
+    """
     if bits is None:
         return damage
     pinned = damage.copy()
     for i, site in enumerate(sites):
-        if site.kind is not kind:
+        if site.kind is not kind or i in spared:
             continue
         if bits not in site.widths:
             raise InputError(f"{kind} sites take {site.widths} bits, not {bits}")

@@ -1,172 +1,217 @@
-"""The cheapest damage under all limits at once: an exact integer program (HiGHS)."""
+"""The cheapest damage under all limits at once: an exact integer program (HiGHS).
+
+The linear relaxation gives a lower bound z and, for every width, what choosing it would add at
+least (its reduced cost). A plan of damage v found by rounding leaves only the widths with
+z + reduced cost <= v: the integer program over them proves v optimal or finds better.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_array, lil_array
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from tqs_edge.errors import TqsError
-from tqs_edge.plan.budget import infeasible
-from tqs_edge.plan.cost import CALL_BYTES, RESOURCES, CostTable
-from tqs_edge.sensitivity.fake_quant import WIDTHS
+from tqs_edge.plan.budget import fits, infeasible
+from tqs_edge.plan.cost import CostTable
+from tqs_edge.plan.quiet_solver import quiet_solver
+from tqs_edge.plan.rounded_start import improved, rounded
+from tqs_edge.plan.width_program import W, WidthProgram, width_program, with_limits
 
-W = len(WIDTHS)
-RELATIVE_GAP = 1e-6
+RELATIVE_GAP = 1e-6  # a returned plan's damage is within this of the least
+SAFETY = 1e-5  # relative, for the solver's tolerance of the bound that widths are left out by
+FIRST_REACH = 0.1  # of the bound: how much worse a plan may be where rounding found none
+RESCALINGS = 6
+CLIP = 1e4  # damages beyond this many units look alike: the solver's tolerances are absolute
+INFEASIBLE = 2  # status of linprog and milp
 
 
 def solve(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> np.ndarray:
     """The choice (sites,) of width indices with the least summed damage under `limits`.
 
-    damage: (sites, widths), infinite where a width may not be chosen. Raises BudgetInfeasible.
-    The program: one width per site; the cost of a dense block depends on the pair (weight width,
-    activation width), so each pair has a variable whose sums over either width equal the binary
-    choice of the other, which makes the product exact. Neighbouring blocks with the same pair share
-    a call, which a second set of variables, below the pairs of both, takes off the cost. A kernel's
-    code is paid once, by a variable that is above the pairs of every block that calls it.
+    damage: (sites, widths), infinite where a width may not be chosen. The damage is within a
+    relative RELATIVE_GAP of the least. Raises BudgetInfeasible.
     """
-    allowed = costs.legal & np.isfinite(damage)
-    worth = np.where(allowed, damage, 0.0)
-    choice = _minimise(costs, worth / (worth.max() or 1.0), allowed, limits)
-    if choice is None:
-        raise infeasible(_least_limits(costs, allowed, limits), limits)
-    # HiGHS has absolute tolerances: solve again in units of the optimum, without what exceeds it.
-    columns = np.arange(len(choice))
-    for _ in range(3):
-        best = float(worth[columns, choice].sum())
-        if best <= 0.0:
+    damage = np.where(costs.legal, damage, np.inf)
+    free = damage.argmin(axis=1)
+    if fits(costs, free, limits)[0]:
+        return np.asarray(free)
+    found = _start(costs, damage, limits)
+    usable = damage if found is None else _no_worse(damage, _total(damage, found))
+    bound = _relaxed(costs, usable, limits)
+    if bound is None:
+        raise infeasible(_least_limits(costs, np.isfinite(damage), limits), limits)
+    plan = rounded(bound.shares, costs, usable, limits)
+    if plan is not None:
+        found = _better(damage, found, improved(plan, costs, usable, limits))
+    largest = float(usable[np.isfinite(usable)].max())
+    reach = bound.damage * (1.0 + FIRST_REACH) if found is None else _total(damage, found)
+    while True:
+        promising = bound.damage + bound.reduced <= reach * (1.0 + SAFETY)
+        kept = np.where(promising, _no_worse(usable, reach), np.inf)
+        plan = _minimise(costs, kept, limits, unit=min(reach, largest))
+        found = found if plan is None else _better(damage, found, plan)
+        if found is not None and _total(damage, found) <= reach * (1.0 + SAFETY):
+            return found
+        if (np.isfinite(kept) == np.isfinite(usable)).all():
             break
-        better = _minimise(costs, worth / best, allowed & (worth <= best * (1 + 1e-9)), limits)
-        if better is None or worth[columns, better].sum() >= best:
+        reach = (4.0 * reach or np.inf) if found is None else _total(damage, found)
+    if found is None:
+        raise infeasible(_least_limits(costs, np.isfinite(damage), limits), limits)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Bound:
+    """The optimum of the relaxation: its damage, shares and reduced costs (sites, widths)."""
+
+    damage: float
+    shares: np.ndarray
+    reduced: np.ndarray
+
+
+def _total(damage: np.ndarray, choice: np.ndarray) -> float:
+    return float(damage[np.arange(len(choice)), choice].sum())
+
+
+def _better(damage: np.ndarray, old: np.ndarray | None, new: np.ndarray) -> np.ndarray:
+    return new if old is None or _total(damage, new) < _total(damage, old) else old
+
+
+def _no_worse(damage: np.ndarray, most: float) -> np.ndarray:
+    """The damages without those that exceed `most` alone."""
+    return np.where(damage <= most * (1.0 + SAFETY), damage, np.inf)
+
+
+def _start(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> np.ndarray | None:
+    """The best plan within the limits of those with all sites at about one width."""
+    finite = np.isfinite(damage)
+    widths = np.arange(W)
+    narrowest = finite.argmax(axis=1)
+    plans = [np.where(finite & (widths <= k), widths, -1).max(axis=1) for k in range(W)]
+    tried = np.where(np.array(plans) < 0, narrowest, np.array(plans))
+    fitting = tried[fits(costs, tried, limits)]
+    if not len(fitting):
+        return None
+    return np.asarray(fitting[int(np.argmin([_total(damage, plan) for plan in fitting]))])
+
+
+def _relaxed(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> _Bound | None:
+    """The linear relaxation; None when even that is infeasible.
+
+    Its tolerances are absolute, so it is solved again in units of its own optimum.
+    """
+    program = with_limits(width_program(costs, np.isfinite(damage), limits), limits, _fixed(costs))
+    equal = program.low == program.high
+    unit = float(damage[np.isfinite(damage)].max()) or 1.0
+    for _ in range(RESCALINGS):
+        objective, upper = _columns(program, damage, unit)
+        result = linprog(
+            objective,
+            A_ub=program.matrix[~equal],
+            b_ub=program.high[~equal],
+            A_eq=program.matrix[equal],
+            b_eq=program.high[equal],
+            bounds=np.stack([np.zeros_like(upper), upper], axis=1),
+            method="highs",
+        )
+        if result.status == INFEASIBLE:
+            return None
+        if result.x is None:
+            raise TqsError(f"the planner's solver stopped: {result.message}; use method 'greedy'")
+        shares = result.x[: damage.size].reshape(damage.shape)
+        reduced = result.lower.marginals[: damage.size].reshape(damage.shape)
+        bound = _Bound(result.fun * unit, shares, np.maximum(reduced, 0.0) * unit)
+        taken = shares > 0.0
+        reached = float((np.where(taken, damage, 0.0) * shares).sum())
+        if not 0.0 < reached < 0.1 * unit:
             break
-        choice = better
-    return choice
+        unit = reached
+    return bound
+
+
+def _minimise(
+    costs: CostTable,
+    damage: np.ndarray,
+    limits: Mapping[str, float],
+    *,
+    unit: float,
+    resource: str | None = None,
+) -> np.ndarray | None:
+    """Choice of least damage, or least use of `resource`, under the limits; None if none fits.
+
+    A solution may pass a limit by the solver's tolerance: then that limit is drawn in by as much.
+    """
+    finite = np.isfinite(damage)
+    if not finite.any(axis=1).all():
+        return None
+    names = {*limits, resource} - {None}
+    base = width_program(costs, finite, {str(name) for name in names})
+    objective, upper = _columns(base, damage, unit or 1.0)
+    if resource is not None:
+        objective = base.resources[resource] / max(1.0, np.abs(base.resources[resource]).max())
+    drawn_in = dict(limits)
+    for _ in range(RESCALINGS):
+        program = with_limits(base, drawn_in, _fixed(costs))
+        # All variables are declared integral, though the choice alone would make the rest so:
+        # HiGHS then presolves and cuts several times better.
+        with quiet_solver():
+            result = milp(
+                objective,
+                integrality=np.ones(len(objective)),
+                bounds=Bounds(0.0, upper),
+                constraints=LinearConstraint(program.matrix, program.low, program.high),
+                options={"mip_rel_gap": RELATIVE_GAP},
+            )
+        if result.status == INFEASIBLE:
+            return None
+        if result.x is None:
+            break
+        chosen = result.x[: damage.size].reshape(damage.shape).argmax(axis=1)
+        if fits(costs, chosen, limits)[0]:
+            return np.asarray(chosen, np.int64)
+        usage = costs.usage(chosen)
+        for name, limit in limits.items():
+            drawn_in[name] -= 2.0 * max(0.0, float(usage[name][0]) - limit)
+    raise TqsError(f"the planner's solver stopped: {result.message}; use method 'greedy'")
+
+
+def _columns(
+    program: WidthProgram, damage: np.ndarray, unit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Objective in `unit`s of damage and upper bounds of all variables."""
+    finite = np.isfinite(damage)
+    objective, upper = np.zeros(program.variables), np.ones(program.variables)
+    objective[: damage.size] = np.minimum(np.where(finite, damage, 0.0) / unit, CLIP).ravel()
+    upper[: damage.size] = finite.ravel()
+    return objective, upper
+
+
+def _fixed(costs: CostTable) -> dict[str, float]:
+    fixed = costs.fixed
+    return {"flash": fixed.flash, "ram": fixed.ram, "insns": fixed.insns, "avg_bits": 0.0}
 
 
 def _least_limits(
     costs: CostTable, allowed: np.ndarray, limits: Mapping[str, float]
 ) -> dict[str, float]:
+    """Least value of each limit with which a plan exists, the other limits given."""
     least = {}
     for name in limits:
         others = {other: limit for other, limit in limits.items() if other != name}
-        choice = _minimise(costs, np.zeros_like(costs.ram), allowed, others, resource=name)
-        if choice is not None:
-            least[name] = float(costs.usage(choice)[name][0])
+        usage = least_usage(costs, allowed, others, name)
+        if usage is not None:
+            least[name] = usage
     return least
 
 
-def _minimise(
-    costs: CostTable,
-    worth: np.ndarray,
-    allowed: np.ndarray,
-    limits: Mapping[str, float],
-    *,
-    resource: str | None = None,
-) -> np.ndarray | None:
-    """Choice of least worth, or least use of `resource`, under the limits; None if none fits."""
-    rows = {name: _resource_row(costs, name) for name in RESOURCES}
-    singles = costs.ram.size
-    variables = singles + len(costs.uses) * W * W * 2 + costs.kernels.size
-    objective = np.concatenate([worth.ravel(), np.zeros(variables - singles)])
-    if resource is not None:
-        objective = rows[resource][0] / max(1.0, float(np.abs(rows[resource][0]).max()))
-    constraints = [
-        _pairing(costs, variables),
-        _merging(costs, variables),
-        _calling(costs, variables),
-    ]
-    for name, limit in limits.items():
-        row, offset = rows[name]
-        constraints.append(LinearConstraint(csr_array(row[None] / limit), ub=1.0 - offset / limit))
-    upper = np.ones(variables)
-    upper[:singles] = allowed.ravel()
-    integral = np.concatenate([np.ones(singles), np.zeros(variables - singles)])
-    result = milp(
-        objective,
-        integrality=integral,
-        bounds=Bounds(0.0, upper),
-        constraints=constraints,
-        options={"mip_rel_gap": RELATIVE_GAP},
-    )
-    if result.status == 2:
-        return None
-    if result.x is None:
-        raise TqsError(f"the planner's solver stopped: {result.message}; use method 'greedy'")
-    chosen = result.x[:singles].reshape(-1, W).argmax(axis=1)
-    return np.asarray(chosen, np.int64)
-
-
-def _resource_row(costs: CostTable, name: str) -> tuple[np.ndarray, float]:
-    """Coefficients of a resource over all variables, and its fixed part."""
-    zero = np.zeros_like(costs.ram)
-    code = costs.kernels.ravel() if name == "flash" else np.zeros(costs.kernels.size)
-    if name == "avg_bits":
-        share = costs.elements / costs.elements.sum()
-        single, pair, save, offset = share[:, None] * np.array(WIDTHS), None, None, 0.0
-    elif name == "ram":
-        single, pair, save, offset = costs.ram, None, None, costs.fixed.ram
-    elif name == "flash":
-        single, offset = zero, costs.fixed.flash
-        pair = [use.flash for use in costs.uses]
-        save = [np.full((W, W), float(CALL_BYTES)) for _ in costs.uses]
-    else:
-        single, offset = costs.insns, costs.fixed.insns
-        pair = [use.insns for use in costs.uses]
-        save = [use.call_insns for use in costs.uses]
-    pairs = np.zeros(len(costs.uses) * W * W) if pair is None else np.ravel(pair)
-    saved = np.zeros_like(pairs) if save is None else -np.ravel(save)
-    return np.concatenate([single.ravel(), pairs, saved, code]), offset
-
-
-def _pairing(costs: CostTable, variables: int) -> LinearConstraint:
-    """One width per site, and pair variables that sum to the choices they combine."""
-    sites = len(costs.sites)
-    matrix = lil_array((sites + 2 * W * len(costs.uses), variables))
-    right = np.zeros(matrix.shape[0])
-    for site in range(sites):
-        matrix[site, site * W : (site + 1) * W] = 1.0
-        right[site] = 1.0
-    row = sites
-    for u, use in enumerate(costs.uses):
-        first = sites * W + u * W * W
-        for k in range(W):
-            matrix[row, first + k * W : first + (k + 1) * W] = 1.0
-            matrix[row, use.weight * W + k] = -1.0
-            matrix[row + 1, first + k : first + W * W : W] = 1.0
-            matrix[row + 1, use.activation * W + k] = -1.0
-            row += 2
-    return LinearConstraint(csr_array(matrix), right, right)
-
-
-def _merging(costs: CostTable, variables: int) -> LinearConstraint:
-    """Merge variables: at most the pair variables of the use and of the one before it."""
-    pairs = len(costs.uses) * W * W
-    first = costs.ram.size
-    matrix = lil_array((2 * pairs, variables))
-    for u, use in enumerate(costs.uses):
-        for cell in range(W * W):
-            here = u * W * W + cell
-            matrix[2 * here, first + pairs + here] = 1.0
-            if use.previous is None:
-                continue
-            if costs.uses[use.previous].acc64.flat[cell] == use.acc64.flat[cell]:
-                matrix[2 * here, first + here] = -1.0
-                matrix[2 * here + 1, first + pairs + here] = 1.0
-                matrix[2 * here + 1, first + use.previous * W * W + cell] = -1.0
-    return LinearConstraint(csr_array(matrix), -np.inf, 0.0)
-
-
-def _calling(costs: CostTable, variables: int) -> LinearConstraint:
-    """Kernel variables: at least every pair variable that calls the kernel."""
-    pairs = len(costs.uses) * W * W
-    first = costs.ram.size
-    kernels = variables - costs.kernels.size
-    matrix = lil_array((pairs, variables))
-    for u, use in enumerate(costs.uses):
-        for cell in range(W * W):
-            here = u * W * W + cell
-            matrix[here, first + here] = 1.0
-            matrix[here, kernels + 2 * cell + int(use.acc64.flat[cell])] = -1.0
-    return LinearConstraint(csr_array(matrix), -np.inf, 0.0)
+def least_usage(
+    costs: CostTable, allowed: np.ndarray, limits: Mapping[str, float], resource: str
+) -> float | None:
+    """Least use of a resource by any choice of the widths in `allowed` (sites, widths) within
+    `limits`; None when none fits."""
+    free = np.where(allowed, 0.0, np.inf)
+    choice = _minimise(costs, free, limits, unit=1.0, resource=resource)
+    return None if choice is None else float(costs.usage(choice)[resource][0])

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
-from tqs_edge.errors import InputError
+from tqs_edge.errors import BudgetInfeasible, InputError
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.choice import to_bit_plan
-from tqs_edge.plan.cost import Fixed, cost_table
-from tqs_edge.plan.damage import damage_matrix, pin_widths
+from tqs_edge.plan.cost import Fixed
+from tqs_edge.plan.damage import damage_matrix
+from tqs_edge.plan.knapsack import solve
+from tqs_edge.plan.problem import Decided, Problem, decided_damage, make_problem
 from tqs_edge.plan.refine import Progress
-from tqs_edge.plan.search import Method, Problem, best_uniform, parse_method, search
-from tqs_edge.sensitivity.batch import clean_rollouts
+from tqs_edge.plan.search import Method, best_uniform, parse_method, search
 from tqs_edge.sensitivity.exact import DamageTable
-from tqs_edge.sensitivity.fake_quant import quantized_weights
 from tqs_edge.sensitivity.score import SensitivityReport
-from tqs_edge.sensitivity.sites import SiteKind
+
+NO_PINS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class PlanResult:
     predicted: summed damage of the sites; measured: joint damage of the whole plan on the planning
     contexts (mean squared standardised rollout error; `nrmse` is its root); uniform: the same for
     the best uniform plan that fits, None when none does; usage: flash, ram, insns, avg_bits;
-    rollouts: how many plans were rolled out
+    rollouts: how many plans were rolled out; alternatives: other plans within the budget, which
+    may be better once their integers are fitted (plan/rounding.py)
     """
 
     plan: BitPlan
@@ -39,6 +42,7 @@ class PlanResult:
     uniform: float | None
     usage: Mapping[str, float]
     rollouts: int
+    alternatives: tuple[BitPlan, ...] = ()
 
     @property
     def nrmse(self) -> float:
@@ -59,39 +63,72 @@ def plan(
     exog: np.ndarray | None = None,
     act_bits: int | None = None,
     state_bits: int | None = None,
+    pins: Mapping[str, int] = NO_PINS,
     fixed: Fixed | None = None,
     progress: Progress | None = None,
 ) -> PlanResult:
     """The plan of least rollout damage within `budget` on cores of class `isa`.
 
     scores: a report for "tqs" and "greedy", a table for "exact". contexts (N, rows, F) are for
-    planning: judge the plan on others. act_bits and state_bits pin the width of all activations or
-    states. "tqs" and "exact" plans are never worse, on these contexts, than the best uniform plan
-    that fits. Raises BudgetInfeasible naming the binding limit, InputError for a mismatch.
+    planning: judge the plan on others. act_bits and state_bits decide the width of all activations
+    or states, pins that of the sites they name (plan/pins.py); uniform plans keep to both. "tqs"
+    and "exact" plans are never worse, on these contexts, than the best uniform plan that fits; that
+    one is returned where little is saved (search.LEAST_SAVING). Raises BudgetInfeasible naming the
+    binding limit, InputError for a mismatch.
     """
-    chosen = _method(method, scores)
-    sites, damage = damage_matrix(model.graph, scores, ranges)
-    damage = pin_widths(sites, damage, SiteKind.ACTIVATION, act_bits)
-    damage = pin_widths(sites, damage, SiteKind.STATE, state_bits)
-    costs = cost_table(model.graph, sites, ranges, isa, fixed)
-    clean = clean_rollouts(model, contexts, horizon, exog)
-    quantized = quantized_weights(clean, sites, ranges)
-    problem = Problem(costs, damage, budget.limits(), clean, quantized)
+    chosen = check_method(method, scores)
+    decided = Decided(act_bits, state_bits, pins)
+    problem = make_problem(
+        model,
+        scores,
+        ranges,
+        contexts,
+        horizon,
+        budget.limits(),
+        isa,
+        decided,
+        exog=exog,
+        fixed=fixed,
+    )
     uniform, uniform_damage = best_uniform(problem)
-    best = search(problem, chosen, uniform, progress)
+    try:
+        best = search(problem, chosen, uniform, progress=progress)
+    except BudgetInfeasible as error:
+        free = decided_damage(
+            *damage_matrix(model.graph, scores, ranges), replace(decided, pins=NO_PINS)
+        )
+        raise BudgetInfeasible(f"{error}{_blame(problem, free, pins)}") from None
+    costs = problem.costs
     return PlanResult(
         plan=to_bit_plan(costs, best.choice, chosen.value),
-        predicted=float(damage[np.arange(len(sites)), best.choice].sum()),
+        predicted=problem.predicted(best.choice),
         measured=best.damage,
         uniform=uniform_damage,
         usage={name: float(value[0]) for name, value in costs.usage(best.choice).items()},
         rollouts=best.rollouts,
+        alternatives=tuple(to_bit_plan(costs, other, chosen.value) for other in best.others),
     )
 
 
-def _method(method: str, scores: SensitivityReport | DamageTable) -> Method:
+def check_method(method: str, scores: SensitivityReport | DamageTable) -> Method:
+    """The method called `method`; InputError where it does not plan from such scores."""
     chosen = parse_method(method)
     if isinstance(scores, DamageTable) != (chosen is Method.EXACT):
         wanted = "a measured table" if chosen is Method.EXACT else "a score"
         raise InputError(f"method '{chosen}' plans from {wanted}, which was not given")
     return chosen
+
+
+def _blame(problem: Problem, free: np.ndarray, pins: Mapping[str, int]) -> str:
+    """What to add to an infeasible budget's text where a plan fits once the pins are dropped.
+
+    free: damages (sites, widths) without the pins
+    """
+    if not pins:
+        return ""
+    named = ", ".join(f"{name}={bits}" for name, bits in pins.items())
+    try:
+        solve(problem.costs, free, problem.limits)
+    except BudgetInfeasible:
+        return f" with the pins {named}"
+    return f" with the pins {named}; without them a plan fits"

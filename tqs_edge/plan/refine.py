@@ -53,6 +53,8 @@ def refine(
     allowed: np.ndarray,
     limits: Mapping[str, float],
     start: np.ndarray,
+    *,
+    rounds: int = ROUNDS,
     progress: Progress | None = None,
 ) -> Refined:
     """The best plan reachable from `start` (sites,), which must keep the limits.
@@ -63,9 +65,9 @@ def refine(
     tried = evaluate(start[None])
     here = _Position(start, float(tried.damage[0]), tried.samples[0])
     spent = 1
-    for done in range(ROUNDS):
+    for done in range(rounds):
         if progress is not None:
-            progress(done, ROUNDS)
+            progress(done, rounds)
         before = here.damage
         moves = _single_changes(here.choice, allowed)
         tried = evaluate(moves)

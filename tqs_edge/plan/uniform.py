@@ -42,23 +42,39 @@ def uniform_plan(graph: Graph, code: str) -> BitPlan:
     )
 
 
+def width_code(costs: CostTable, allowed: np.ndarray, choice: np.ndarray) -> str:
+    """The code, as "a16w4", of a uniform choice (sites,); pinned sites count only without others.
+
+    allowed: (sites, widths) bool
+    """
+    widest = []
+    for kind in (SiteKind.ACTIVATION, SiteKind.WEIGHT):
+        mine = np.array([site.kind is kind for site in costs.sites])
+        several = mine & (allowed.sum(axis=1) > 1)
+        widest.append(WIDTHS[int(choice[several if several.any() else mine].max())])
+    return f"a{widest[0]}w{widest[1]}"
+
+
 def uniform_choices(
     costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]
 ) -> np.ndarray:
     """All uniform choices (plans, sites) that are allowed and fit, the most bits first.
 
-    One width for all weights and one for all activations; states at the widest allowed.
+    One width for all weights and one for all activations; states at the widest allowed. Sites that
+    are left one width only, as pinned ones are, have that.
     """
     allowed = costs.legal & np.isfinite(damage)
     kinds = np.array([site.kind for site in costs.sites])
     widest = np.where(allowed, np.arange(len(WIDTHS)), -1).max(axis=1)
-    found = []
+    open_ = allowed.sum(axis=1) > 1
+    found: list[np.ndarray] = []
     for weight_bits in reversed(WEIGHT_WIDTHS):
         for act_bits in reversed(ACTIVATION_WIDTHS):
             choice = widest.copy()
-            choice[kinds == SiteKind.WEIGHT] = WIDTHS.index(weight_bits)
-            choice[kinds == SiteKind.ACTIVATION] = WIDTHS.index(act_bits)
+            choice[open_ & (kinds == SiteKind.WEIGHT)] = WIDTHS.index(weight_bits)
+            choice[open_ & (kinds == SiteKind.ACTIVATION)] = WIDTHS.index(act_bits)
             legal = allowed[np.arange(len(choice)), choice].all()
-            if legal and fits(costs, choice, limits)[0]:
+            known = any((choice == other).all() for other in found)
+            if legal and not known and fits(costs, choice, limits)[0]:
                 found.append(choice)
     return np.array(found, np.int64).reshape(-1, len(kinds))

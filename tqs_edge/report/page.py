@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from tqs_edge.errors import InputError
+from tqs_edge.report.document import document
 from tqs_edge.report.figure import Report, finite
 from tqs_edge.report.plot_bits import bits_figure
 from tqs_edge.report.plot_damage import damage_figure
@@ -17,10 +17,6 @@ from tqs_edge.report.plot_rollout import frames_summary, rollout_figure
 from tqs_edge.report.plot_tqs import tqs_figure
 from tqs_edge.report.svg import number
 from tqs_edge.report.tables import chain_card, comparison_card, saturation_card, sites_card
-
-STYLE = Path(__file__).with_name("page.css")
-# The browser itself refuses whatever a report would try to load or run.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def render_html(report: Mapping[str, Any]) -> str:
@@ -45,15 +41,7 @@ def render_html(report: Mapping[str, Any]) -> str:
         comparison_card(report),
         sites_card(report),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}: tqs_edge report</title>\n"
-        f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
-        f"{_header(report, title)}\n<main>\n" + "\n".join(cards) + "\n</main>\n"
-        f"<footer>{_footer(report)}</footer>\n</body>\n</html>\n"
-    )
+    return document(f"{title}: tqs_edge report", _header(report, title), cards, _footer(report))
 
 
 def _header(report: Report, title: str) -> str:
@@ -72,8 +60,10 @@ def _header(report: Report, title: str) -> str:
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(unit)}</small></dd></div>"
         for name, value, unit in _tiles(report)
     )
+    words = report.get("predictability", {}).get("words")
+    limit = f'<p class="note predictability">{escape(words)}</p>' if words else ""
     return (
-        f'<header><h1>{escape(title)}</h1><p class="lead">{lead}</p>{_verdict(report)}'
+        f'<header><h1>{escape(title)}</h1><p class="lead">{lead}</p>{_verdict(report)}{limit}'
         f'<dl class="tiles">{tiles}</dl></header>'
     )
 
@@ -91,10 +81,15 @@ def _verdict(report: Report) -> str:
 
 def _tiles(report: Report) -> list[tuple[str, str, str]]:
     """(name, value, unit) of the numbers that people look for first; only those known."""
-    rollout = report.get("rollout", {})
+    rollout, predictability = report.get("rollout", {}), report.get("predictability", {})
     found = [
         ("Rollout error (nRMSE)", finite(rollout.get("nrmse")), "integers to float"),
         ("Valid horizon", finite(rollout.get("valid_horizon")), f"of {report['horizon']} steps"),
+        (
+            "Predictable for",
+            finite(predictability.get("limit_steps")),
+            "steps: the model is chaotic",
+        ),
         ("Bits per weight", finite(report.get("average_weight_bits")), "on average"),
         ("Flash", finite(report.get("flash_bytes")), _limit(report, "flash_limit")),
         ("RAM", finite(report.get("ram_bytes")), _limit(report, "ram_limit")),
@@ -105,7 +100,7 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
             "on a simulator",
         ),
     ]
-    whole = {"Flash", "RAM", "Stack", "Instructions per step", "Valid horizon"}
+    whole = {"Flash", "RAM", "Stack", "Instructions per step", "Valid horizon", "Predictable for"}
     return [
         (name, f"{value:,.0f}" if name in whole else number(value), unit)
         for name, value, unit in found

@@ -17,7 +17,7 @@ from tqs_edge.report.svg import (
 
 MOST_SITES = 24
 WIDTH, ROW, TOP = 540, 19, 30
-LEFT, RIGHT = 190, 500
+LEFT, RIGHT = 190, 412
 
 
 def tqs_figure(report: Report) -> Figure:
@@ -33,7 +33,8 @@ def tqs_figure(report: Report) -> Figure:
         id="plot-tqs",
         title="Sensitivity of each site",
         note="Gain: mean squared rollout error for each unit of squared disturbance held there. "
-        f"Sites on top deserve bits; the colour is the width they were given.{more}",
+        "Sites on top deserve bits; the colour is the width they were given; the bits they need "
+        f"for a rollout error of 5 % stand beside it where that is more.{more}",
         body=_draw(report, ranked[:MOST_SITES]) if ranked else None,
         absent="This report holds no sensitivity scores: the plan was made without them.",
     )
@@ -49,7 +50,8 @@ def _draw(report: Report, ranked: list[tuple[str, float]]) -> str:
         width = max(axis(gain) - LEFT, 2)
         hint = f"{site}: gain {number(gain)}" + (f", {bits} bits" if bits else "")
         parts.append(rect(LEFT, y + 2, width, ROW - 5, f"w{bits}", hint=hint))
-        parts.append(text(LEFT + width + 5, y + 12, number(gain), class_="tick"))
+        shown = number(gain) + _short_of(report, site, bits)
+        parts.append(text(LEFT + width + 5, y + 12, shown, class_="tick"))
     widths = sorted({site_bits(report, site) for site, _ in ranked})
     names = [("box", f"w{b}", f"{b} bits" if b else "no width") for b in widths]
     parts.append(legend(names, LEFT, 14))
@@ -60,3 +62,11 @@ def _draw(report: Report, ranked: list[tuple[str, float]]) -> str:
         title="Gain of the sites, greatest first, logarithmic",
         description="; ".join(f"{site} {number(gain)}" for site, gain in ranked[:5]),
     )
+
+
+def _short_of(report: Report, site: str, bits: int) -> str:
+    """ ", needs 8 bits" where a site was given fewer than that; null is more than any width."""
+    entry = report["tqs"][site]
+    if "needs" not in entry or not bits or (entry["needs"] or bits + 1) <= bits:
+        return ""
+    return f", needs {entry['needs'] or '> 16'}"

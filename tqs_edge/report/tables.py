@@ -101,7 +101,7 @@ def sites_card(report: Report) -> str:
     if not sites:
         content = '<p class="absent">This report names no sites.</p>'
         return card("All sites", content, id="table-sites", wide=True)
-    keys = ("rate", "gain", "predicted", "measured")
+    keys = ("needs", "rate", "growth", "gain", "predicted", "measured")
     rows = [
         [
             (site, ""),
@@ -111,7 +111,10 @@ def sites_card(report: Report) -> str:
         ]
         for site in sites
     ]
-    caption = "Growth rate for each step, gain, and damage foretold and measured"
+    caption = (
+        "Bits given, bits needed for a rollout error of 5 %, growth rate, growth factor per step "
+        "late in the rollout, gain, and damage foretold and measured"
+    )
     shown = table(caption, ["site", "kind", "bits", *keys], rows)
     content = f"<details><summary>{len(sites)} sites</summary>{shown}</details>"
     return card("All sites", content, id="table-sites", wide=True)

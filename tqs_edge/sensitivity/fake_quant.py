@@ -106,7 +106,7 @@ def _batch_errors(
         path: _chosen_rows(bank, quantized.sites, path, choices)
         for path, bank in quantized.banks.items()
     }
-    tap = _rounding_tap(clean, quantized, choices)
+    tap = rounding_tap(clean, quantized.sites, quantized.ranges, choices)
     error = divergence(clean, len(choices), weights, tap)
     return np.asarray(error.reshape(len(choices), -1).float())
 
@@ -129,43 +129,65 @@ def _chosen_rows(
     return chosen[0] if len(index) == 1 else chosen
 
 
-def _rounding_tap(
-    clean: CleanRollouts, quantized: QuantizedWeights, choices: np.ndarray
+def rounding_tap(
+    clean: CleanRollouts, sites: Sequence[Site], ranges: Mapping[str, float], choices: np.ndarray
 ) -> Tap | None:
-    """Rounds activations (as dense nodes read them) and states, each variant at its own width."""
+    """Rounds activations (as dense nodes read them) and states, each variant at its own width.
+
+    choices (variants, sites); None when none of them rounds anything.
+    """
     import torch
 
-    grids: dict[str, tuple[torch.Tensor, ...]] = {}
-    for column, site in enumerate(quantized.sites):
+    grids: dict[str, _Grid] = {}
+    for column, site in enumerate(sites):
         chosen = choices[:, column]
         if site.kind is SiteKind.WEIGHT or (chosen == FLOAT).all():
             continue
         name = clean.views[site.tensor] if site.kind is SiteKind.ACTIVATION else site.tensor
         rank = 1 + len(clean.model.graph.shapes[name])
-        grids[name] = _grid(chosen, site.tensor, quantized.ranges, rank, clean.frames.dtype)
+        grids[name] = _grid(chosen, site.tensor, ranges, rank, clean.frames.dtype)
     if not grids:
         return None
 
     def tap(name: str, value: torch.Tensor) -> torch.Tensor:
         if name not in grids:
             return value
-        scale, low, high, rounds = grids[name]
-        integer = torch.clamp(torch.floor(value / scale + 0.5), low, high)
-        return torch.where(rounds, integer * scale, value)
+        grid = grids[name]
+        rounded = (value / grid.scale).add_(0.5).floor_().clamp_(grid.low, grid.high)
+        rounded.mul_(grid.scale)
+        return rounded if grid.rounds is None else torch.where(grid.rounds, rounded, value)
 
     return tap
 
 
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """Scale, least and largest integer, and whether to round, each (variants, 1, ...).
+
+    rounds is None where all do; tensors of one number where all variants are alike.
+    """
+
+    scale: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    rounds: torch.Tensor | None
+
+
 def _grid(
     chosen: np.ndarray, tensor: str, ranges: Mapping[str, float], rank: int, dtype: torch.dtype
-) -> tuple[torch.Tensor, ...]:
-    """Scale, least and largest integer, and whether to round, each (variants, 1, ...)."""
+) -> _Grid:
     import torch
+
+    if (chosen == chosen[0]).all():
+        chosen = chosen[:1]
 
     columns = []
     for choice in chosen.tolist():
         bits = WIDTHS[choice] if choice != FLOAT else WIDTHS[-1]
         columns.append((site_scale(ranges, tensor, bits), *integer_limits(bits)))
     shape = (len(chosen), *[1] * rank)
-    numbers = [torch.tensor(c, dtype=dtype).reshape(shape) for c in zip(*columns, strict=True)]
-    return (*numbers, torch.from_numpy(chosen != FLOAT).reshape(shape))
+    scale, low, high = (
+        torch.tensor(c, dtype=dtype).reshape(shape) for c in zip(*columns, strict=True)
+    )
+    rounds = torch.from_numpy(chosen != FLOAT).reshape(shape)
+    return _Grid(scale, low, high, None if bool(rounds.all()) else rounds)

@@ -2,137 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
 
+from tqs_edge.backends.protocol import StepBackend
 from tqs_edge.errors import NonFiniteRollout
-from tqs_edge.quant.scheme import scale_for_range
-from tqs_edge.sensitivity.batch import CleanRollouts
-from tqs_edge.sensitivity.probes import probe_noise, probe_weights
+from tqs_edge.sensitivity.probes import CHECK
 from tqs_edge.sensitivity.residual import noise_energy
 from tqs_edge.sensitivity.sites import Site, SiteKind
+from tqs_edge.sensitivity.statistics import mean_until, saturation_steps
+from tqs_edge.sensitivity.sweep import Executor, Store, Tell, run_tasks
+from tqs_edge.sensitivity.tasks import Clean, Sweep, split_tasks
 
-WEIGHT_SIZE = 2.0**-8  # ||Delta|| / ||W||: about what 8 bits leave behind
-NOISE_BITS = 10  # width whose LSB is the first noise probe
-SHRINK = 0.25
-ROUNDS = 10
+# Sizes to try, ||Delta|| / ||W|| of a weight or LSB / range of noise: far above rounding and, in
+# float64, so small that hardly any rollout bends within the first.
+SIZES = {
+    torch.float64: (2.0**-20, 2.0**-26, 2.0**-32),
+    torch.float32: (2.0**-8, 2.0**-10, 2.0**-12),
+}
 TOLERANCE = 0.05  # relative change of the gain that counts as none
-PILOT_PROBES = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Disturbance:
-    """delta^2 (probes, N, T) of one site at a probe size, and ||Delta||^2 as `energy`."""
+class Disturbances:
+    """delta^2 (sites, probes, T) of all sites, each at its own size.
 
-    divergence: np.ndarray
-    energy: float
-    size: float
-    linear: bool
+    energies (sites,): ||Delta||^2; sizes (sites,): relative; steps (sites,): those before the
+    disturbance is as large as the signal; bends (sites,): relative change of the first probe's
+    gain, up to there, when it is CHECK times as large
+    """
+
+    squares: np.ndarray
+    energies: np.ndarray
+    sizes: np.ndarray
+    steps: np.ndarray
+    bends: np.ndarray
+
+    @property
+    def linear(self) -> np.ndarray:
+        """Whether the gain, up to saturation, does not depend on the size (sites,)."""
+        return np.asarray(self.bends <= TOLERANCE)
+
+    @property
+    def settled(self) -> np.ndarray:
+        """Whether a smaller size could tell nothing more (sites,)."""
+        return np.asarray(self.linear & (self.steps == self.squares.shape[-1]))
+
+    def replaced(self, which: np.ndarray, new: Disturbances) -> Disturbances:
+        """These, with those of the sites `which` for which `new`, of them alone, has a better size.
+
+        That is one that saturates later or, of equals, bends less.
+        """
+        steps, bends = self.steps[which], self.bends[which]
+        better = (new.steps > steps) | ((new.steps == steps) & (new.bends < bends))
+        arrays = {}
+        for field in fields(self):
+            arrays[field.name] = getattr(self, field.name).copy()
+            arrays[field.name][which[better]] = getattr(new, field.name)[better]
+        return Disturbances(**arrays)
 
 
 def linear_range(
-    clean: CleanRollouts,
+    sweep: Sweep,
     sites: Sequence[Site],
     ranges: Mapping[str, float],
-    probes: int,
-    seed: int,
-    tell: Callable[[int, int], None],
-) -> list[Disturbance]:
-    """Disturbances of all sites, each shrunk until its gain stops changing.
+    *,
+    executor: Executor | None = None,
+    store: Store | None = None,
+    tell: Tell = lambda done, total: None,
+) -> Disturbances:
+    """The disturbances of all sites, each shrunk until it stays linear over the whole horizon.
 
-    A few pilot probes, the same at every size, decide the size; then all probes run. Raises
-    NonFiniteRollout naming site and step when even the smallest probe overflows.
+    Of a site that never does, the size is taken that saturates last and, of those, bends least.
+    `ranges` are largest magnitudes by tensor. Raises NonFiniteRollout naming site and step when
+    even that overflows.
     """
-    factor = np.ones(len(sites))
-    linear = np.zeros(len(sites), bool)
-    pilots = min(PILOT_PROBES, probes)
-    gain = _pilot_gains(clean, sites, ranges, factor, pilots, seed)
-    for _ in range(ROUNDS):
-        open_sites = np.flatnonzero(~linear)
-        if not len(open_sites):
+    magnitudes = np.array([_magnitude(sweep.backend, site, ranges) for site in sites])
+    clean: Clean | None = None
+    found: Disturbances | None = None
+    for size in SIZES[sweep.backend.dtype]:
+        unsettled = np.arange(len(sites)) if found is None else np.flatnonzero(~found.settled)
+        if not len(unsettled):
             break
-        factor[open_sites] *= SHRINK
-        chosen = [sites[i] for i in open_sites.tolist()]
-        smaller = _pilot_gains(clean, chosen, ranges, factor[open_sites], pilots, seed)
-        linear[open_sites] = np.isclose(smaller, gain[open_sites], rtol=TOLERANCE, atol=0.0)
-        gain[open_sites] = smaller
-    found = _disturb(clean, sites, ranges, factor, probes, seed, tell)
-    for site, disturbance in zip(sites, found, strict=True):
-        _check_finite(site, disturbance)
-    return [
-        Disturbance(d.divergence, d.energy, d.size, bool(settled))
-        for d, settled in zip(found, linear, strict=True)
-    ]
-
-
-def _pilot_gains(
-    clean: CleanRollouts,
-    sites: Sequence[Site],
-    ranges: Mapping[str, float],
-    factor: np.ndarray,
-    probes: int,
-    seed: int,
-) -> np.ndarray:
-    found = _disturb(clean, sites, ranges, factor, probes, seed, lambda done, total: None)
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.array([d.divergence.mean() / d.energy for d in found])
-
-
-def _disturb(
-    clean: CleanRollouts,
-    sites: Sequence[Site],
-    ranges: Mapping[str, float],
-    factor: np.ndarray,
-    probes: int,
-    seed: int,
-    tell: Callable[[int, int], None],
-) -> list[Disturbance]:
-    """All sites at their sizes, several sites to a batch."""
-    found: list[Disturbance] = []
-    for batch in _batches(sites, max(1, clean.batch_variants // probes)):
-        members = [sites[i] for i in batch]
-        if members[0].kind is SiteKind.WEIGHT:
-            sizes = [WEIGHT_SIZE * factor[i] for i in batch]
-            norms = [s * _norm(clean, m) for s, m in zip(sizes, members, strict=True)]
-            error = probe_weights(clean, members, norms, probes, seed)
-            energies = [norm * norm for norm in norms]
-        else:
-            sizes = [scale_for_range(1.0, NOISE_BITS) * factor[i] for i in batch]
-            lsbs = [s * (ranges[m.tensor] or 1.0) for s, m in zip(sizes, members, strict=True)]
-            error = probe_noise(clean, members, lsbs, probes, seed)
-            energies = [noise_energy(b, m.elements) for b, m in zip(lsbs, members, strict=True)]
-        found += [
-            Disturbance(e, float(energy), float(size), False)
-            for e, energy, size in zip(error, energies, sizes, strict=True)
-        ]
-        tell(len(found), len(sites))
+        members = [sites[i] for i in unsettled.tolist()]
+        amplitudes = size * magnitudes[unsettled]
+        tasks = split_tasks(sweep, members, amplitudes, opens=clean is None)
+        clean, results = run_tasks(sweep, tasks, clean, executor=executor, store=store, tell=tell)
+        squares = np.concatenate([result.squares for result in results])
+        new = _disturbances(members, amplitudes, size, squares)
+        found = new if found is None else found.replaced(unsettled, new)
+    assert found is not None
+    _check_finite(sites, found)
     return found
 
 
-def _batches(sites: Sequence[Site], most: int) -> list[list[int]]:
-    """Indices of neighbouring sites that share a batch: blocks of one weight, or noise sites."""
-    groups: list[list[int]] = []
-    shared = [site.tensor if site.kind is SiteKind.WEIGHT else "" for site in sites]
-    for i, key in enumerate(shared):
-        if groups and len(groups[-1]) < most and shared[groups[-1][0]] == key:
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return groups
+def _magnitude(backend: StepBackend, site: Site, ranges: Mapping[str, float]) -> float:
+    """Frobenius norm of a weight block, range of anything else; of zeros, as if they were ones."""
+    if site.kind is not SiteKind.WEIGHT:
+        return ranges[site.tensor] or 1.0
+    block = backend.weights[site.tensor][site.begin : site.end].astype(np.float64)
+    return float(np.sqrt(np.square(block).sum())) or float(np.sqrt(site.elements))
 
 
-def _norm(clean: CleanRollouts, site: Site) -> float:
-    """Frobenius norm of a weight block; of an all-zero block, that of unit weights."""
-    block = clean.constants[site.tensor][site.begin : site.end]
-    return float(block.square().sum().sqrt()) or float(np.sqrt(site.elements))
+def _disturbances(
+    sites: Sequence[Site], amplitudes: np.ndarray, size: float, squares: np.ndarray
+) -> Disturbances:
+    """From delta^2 (sites, probes + 1, T) with the check last."""
+    energies = [
+        amplitude**2 if site.kind is SiteKind.WEIGHT else noise_energy(amplitude, site.elements)
+        for site, amplitude in zip(sites, amplitudes.tolist(), strict=True)
+    ]
+    probes = squares[:, :-1]
+    steps = saturation_steps(probes)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        first = mean_until(probes[:, 0], steps)
+        again = mean_until(squares[:, -1], steps) / CHECK**2
+        bends = np.where(first == again, 0.0, np.abs(again / first - 1.0))
+    return Disturbances(
+        probes,
+        np.array(energies),
+        np.full(len(sites), size),
+        steps,
+        np.where(np.isnan(bends), np.inf, bends),
+    )
 
 
-def _check_finite(site: Site, disturbance: Disturbance) -> None:
-    finite = np.isfinite(disturbance.divergence).all(axis=(0, 1))
-    if not finite.all():
-        raise NonFiniteRollout(
-            f"site '{site.id}': a disturbance of relative size {disturbance.size:.1e} makes the"
-            f" rollout overflow at step {int(np.flatnonzero(~finite)[0])}; shorten the horizon"
-        )
+def _check_finite(sites: Sequence[Site], found: Disturbances) -> None:
+    finite = np.isfinite(found.squares).all(axis=1)
+    for site, size, steps in zip(sites, found.sizes.tolist(), finite, strict=True):
+        if not steps.all():
+            raise NonFiniteRollout(
+                f"site '{site.id}': a disturbance of relative size {size:.1e} makes the rollout"
+                f" overflow at step {int(np.argmin(steps))}; shorten the horizon"
+            )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tqs_edge.graph.graph import Graph
-from tqs_edge.sensitivity.residual import residual_energy
+from tqs_edge.sensitivity.residual import HasConstants, residual_energy
 from tqs_edge.sensitivity.score import SensitivityReport
 
 
 def predict_damage(
-    report: SensitivityReport, graph: Graph, ranges: Mapping[str, float]
+    report: SensitivityReport, graph: HasConstants, ranges: Mapping[str, float]
 ) -> dict[tuple[str, int], float]:
     """Gain times residual energy by (site id, bits): the damage D = g * e that TQS predicts."""
     return {

@@ -1,18 +1,23 @@
-"""Disturbances of single sites, reproducible site by site whatever the batching."""
+"""Disturbances of single sites, reproducible site by site whatever the batching.
+
+The probes of a site are followed by its check: the first probe once more, CHECK times as large.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 from zlib import crc32
 
 import numpy as np
+import torch
 
-from tqs_edge.sensitivity.batch import CleanRollouts, divergence
-from tqs_edge.sensitivity.sites import Site, SiteKind
+from tqs_edge.backends.protocol import WeightChange
+from tqs_edge.graph.evaluate import Tap
+from tqs_edge.sensitivity.sites import Site
 
-if TYPE_CHECKING:
-    import torch
+# Smaller and of opposite sign: curvature of even and of odd order shows in the gain.
+CHECK = -0.25
+DRAWN_STEPS = 64  # of noise at a time
 
 
 def site_rng(seed: int, site: Site) -> np.random.Generator:
@@ -20,54 +25,66 @@ def site_rng(seed: int, site: Site) -> np.random.Generator:
     return np.random.default_rng([seed, crc32(site.id.encode())])
 
 
-def probe_weights(
-    clean: CleanRollouts, sites: Sequence[Site], norms: Sequence[float], probes: int, seed: int
-) -> np.ndarray:
-    """delta^2 (sites, probes, N, T) of Gaussian weight errors of given Frobenius norm.
+def weight_change(
+    site: Site, depth: int, norm: float, *, probes: int, seed: int, first: int
+) -> WeightChange:
+    """Errors of Frobenius norm `norm` of a weight block, for variants [first, first + probes + 1).
 
-    The sites are blocks of one weight. An error is held for the whole rollout.
+    Directions are uniform on the sphere and orthogonal to each other, as far as there are that
+    many: a site of `probes` numbers or fewer is then measured in a whole basis, and the mean over
+    it is exact. No two are opposite: a linear response to -d is that to d, and says nothing new.
     """
-    import torch
-
-    path = sites[0].tensor
-    weight = clean.constants[path]
-    variants = weight.expand(len(sites) * probes, *weight.shape).clone()
-    for i, (site, norm) in enumerate(zip(sites, norms, strict=True)):
-        rows = slice(site.begin, site.end)
-        noise = site_rng(seed, site).standard_normal((probes, *weight[rows].shape))
-        noise *= norm / np.sqrt((noise**2).sum(axis=(1, 2), keepdims=True))
-        variants[i * probes : (i + 1) * probes, rows] += torch.from_numpy(noise).to(weight.dtype)
-    return _squared(divergence(clean, len(variants), {path: variants}), len(sites))
+    rows = site.end - site.begin
+    found = _directions(site_rng(seed, site), probes, rows * depth).reshape(probes, rows, depth)
+    delta = norm * torch.cat([found, CHECK * found[:1]])
+    return WeightChange(site.tensor, site.begin, first, delta)
 
 
-def probe_noise(
-    clean: CleanRollouts, sites: Sequence[Site], lsbs: Sequence[float], probes: int, seed: int
-) -> np.ndarray:
-    """delta^2 (sites, probes, N, T) of uniform noise of half an LSB at activations and states.
+def _directions(rng: np.random.Generator, count: int, size: int) -> torch.Tensor:
+    """Unit vectors (count, size), float64, orthonormal in groups of `size`."""
+    groups = []
+    for begin in range(0, count, size):
+        normal = rng.standard_normal((size, min(size, count - begin)))
+        # Normal vectors made orthogonal: their signs do not matter to a squared response.
+        groups.append(torch.linalg.qr(torch.from_numpy(normal)).Q.T)
+    return torch.cat(groups)
 
-    The noise is new at every step and different in every context.
+
+def noise_tap(
+    disturbed: Sequence[tuple[Site, str, float, int]],
+    shapes: Mapping[str, Sequence[int]],
+    *,
+    probes: int,
+    seed: int,
+) -> Tap | None:
+    """Adds uniform noise of half an LSB, new at every step, to activations and states.
+
+    disturbed: (site, tensor that the tap sees, LSB, first of its probes + 1 variants). Tensors are
+    (variants, 1, *shape).
     """
-    import torch
+    added: dict[str, list[tuple[int, Iterator[torch.Tensor]]]] = {}
+    for site, name, lsb, first in disturbed:
+        draws = noise_draws(site, lsb, shapes[name], probes=probes, seed=seed)
+        added.setdefault(name, []).append((first, draws))
+    if not added:
+        return None
 
-    noise: dict[str, list[tuple[slice, np.random.Generator, float]]] = {}
-    for i, (site, lsb) in enumerate(zip(sites, lsbs, strict=True)):
-        name = clean.views[site.tensor] if site.kind is SiteKind.ACTIVATION else site.tensor
-        variants = slice(i * probes, (i + 1) * probes)
-        noise.setdefault(name, []).append((variants, site_rng(seed, site), 0.5 * lsb))
-
-    def tap(tensor: str, value: torch.Tensor) -> torch.Tensor:
-        if tensor not in noise:
+    def tap(name: str, value: torch.Tensor) -> torch.Tensor:
+        if name not in added:
             return value
         value = value.clone()
-        for variants, rng, bound in noise[tensor]:
-            draw = rng.uniform(-bound, bound, tuple(value[variants].shape))
-            value[variants] += torch.from_numpy(draw).to(value.dtype)
+        for first, draws in added[name]:
+            value.narrow(0, first, probes + 1).add_(next(draws).to(value.dtype))
         return value
 
-    return _squared(divergence(clean, len(sites) * probes, {}, tap), len(sites))
+    return tap
 
 
-def _squared(difference: torch.Tensor, sites: int) -> np.ndarray:
-    """delta^2 (sites, probes, N, T): the mean square over features."""
-    squares = difference.square().mean(dim=-1).double().numpy()
-    return squares.reshape(sites, -1, *squares.shape[1:])
+def noise_draws(
+    site: Site, lsb: float, shape: Sequence[int], *, probes: int, seed: int
+) -> Iterator[torch.Tensor]:
+    """Uniform noise within half an LSB (probes + 1, 1, *shape), of one step after the other."""
+    rng, bound = site_rng(seed, site), 0.5 * lsb
+    while True:
+        drawn = torch.from_numpy(rng.uniform(-bound, bound, (DRAWN_STEPS, probes, 1, *shape)))
+        yield from torch.cat([drawn, CHECK * drawn[:, :1]], dim=1)

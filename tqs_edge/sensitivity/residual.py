@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 
-from tqs_edge.graph.graph import Graph
 from tqs_edge.quant.scheme import fake_quantize_rows
 from tqs_edge.sensitivity.fake_quant import site_scale
 from tqs_edge.sensitivity.sites import Site, SiteKind
 
 
-def residual_energy(graph: Graph, site: Site, bits: int, ranges: Mapping[str, float]) -> float:
+class HasConstants(Protocol):
+    """A graph, or a black box: weight matrices (rows, depth) by path."""
+
+    @property
+    def constants(self) -> Mapping[str, np.ndarray]: ...
+
+
+def residual_energy(
+    graph: HasConstants, site: Site, bits: int, ranges: Mapping[str, float]
+) -> float:
     """||Q(W) - W||^2 of a weight block; LSB^2 / 12 * elements, per step, of anything else."""
     if site.kind is SiteKind.WEIGHT:
         block = graph.constants[site.tensor][site.begin : site.end]

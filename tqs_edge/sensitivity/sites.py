@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import pairwise
 from math import prod
 
+from tqs_edge.backends.protocol import StepBackend
 from tqs_edge.errors import InputError
 from tqs_edge.graph.dense_views import dense_inputs
 from tqs_edge.graph.graph import Graph, Node, Op
@@ -60,9 +61,7 @@ def list_sites(graph: Graph, block_rows: int = BLOCK_ROWS) -> tuple[Site, ...]:
         assert path is not None
         depth = graph.constants[path].shape[1]
         for begin, end in _blocks(graph, path, block_rows):
-            name = f"{path}[{begin}:{end}]"
-            count = (end - begin) * depth
-            sites.append(Site(name, SiteKind.WEIGHT, path, begin, end, count, WEIGHT_WIDTHS))
+            sites.append(_weight_site(path, begin, end, depth))
     if not sites:
         raise InputError("the model has no dense layer, so there is no width to choose")
     for name in dense_inputs(graph):
@@ -74,6 +73,37 @@ def list_sites(graph: Graph, block_rows: int = BLOCK_ROWS) -> tuple[Site, ...]:
             Site(f"state:{state.name}", SiteKind.STATE, state.name, 0, 0, count, STATE_WIDTHS)
         )
     return tuple(sites)
+
+
+def list_backend_sites(backend: StepBackend, block_rows: int = BLOCK_ROWS) -> tuple[Site, ...]:
+    """The sites of a black box: weight blocks, its input and its states.
+
+    Ids are those of `list_sites` where paths and names are the same; only cuts between gates, which
+    a black box does not show, may differ. Its input is what all consumers see, not only dense ones.
+    """
+    if block_rows < 1:
+        raise InputError(f"block_rows is {block_rows}; use 1 or more rows per block")
+    sites: list[Site] = []
+    for path, weight in backend.weights.items():
+        rows, depth = weight.shape
+        for begin in range(0, rows, block_rows):
+            sites.append(_weight_site(path, begin, min(begin + block_rows, rows), depth))
+    inputs = [name for name in backend.tensors if name not in backend.states][:1]
+    for kind, prefix, names, widths in (
+        (SiteKind.ACTIVATION, "act", inputs, ACTIVATION_WIDTHS),
+        (SiteKind.STATE, "state", backend.states, STATE_WIDTHS),
+    ):
+        for name in names:
+            count = prod(backend.tensors[name])
+            sites.append(Site(f"{prefix}:{name}", kind, name, 0, 0, count, widths))
+    if not backend.weights:
+        raise InputError("the model has no weight matrix, so there is no width to choose")
+    return tuple(sites)
+
+
+def _weight_site(path: str, begin: int, end: int, depth: int) -> Site:
+    name = f"{path}[{begin}:{end}]"
+    return Site(name, SiteKind.WEIGHT, path, begin, end, (end - begin) * depth, WEIGHT_WIDTHS)
 
 
 def _blocks(graph: Graph, path: str, block_rows: int) -> list[tuple[int, int]]:

@@ -8,39 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqs_edge.errors import InputError
+from tqs_edge.zoo.cards import MODELS, ModelCard, card_of
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import nn
 
+__all__ = ["MODELS", "ModelCard", "ZooModel", "build", "card_of", "load"]
+
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 CONTEXTS_PER_PART = 32
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What the zoo knows about a model before torch is imported.
-
-    network:        "gru", "residual-gru" or "linear", a class and options of zoo.networks
-    hidden:         length of the state
-    form:           "recurrent", "windowed" or "map", as tqs_edge.graph.rollout_model.RolloutForm
-    context_length: rows of context that its rollouts were trained to start from
-    horizon:        steps of a rollout that it is meant for
-    dataset:        name in tqs_edge.zoo.series.SERIES
-    licence:        SPDX expression for the weights and the data in the package
-    """
-
-    name: str
-    description: str
-    form: str
-    network: str
-    features: int
-    hidden: int
-    context_length: int
-    horizon: int
-    dataset: str
-    licence: str
 
 
 @dataclass(frozen=True)
@@ -84,68 +62,6 @@ class ZooModel:
         return np.concatenate([self.planning_contexts, self.judging_contexts])
 
 
-MODELS = {
-    card.name: card
-    for card in (
-        ModelCard(
-            name="ppg-gru",
-            description="rolls on a measured finger pulse wave (20 Hz); in phase for 2 to 3 beats",
-            form="recurrent",
-            network="gru",
-            features=1,
-            hidden=32,
-            context_length=50,
-            horizon=120,
-            dataset="ppg",
-            licence="Apache-2.0 AND MIT",
-        ),
-        ModelCard(
-            name="lorenz-gru",
-            description="residual map of the Lorenz attractor, a chaotic system",
-            form="recurrent",
-            network="residual-gru",
-            features=3,
-            hidden=32,
-            context_length=20,
-            horizon=100,
-            dataset="lorenz",
-            licence="Apache-2.0",
-        ),
-        ModelCard(
-            name="gru-4x32",
-            description="two coupled oscillators; the reference size for benchmarks",
-            form="recurrent",
-            network="gru",
-            features=4,
-            hidden=32,
-            context_length=20,
-            horizon=150,
-            dataset="oscillators",
-            licence="Apache-2.0",
-        ),
-        ModelCard(
-            name="sst-ssm",
-            description="linear state space of a sea temperature, poles on the unit circle",
-            form="recurrent",
-            network="linear",
-            features=1,
-            hidden=8,
-            context_length=60,
-            horizon=120,
-            dataset="sst",
-            licence="Apache-2.0",
-        ),
-    )
-}
-
-
-def card_of(name: str) -> ModelCard:
-    """The card of a model in `MODELS`; InputError for other names."""
-    if name not in MODELS:
-        raise InputError(f"the zoo has no model '{name}'; choose one of {', '.join(MODELS)}")
-    return MODELS[name]
-
-
 def weights_path(name: str) -> Path:
     """Where the weights of a model lie in the package."""
     return WEIGHTS_DIR / f"{name}.safetensors"
@@ -173,11 +89,23 @@ def load(name: str) -> ZooModel:
 
 def build(card: ModelCard) -> nn.Module:
     """The untrained module that a card describes."""
-    from tqs_edge.zoo.networks import GruForecaster, LinearStateSpace
+    from tqs_edge.zoo import networks
+    from tqs_edge.zoo.series import PENDULUM_STEP
 
-    if card.network == "linear":
-        return LinearStateSpace(card.features, card.hidden)
-    return GruForecaster(card.features, card.hidden, residual=card.network == "residual-gru")
+    features, hidden = card.features, card.hidden
+    match card.network:
+        case "gru" | "residual-gru":
+            residual = card.network == "residual-gru"
+            return networks.GruForecaster(features, hidden, residual=residual)
+        case "lstm":
+            return networks.LstmForecaster(features, hidden)
+        case "linear":
+            return networks.LinearStateSpace(features, hidden)
+        case "mlp":
+            return networks.WindowMlp(card.context_length, features, hidden)
+        case "neural-ode":
+            return networks.NeuralOde(features, hidden, step=PENDULUM_STEP)
+    raise InputError(f"zoo model '{card.name}' has no network '{card.network}'")
 
 
 def _with_contexts(card: ModelCard, module: nn.Module) -> ZooModel:
@@ -192,7 +120,7 @@ def _with_contexts(card: ModelCard, module: nn.Module) -> ZooModel:
     return ZooModel(
         card=card,
         module=module,
-        example_inputs=(torch.zeros(1, card.features), torch.zeros(1, card.hidden)),
+        example_inputs=tuple(torch.zeros(s) for s in (card.input_shape, *card.state_shapes)),
         planning_contexts=planning[:, :length],
         planning_truth=planning[:, length:],
         judging_contexts=judging[:, :length],

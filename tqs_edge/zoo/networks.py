@@ -40,6 +40,62 @@ class LinearStateSpace(nn.Module):
         return self.readout(h), h
 
 
+class LstmForecaster(nn.Module):
+    """One step of (x [1, F], h [1, H], c [1, H]) -> (next x [1, F], next h, next c), y = W h'."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.cell = nn.LSTMCell(features, hidden)
+        self.head = nn.Linear(hidden, features)
+
+    def forward(
+        self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        h, c = self.cell(x, (h, c))
+        return self.head(h), h, c
+
+
+class WindowMlp(nn.Module):
+    """The next row from the last L rows: window [1, L, F] -> [1, 1, F]; two layers of relu."""
+
+    def __init__(self, length: int, features: int, hidden: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(length * features, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden, features)
+
+    def forward(self, window: torch.Tensor) -> torch.Tensor:
+        inner = torch.relu(self.first(window.flatten(1)))
+        row: torch.Tensor = self.head(torch.relu(self.second(inner)))
+        return row.unsqueeze(1)
+
+
+class NeuralOde(nn.Module):
+    """x [1, F] -> [1, F] after one classic Runge-Kutta step of x' = f(x), f a network of tanh.
+
+    The step evaluates f four times, so every weight is used four times. step: time units per row.
+    """
+
+    def __init__(self, features: int, hidden: int, *, step: float) -> None:
+        super().__init__()
+        self.first = nn.Linear(features, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden, features)
+        self.step = step
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = self.derivative(x)
+        b = self.derivative(x + self.step / 2 * a)
+        c = self.derivative(x + self.step / 2 * b)
+        d = self.derivative(x + self.step * c)
+        return x + self.step / 6 * (a + 2 * b + 2 * c + d)
+
+    def derivative(self, x: torch.Tensor) -> torch.Tensor:
+        """f(x), standard deviations per time unit."""
+        slope: torch.Tensor = self.head(torch.tanh(self.second(torch.tanh(self.first(x)))))
+        return slope
+
+
 class CalendarFilter(nn.Module):
     """The trainable form of a `LinearStateSpace` with a calendar: a steady-state Kalman filter.
 

@@ -38,6 +38,9 @@ PPG_TRAINING = (
 PPG_PLANNING = ((7150, 7740),)
 PPG_JUDGING = ((8210, 8880),)
 
+CO2_WITHOUT_GAPS = 333  # row from which no more than four weeks in a row are missing
+PENDULUM_STEP = 0.25  # time units per row, of a pendulum whose small swings take 2 pi
+
 
 def ppg() -> Series:
     """A finger pulse wave (photoplethysmogram), 20 Hz, F = 1; see data/SOURCES.md."""
@@ -83,10 +86,81 @@ def oscillators() -> Series:
     return _split(integrate(derivative, np.array([1.0, 0, -0.5, 0]), dt=0.15, rows=12000, skip=500))
 
 
+def pendulum() -> Series:
+    """A pendulum without friction: angle and angular velocity, F = 2, from many heights.
+
+    Every stretch is released at rest at another angle, 0.6 to 2.2 rad, where a swing takes 6.4 to
+    11 time units; no stretch is in two parts.
+    """
+
+    def derivative(v: np.ndarray) -> np.ndarray:
+        return np.array([v[1], -np.sin(v[0])])
+
+    # Multiples of the golden ratio: any few neighbours are spread over the whole range.
+    angles = 0.6 + 1.6 * (np.arange(36) * (np.sqrt(5) - 1) / 2 % 1)
+    start, finer = np.stack([angles, np.zeros_like(angles)]), 5
+    states = integrate(derivative, start, dt=PENDULUM_STEP / finer, rows=400 * finer, skip=0)
+    stretches = list(states[::finer].transpose(2, 0, 1))
+    return _standardise(stretches[:24], stretches[24:30], stretches[30:])
+
+
+def mackey_glass() -> Series:
+    """The Mackey-Glass delay equation, one row each 2 time units, F = 1; chaotic.
+
+    x'(t) = 0.2 x(t - 17) / (1 + x(t - 17)^10) - 0.1 x(t), after 500 time units to settle.
+    """
+    per_row, rows, skip = 20, 4000, 250
+    return _split(integrate_mackey_glass((skip + rows) * per_row)[skip * per_row :: per_row, None])
+
+
+def integrate_mackey_glass(steps: int) -> np.ndarray:
+    """x(0), x(0.1), x(0.2), ... float64 (steps,) of the Mackey-Glass equation with x = 1.2 until 0.
+
+    By the classic Runge-Kutta rule; the feedback half-way between two steps is their mean.
+    """
+    delay, dt = 170, 0.1
+
+    def feedback(x: float) -> float:
+        square = x * x  # products round alike on every machine, powers need not
+        fourth = square * square
+        return 0.2 * x / (1 + fourth * fourth * square)
+
+    values = [1.2] * (delay + 1)
+    later = feedback(values[0])
+    for step in range(1, steps):
+        now, later = later, feedback(values[step])
+        middle, x = (now + later) / 2, values[-1]
+        a = now - 0.1 * x
+        b = middle - 0.1 * (x + dt / 2 * a)
+        c = middle - 0.1 * (x + dt / 2 * b)
+        d = later - 0.1 * (x + dt * c)
+        values.append(x + dt / 6 * (a + 2 * b + 2 * c + d))
+    return np.array(values[delay:])
+
+
+def carbon_dioxide() -> Series:
+    """The year in weekly CO2 at Mauna Loa, 1964 to 2001, F = 1; see data/SOURCES.md.
+
+    Each row is the mean of a week less the mean of the 52 weeks that end with it, which leaves the
+    season and takes the rise away without looking ahead.
+    """
+    ppm = np.loadtxt(DATA_DIR / "co2_weekly.csv", skiprows=1, dtype=np.float64)[CO2_WITHOUT_GAPS:]
+    known = np.isfinite(ppm)
+    ppm = np.interp(np.arange(len(ppm)), np.flatnonzero(known), ppm[known])
+    parts = (ppm[:1270], ppm[1270:1610], ppm[1610:])
+    return _standardise(*([less_past_mean(part, 52)[:, None]] for part in parts))
+
+
+def less_past_mean(values: np.ndarray, count: int) -> np.ndarray:
+    """values (n,) from number `count` on, each less the mean of the `count` that end with it."""
+    means = np.convolve(values, np.full(count, 1 / count), mode="valid")
+    return values[count - 1 :] - means
+
+
 def integrate(
     derivative: Derivative, start: np.ndarray, *, dt: float, rows: int, skip: int
 ) -> np.ndarray:
-    """States float64 (rows - skip, F) by the classic Runge-Kutta rule of order four."""
+    """States float64 (rows - skip, *start.shape) by the classic Runge-Kutta rule of order four."""
     state, states = start.astype(np.float64), []
     for _ in range(rows):
         a = derivative(state)
@@ -99,9 +173,13 @@ def integrate(
 
 
 def windows(stretches: list[np.ndarray], rows: int, count: int) -> np.ndarray:
-    """`count` evenly spaced windows, float32 (count, rows, F), none across the end of a stretch."""
+    """`count` evenly spaced windows, float32 (count, rows, F), none across the end of a stretch.
+
+    Every other one comes first, so that the first half is spread over the stretches like all.
+    """
     starts = [(s, i) for s, part in enumerate(stretches) for i in range(len(part) - rows + 1)]
-    picks = np.linspace(0, len(starts) - 1, count).astype(int)
+    spread = np.linspace(0, len(starts) - 1, count).astype(int)
+    picks = np.concatenate([spread[0::2], spread[1::2]])
     return np.stack([stretches[starts[p][0]][starts[p][1] :][:rows] for p in picks])
 
 
@@ -129,4 +207,7 @@ SERIES: dict[str, Callable[[], Series]] = {
     "lorenz": lorenz,
     "oscillators": oscillators,
     "sst": sea_temperature,
+    "mackey-glass": mackey_glass,
+    "pendulum": pendulum,
+    "co2": carbon_dioxide,
 }

@@ -54,6 +54,9 @@ RECIPES = {
     "lorenz-gru": Recipe(2400, 64, 5, 40, 5e-3, 0.0),
     "gru-4x32": Recipe(1600, 48, 10, 60, 6e-3, 0.0),
     "sst-ssm": Recipe(300, 32, 24, 36, 2e-2, 0.0),
+    "mackey-mlp": Recipe(2000, 64, 5, 40, 5e-3, 0.0),
+    "pendulum-ode": Recipe(9000, 128, 3, 16, 2e-2, 0.0),
+    "co2-lstm": Recipe(1200, 32, 13, 52, 1e-2, 0.1),
 }
 WARM_UP_SHARE = 0.06
 CLIP_NORM = 1.0
@@ -115,16 +118,30 @@ def rollout_loss(
     module: nn.Module, batch: torch.Tensor, card: ModelCard, noise: float
 ) -> torch.Tensor:
     """Mean squared error of a rollout over batch [N, rows, F]: context rows first, then free."""
-    state = batch.new_zeros(len(batch), card.hidden)
     noisy = batch + noise * torch.randn_like(batch)
-    outputs: list[torch.Tensor] = []
-    for t in range(batch.shape[1] - 1):
-        x = noisy[:, t] if t < card.context_length else outputs[-1]
-        output, state = module(x, state)
-        outputs.append(output)
+    outputs = run_free(module, noisy, card)
     # The first rows come before the state can know where in the cycle it is.
-    blind = card.context_length // 4
-    return (torch.stack(outputs, 1)[:, blind:] - batch[:, blind + 1 :]).square().mean()
+    blind = card.context_length // 4 if card.form == "recurrent" else 0
+    return (outputs[:, blind:] - batch[:, blind - outputs.shape[1] :]).square().mean()
+
+
+def run_free(module: nn.Module, rows: torch.Tensor, card: ModelCard) -> torch.Tensor:
+    """One output for each row of rows [N, rows, F] after the first: those of the context are fed,
+    then the module's own outputs. A windowed model has none before its window is full."""
+    context, steps = card.context_length, rows.shape[1] - 1
+    outputs: list[torch.Tensor] = []
+    if card.form == "windowed":
+        window = rows[:, :context]
+        for _ in range(steps + 1 - context):
+            outputs.append(module(window)[:, 0])
+            window = torch.cat([window[:, 1:], outputs[-1][:, None]], 1)
+        return torch.stack(outputs, 1)
+    states = [rows.new_zeros(len(rows), card.hidden) for _ in card.state_shapes]
+    for t in range(steps):
+        x = rows[:, t] if t < context else outputs[-1]
+        output, *states = module(x, *states) if states else (module(x),)
+        outputs.append(output)
+    return torch.stack(outputs, 1)
 
 
 def random_windows(

@@ -1,0 +1,45 @@
+"""Which windows are planned on and judged on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.cli import factories
+from tqs_edge import zoo
+from tqs_edge.pipeline.prepare import MAX_CONTEXTS, Prepared, prepare
+
+
+def is_row_subset(part: np.ndarray, whole: np.ndarray) -> bool:
+    """Whether `part` is a choice of the entries of `whole`, each once and in their order."""
+    index = [int((whole == entry).all(axis=(1, 2)).argmax()) for entry in part]
+    same = all((whole[i] == entry).all() for i, entry in zip(index, part, strict=True))
+    return same and index == sorted(set(index))
+
+
+def starts(prepared: Prepared) -> tuple[bytes, bytes]:
+    return prepared.planning.contexts.tobytes(), prepared.judging.contexts.tobytes()
+
+
+def test_a_seed_draws_windows_and_their_truth_from_each_part() -> None:
+    shipped = zoo.load("sst-ssm")
+    plain, again, one, two = (prepare("zoo:sst-ssm", seed=s) for s in (None, None, 1, 2))
+    count = len(shipped.planning_contexts)
+    spread = np.linspace(0, count - 1, MAX_CONTEXTS).astype(int)
+    np.testing.assert_array_equal(plain.planning.contexts, shipped.planning_contexts[spread])
+    assert starts(plain) == starts(again)
+    assert len({*starts(plain), *starts(one), *starts(two)}) == 6
+    assert starts(one) == starts(prepare("zoo:sst-ssm", seed=1))
+    for trials, contexts, truth in (
+        (one.planning, shipped.planning_contexts, shipped.planning_truth),
+        (one.judging, shipped.judging_contexts, shipped.judging_truth),
+    ):
+        assert len(trials.contexts) == MAX_CONTEXTS
+        joined = np.concatenate([trials.contexts, trials.truth], axis=1)
+        assert is_row_subset(joined, np.concatenate([contexts, truth], axis=1))
+
+
+def test_a_seed_draws_free_running_windows_too() -> None:
+    model, inputs = factories.small_gru()
+    one, two = (prepare(model, example_inputs=inputs, horizon=8, seed=s) for s in (1, 2))
+    assert len({*starts(one), *starts(two)}) == 4
+    assert len(one.planning.contexts) == len(one.judging.contexts) == MAX_CONTEXTS

@@ -1,0 +1,1 @@
+"""What executes a model's float step: with tensors replaced, many variants at once."""

@@ -1,0 +1,105 @@
+"""Stage 3b: integers of the planned widths, fitted to the rollout where that pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tqs_edge.firmware.board import Board
+from tqs_edge.firmware.toolchain import Toolchain
+from tqs_edge.graph.threads import one_thread
+from tqs_edge.pipeline.planning import MEASURED, Compiled, compile_plan
+from tqs_edge.pipeline.prepare import Prepared
+from tqs_edge.pipeline.usage import measure_usage
+from tqs_edge.plan.bit_plan import BitPlan
+from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.rounding import (
+    FITTED_BY_DEFAULT,
+    Fit,
+    FloatResponses,
+    Rounding,
+    fit_rounding,
+)
+
+Progress = Callable[[int, int], None]
+
+
+@one_thread()
+def fit_plans(
+    prepared: Prepared,
+    plans: Sequence[BitPlan],
+    rounding: Rounding = Rounding.AUTO,
+    *,
+    seed: int = 0,
+    responses: FloatResponses | None = None,
+    progress: Progress | None = None,
+) -> tuple[Fit, ...]:
+    """`plans` with integers fitted on the planning rollouts, best first; none where that is not
+    asked for, or where the first plan has fitted integers already.
+    """
+    too_many = rounding is Rounding.AUTO and numbers_of(prepared) > FITTED_BY_DEFAULT
+    if plans[0].fitted or rounding is Rounding.NEAREST or too_many:
+        return ()
+    trials = prepared.planning
+    return fit_rounding(
+        prepared.model,
+        plans,
+        prepared.ranges,
+        trials.contexts,
+        prepared.horizon,
+        trials.exog,
+        seed=seed,
+        responses=responses,
+        progress=progress,
+    )
+
+
+def fit_compiled(
+    prepared: Prepared,
+    compiled: Compiled,
+    board: Board,
+    toolchain: Toolchain,
+    budget: Budget,
+    folder: Path,
+    rounding: Rounding = Rounding.AUTO,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    dump_ir: Path | None = None,
+) -> Compiled:
+    """Firmware with fitted integers, built in `folder`; `compiled` where nothing is gained.
+
+    The planner's other candidates are fitted too, as the best widths with nearest integers need not
+    be the best with fitted ones. Integers decide which accumulators are proven to hold 32 bits, and
+    so may change code: firmware that does not keep the budget is passed over for the next best.
+    """
+    plans = [compiled.lowered.plan, *(compiled.result.alternatives if compiled.result else ())]
+    for number, fit in enumerate(
+        fit_plans(prepared, plans, rounding, seed=seed, progress=progress)
+    ):
+        if not fit.plan.fitted:
+            continue
+        fitted = compile_plan(
+            prepared, fit.plan, board, toolchain, folder / str(number), dump_ir=dump_ir
+        )
+        if keeps_budget(fitted, budget, prepared):
+            return replace(fitted, result=compiled.result)
+    return compiled
+
+
+def keeps_budget(compiled: Compiled, budget: Budget, prepared: Prepared) -> bool:
+    """Whether flash, RAM and instructions, as measured, are within the budget."""
+    limits = budget.limits()
+    measured = [name for name in MEASURED if name in limits]
+    if not measured:
+        return True
+    usage = measure_usage(compiled.firmware, compiled.lowered, prepared.planning)
+    return all(usage.get(name, 0.0) <= limits[name] for name in measured)
+
+
+def numbers_of(prepared: Prepared) -> int:
+    """Weights and biases of the model's dense layers; each takes one rollout to fit."""
+    graph = prepared.model.graph
+    paths = {path for node in graph.dense_nodes() for path in (node.weight, node.bias) if path}
+    return sum(graph.constants[path].size for path in paths)
