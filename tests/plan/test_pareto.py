@@ -56,11 +56,9 @@ def test_uniform_plans_stand_beside_and_never_win(front: ParetoFront) -> None:
     assert {point.label for point in front.uniform} == {"a16w2", "a16w4", "a16w8", "a16w16"}
     for rival in front.uniform:
         assert rival.limit is None
-        limits = [p.limit for p in front.points if p.limit is not None]
-        above = [limit for limit in limits if limit >= rival.usage[front.resource] * (1 - 1e-9)]
-        reached = [p.measured for p in front.points if p.limit is not None and p.limit in above]
-        if reached:
-            assert max(reached) <= rival.measured or min(reached) <= rival.measured
+        taken = rival.usage[front.resource] * (1 - 1e-9)
+        roomier = [p for p in front.points if p.limit is not None and p.limit >= taken]
+        assert all(point.measured <= rival.measured for point in roomier)
 
 
 def test_given_values_are_the_limits(problem: Problem) -> None:
@@ -70,7 +68,7 @@ def test_given_values_are_the_limits(problem: Problem) -> None:
 
 def test_other_limits_hold_all_along() -> None:
     free = pareto(make({}), "avg_bits", Method.GREEDY, values=(16.0,)).points[0]
-    limit = free.usage["flash"] * 0.8
+    limit = free.usage["flash"] * 0.92
     front = pareto(make({"flash": limit}), "avg_bits", Method.GREEDY)
     for point in (*front.points, *front.uniform):
         assert point.usage["flash"] <= limit * (1 + 1e-9)

@@ -29,7 +29,7 @@ def uniform(case: Case) -> Planner:
     """One width for all weights, the widest that fits."""
 
     def plan(average: float) -> BitPlan:
-        choice = _layer_choice(case, (), _widest(average), 0)
+        choice = _layer_choice(case, (), widest_uniform(average), 0)
         return to_bit_plan(case.costs, choice, "uniform")
 
     return plan
@@ -53,7 +53,7 @@ def first_last(case: Case) -> Planner:
     damage = rollout_damage(clean, quantized, choices)
 
     def plan(average: float) -> BitPlan:
-        _widest(average)
+        widest_uniform(average)
         fitting = fits(case.costs, choices, limits_of(average))
         best = int(np.where(fitting, damage, np.inf).argmin())
         return to_bit_plan(case.costs, choices[best], "first-last")
@@ -109,7 +109,7 @@ def random_widths(case: Case) -> Planner:
     """From 2 bits on, random sites are widened by a step until nothing more fits."""
 
     def plan(average: float) -> BitPlan:
-        _widest(average)
+        widest_uniform(average)
         rng = np.random.default_rng([case.seed, round(1000 * average)])
         weights = np.flatnonzero(case.weight_sites)
         choice = weight_choice(case, {int(site): WEIGHT_WIDTHS[0] for site in weights})
@@ -145,7 +145,7 @@ def _layer_choice(case: Case, ends: tuple[str, ...], rest: int, end: int) -> np.
     )
 
 
-def _widest(average: float) -> int:
+def widest_uniform(average: float) -> int:
     """The widest width within `average`. Raises BudgetInfeasible below the narrowest."""
     if average < WEIGHT_WIDTHS[0]:
         raise BudgetInfeasible(

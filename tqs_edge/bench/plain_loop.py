@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
-import numpy as np
 import torch
 
 from tqs_edge.backends.graph_backend import GraphBackend, graph_backend

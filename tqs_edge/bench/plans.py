@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from tqs_edge.bench import baselines
 from tqs_edge.bench.case import ACT_BITS, STATE_BITS, Case, plan_from_damage
 from tqs_edge.errors import InputError
 from tqs_edge.integer.build import build_program
+from tqs_edge.pipeline.fitting import fit_plans
 from tqs_edge.pipeline.judging import judge
 from tqs_edge.pipeline.planning import plan_widths
 from tqs_edge.pipeline.reporting import average_weight_bits
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.planner import PlanResult
+from tqs_edge.plan.rounding import FloatResponses, Rounding, float_responses
 from tqs_edge.plan.search import Method
 
 AVERAGE_BITS = (3.0, 4.0, 5.0, 6.0, 8.0)
@@ -46,21 +50,55 @@ def _predicted(case: Case) -> baselines.Planner:
 def _product(method: Method) -> Callable[[Case], baselines.Planner]:
     """The product's own planning with `method`."""
 
-    def planner(case: Case) -> baselines.Planner:
-        def plan(average: float) -> BitPlan:
-            return plan_widths(
-                case.prepared,
-                case.scores,
-                case.board,
-                Budget(avg_bits=average),
-                method=method,
-                act_bits=ACT_BITS,
-                state_bits=STATE_BITS,
-            ).plan
+    return lambda case: lambda average: _planned(case, average, method).plan
 
-        return plan
 
-    return planner
+@lru_cache(maxsize=8)
+def _planned(case: Case, average: float, method: Method) -> PlanResult:
+    """The plan of one method at one budget; what fits its integers asks again."""
+    return plan_widths(
+        case.prepared,
+        case.scores,
+        case.board,
+        Budget(avg_bits=average),
+        method=method,
+        act_bits=ACT_BITS,
+        state_bits=STATE_BITS,
+    )
+
+
+def _fitted_product(case: Case) -> baselines.Planner:
+    """What `compile` does: the planner's candidates with fitted integers, the best of them."""
+
+    def plan(average: float) -> BitPlan:
+        result = _planned(case, average, Method.TQS)
+        return _fitted(case, [result.plan, *result.alternatives])
+
+    return plan
+
+
+def _fitted_uniform(case: Case) -> baselines.Planner:
+    """Several budgets have the same uniform plan, which is fitted once."""
+    widths = baselines.uniform(case)
+    fitted = lru_cache(maxsize=None)(lambda bits: _fitted(case, [widths(bits)]))
+    return lambda average: fitted(baselines.widest_uniform(average))
+
+
+def _fitted(case: Case, plans: Sequence[BitPlan]) -> BitPlan:
+    found = fit_plans(
+        case.prepared, plans, Rounding.FITTED, seed=case.seed, responses=_responses(case)
+    )
+    return found[0].plan
+
+
+@lru_cache(maxsize=1)
+def _responses(case: Case) -> FloatResponses:
+    """Of the float model: the same for all budgets and methods of a case."""
+    prepared = case.prepared
+    trials = prepared.planning
+    return float_responses(
+        prepared.model, trials.contexts, prepared.horizon, trials.exog, seed=case.seed
+    )
 
 
 METHODS: Mapping[str, StudyMethod] = MappingProxyType(
@@ -86,7 +124,15 @@ METHODS: Mapping[str, StudyMethod] = MappingProxyType(
         "tqs-knapsack": StudyMethod(
             Role.OURS, _predicted, "TQS's predicted damages, knapsack, no refinement"
         ),
-        "tqs": StudyMethod(Role.OURS, _product(Method.TQS), "what `plan` and `compile` do"),
+        "tqs-nearest": StudyMethod(
+            Role.OURS, _product(Method.TQS), "TQS, knapsack and refinement; nearest integers"
+        ),
+        "uniform-fitted": StudyMethod(
+            Role.OURS, _fitted_uniform, "one width for all, integers fitted to the rollout"
+        ),
+        "tqs": StudyMethod(
+            Role.OURS, _fitted_product, "what `compile` does: TQS plans with fitted integers"
+        ),
         "exact": StudyMethod(
             Role.CEILING, _product(Method.EXACT), "measured damages, knapsack, refinement"
         ),

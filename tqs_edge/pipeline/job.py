@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tqs_edge.artifacts import atomic_directory, load, save
+from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.graph.rollout_model import RolloutForm
@@ -29,10 +30,11 @@ from tqs_edge.pipeline.verification import (
 )
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.pins import resolve_pins
 from tqs_edge.plan.rounding import Rounding, parse_rounding
 from tqs_edge.plan.search import Method, parse_method
 from tqs_edge.plan.uniform import parse_width_code, uniform_plan
-from tqs_edge.sensitivity.sites import BLOCK_ROWS
+from tqs_edge.sensitivity.sites import BLOCK_ROWS, list_sites
 
 Advance = Callable[[int, int], None]
 Stage = Callable[[str], AbstractContextManager[Advance]]
@@ -80,6 +82,8 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     load_board(job.board), find_toolchain(job.compiler)
     parse_method(job.method), parse_rounding(job.rounding)
     given = _given_plan(job)
+    if given and job.pins:
+        raise InputError("pins decide widths of a planned budget; drop them, or the given plan")
     reports: list[dict[str, Any]] = []
 
     def fill(directory: Path) -> None:
@@ -92,6 +96,7 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
                 exog=job.exog,
                 horizon=job.horizon,
             )
+        resolve_pins(list_sites(prepared.model.graph, job.block_rows), job.pins)
         with stage("score") as advance:
             scores = score_sites(
                 prepared, block_rows=job.block_rows, seed=job.seed, progress=advance

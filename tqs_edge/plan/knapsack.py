@@ -34,6 +34,21 @@ def solve(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> 
     damage: (sites, widths), infinite where a width may not be chosen. The damage is within a
     relative RELATIVE_GAP of the least. Raises BudgetInfeasible.
     """
+    found = solve_or_none(costs, damage, limits)
+    if found is None:
+        allowed = costs.legal & np.isfinite(damage)
+        raise infeasible(_least_limits(costs, allowed, limits), limits)
+    return found
+
+
+def solve_or_none(
+    costs: CostTable,
+    damage: np.ndarray,
+    limits: Mapping[str, float],
+    *,
+    gap: float = RELATIVE_GAP,
+) -> np.ndarray | None:
+    """What `solve` returns, within a relative `gap` of the least; None where no plan fits."""
     damage = np.where(costs.legal, damage, np.inf)
     free = damage.argmin(axis=1)
     if fits(costs, free, limits)[0]:
@@ -42,7 +57,7 @@ def solve(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> 
     usable = damage if found is None else _no_worse(damage, _total(damage, found))
     bound = _relaxed(costs, usable, limits)
     if bound is None:
-        raise infeasible(_least_limits(costs, np.isfinite(damage), limits), limits)
+        return None
     plan = rounded(bound.shares, costs, usable, limits)
     if plan is not None:
         found = _better(damage, found, improved(plan, costs, usable, limits))
@@ -51,15 +66,13 @@ def solve(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> 
     while True:
         promising = bound.damage + bound.reduced <= reach * (1.0 + SAFETY)
         kept = np.where(promising, _no_worse(usable, reach), np.inf)
-        plan = _minimise(costs, kept, limits, unit=min(reach, largest))
+        plan = _minimise(costs, kept, limits, unit=min(reach, largest), gap=gap)
         found = found if plan is None else _better(damage, found, plan)
         if found is not None and _total(damage, found) <= reach * (1.0 + SAFETY):
             return found
         if (np.isfinite(kept) == np.isfinite(usable)).all():
             break
         reach = (4.0 * reach or np.inf) if found is None else _total(damage, found)
-    if found is None:
-        raise infeasible(_least_limits(costs, np.isfinite(damage), limits), limits)
     return found
 
 
@@ -138,6 +151,7 @@ def _minimise(
     limits: Mapping[str, float],
     *,
     unit: float,
+    gap: float = RELATIVE_GAP,
     resource: str | None = None,
 ) -> np.ndarray | None:
     """Choice of least damage, or least use of `resource`, under the limits; None if none fits.
@@ -163,7 +177,7 @@ def _minimise(
                 integrality=np.ones(len(objective)),
                 bounds=Bounds(0.0, upper),
                 constraints=LinearConstraint(program.matrix, program.low, program.high),
-                options={"mip_rel_gap": RELATIVE_GAP},
+                options={"mip_rel_gap": gap},
             )
         if result.status == INFEASIBLE:
             return None

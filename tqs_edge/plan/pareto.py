@@ -14,8 +14,8 @@ from tqs_edge.plan.knapsack import least_usage, solve
 from tqs_edge.plan.linear_start import weight_responses
 from tqs_edge.plan.problem import Problem
 from tqs_edge.plan.refine import Progress
-from tqs_edge.plan.search import Method, best_uniform, search
-from tqs_edge.plan.uniform import uniform_choices, width_code
+from tqs_edge.plan.search import Measured, Method, best_uniform, measured_uniforms, search
+from tqs_edge.plan.uniform import width_code
 
 RESOURCES = ("flash", "insns", "avg_bits")
 POINTS = 8
@@ -73,13 +73,14 @@ def pareto(
     open_ = replace(problem, limits=others)
     limits = sorted(values) or _spread(open_, resource)
     responses = weight_responses(problem.clean, problem.quantized, problem.allowed)
+    uniforms = measured_uniforms(open_)
     points: list[ParetoPoint] = []
     before = np.zeros((0, len(problem.costs.sites)), np.int64)
     for done, limit in enumerate(limits):
         if progress:
             progress(done, len(limits))
         here = replace(problem, limits={**others, resource: limit})
-        uniform = best_uniform(here)[0]
+        uniform = best_uniform(here, uniforms)
         try:
             found = search(here, method, uniform, known=before, responses=responses)
         except BudgetInfeasible:  # of several limits, those that leave a finite rollout count
@@ -88,7 +89,7 @@ def pareto(
             continue
         before = found.choice[None]
         points.append(_point(here, found.choice, found.damage, method.value, limit))
-    return ParetoFront(resource, _non_dominated(points, resource), _uniform_points(open_))
+    return ParetoFront(resource, _non_dominated(points, resource), _uniform_points(open_, uniforms))
 
 
 def _spread(problem: Problem, resource: str) -> list[float]:
@@ -110,19 +111,12 @@ def _point(
     return ParetoPoint(label, limit, plan, problem.predicted(choice), damage, usage)
 
 
-def _uniform_points(problem: Problem) -> tuple[ParetoPoint, ...]:
-    """Every uniform plan that keeps the other limits and a finite rollout."""
-    choices = uniform_choices(problem.costs, problem.damage, problem.limits)
-    damages = problem.evaluate(choices).damage if len(choices) else np.zeros(0)
-    return tuple(
-        _point(problem, choice, float(damage), _code(problem, choice), None)
-        for choice, damage in zip(choices, damages, strict=True)
-        if np.isfinite(damage)
-    )
-
-
-def _code(problem: Problem, choice: np.ndarray) -> str:
-    return width_code(problem.costs, problem.allowed, choice)
+def _uniform_points(problem: Problem, uniforms: Sequence[Measured]) -> tuple[ParetoPoint, ...]:
+    points = []
+    for uniform in uniforms:
+        code = width_code(problem.costs, problem.allowed, uniform.choice)
+        points.append(_point(problem, uniform.choice, uniform.damage, code, None))
+    return tuple(points)
 
 
 def _non_dominated(points: Sequence[ParetoPoint], resource: str) -> tuple[ParetoPoint, ...]:

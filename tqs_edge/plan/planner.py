@@ -15,10 +15,10 @@ from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.choice import to_bit_plan
 from tqs_edge.plan.cost import Fixed
 from tqs_edge.plan.damage import damage_matrix
-from tqs_edge.plan.knapsack import solve
+from tqs_edge.plan.knapsack import solve_or_none
 from tqs_edge.plan.problem import Decided, Problem, decided_damage, make_problem
 from tqs_edge.plan.refine import Progress
-from tqs_edge.plan.search import Method, best_uniform, parse_method, search
+from tqs_edge.plan.search import Method, best_uniform, measured_uniforms, parse_method, search
 from tqs_edge.sensitivity.exact import DamageTable
 from tqs_edge.sensitivity.score import SensitivityReport
 
@@ -90,7 +90,7 @@ def plan(
         exog=exog,
         fixed=fixed,
     )
-    uniform, uniform_damage = best_uniform(problem)
+    uniform = best_uniform(problem, measured_uniforms(problem))
     try:
         best = search(problem, chosen, uniform, progress=progress)
     except BudgetInfeasible as error:
@@ -103,7 +103,7 @@ def plan(
         plan=to_bit_plan(costs, best.choice, chosen.value),
         predicted=problem.predicted(best.choice),
         measured=best.damage,
-        uniform=uniform_damage,
+        uniform=None if uniform is None else uniform.damage,
         usage={name: float(value[0]) for name, value in costs.usage(best.choice).items()},
         rollouts=best.rollouts,
         alternatives=tuple(to_bit_plan(costs, other, chosen.value) for other in best.others),
@@ -127,8 +127,5 @@ def _blame(problem: Problem, free: np.ndarray, pins: Mapping[str, int]) -> str:
     if not pins:
         return ""
     named = ", ".join(f"{name}={bits}" for name, bits in pins.items())
-    try:
-        solve(problem.costs, free, problem.limits)
-    except BudgetInfeasible:
-        return f" with the pins {named}"
-    return f" with the pins {named}; without them a plan fits"
+    alone = solve_or_none(problem.costs, free, problem.limits) is None
+    return f" with the pins {named}" + ("" if alone else "; without them a plan fits")

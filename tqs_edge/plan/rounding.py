@@ -35,10 +35,12 @@ Progress = Callable[[int, int], None]
 FITTED_BY_DEFAULT = 8192  # numbers; each takes a rollout, so time grows with their square
 FIRST_DAMPINGS = (1e-3, 1e-2, 1e-1, 1.0)  # of the mean response of a weight
 NEXT_DAMPINGS = (0.1, 1.0, 10.0)  # times the best one so far
-CORRECTIONS = 6  # steps on one set of responses
+CORRECTIONS = 4  # steps on one set of responses
 LEAST_GAIN = 0.03  # relative improvement worth another step
-LINEARISATIONS = 3  # sets of responses: at the float model, then at the best integers
-POLISHED = 2  # plans
+LINEARISATIONS = 2  # sets of responses: at the float model, then at the best integers
+POLISHED = 3  # plans that corrections go on with
+POLISHED_IF_LARGE = 2
+LARGE = 2048  # numbers
 WORTH_ANOTHER = 1e-4  # damage above which new responses may find more
 
 
@@ -129,7 +131,7 @@ def fit_rounding(
     """Integers, scales and biases for each of `plans` that lower its rollout error, best first.
 
     contexts (N, rows, F), exog (N, calls, E) or None: every other one gives responses, the rest
-    decide. All plans are rounded from the float model, the best POLISHED of them then corrected by
+    decide. All plans are rounded from the float model, the best few of them then corrected by
     what rollouts show. responses: of the float model from these contexts, where they are known. No
     plan gets worse than with nearest rounding on the windows that decide.
     """
@@ -148,7 +150,8 @@ def fit_rounding(
         here = _Position(plan, start, before, before, FIRST_DAMPINGS[1])
         found.append(_round_float_model(here, known.matrix, hold))
     found.sort(key=lambda position: position.damage)
-    for number, here in enumerate(found[:POLISHED]):
+    polished = POLISHED_IF_LARGE if len(known.matrix) > LARGE else POLISHED
+    for number, here in enumerate(found[:polished]):
         fit = plan_rollouts(model, here.plan, ranges, clean)
         hold = plan_rollouts(model, here.plan, ranges, decides)
         found[number] = _polish(here, known, backend, fit, hold, progress)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from tqs_edge.errors import BudgetInfeasible, InputError
+from tqs_edge.plan.budget import fits
 from tqs_edge.plan.greedy import descend
-from tqs_edge.plan.knapsack import solve
+from tqs_edge.plan.knapsack import solve, solve_or_none
 from tqs_edge.plan.linear_start import cancelling_choice, weight_responses
 from tqs_edge.plan.problem import Problem
 from tqs_edge.plan.refine import ROUNDS, Progress, Refined, refine
 from tqs_edge.plan.uniform import uniform_choices
+from tqs_edge.sensitivity.sites import SiteKind
 
 TRIED_STARTS = 4  # refined for one round
 KEPT_STARTS = 2  # of them, refined to the end
+START_GAP = 0.01  # how far from its optimum a plan may be that is only a start
 FLAT = 0.5  # exponent that makes damages more alike: a second plan to start from
 # Part of the uniform plan's damage that a plan must save: less does not carry over to windows that
 # were not planned with, more often than not.
@@ -40,6 +44,14 @@ def parse_method(name: str) -> Method:
 
 
 @dataclass(frozen=True, eq=False)
+class Measured:
+    """A choice (sites,) and its joint damage."""
+
+    choice: np.ndarray
+    damage: float
+
+
+@dataclass(frozen=True, eq=False)
 class Found:
     """The best choice (sites,), its joint damage, other candidates (plans, sites) that keep the
     limits, and how many plans were rolled out."""
@@ -53,7 +65,7 @@ class Found:
 def search(
     problem: Problem,
     method: Method,
-    uniform: np.ndarray,
+    uniform: Measured | None,
     *,
     known: np.ndarray | None = None,
     responses: np.ndarray | None = None,
@@ -61,14 +73,16 @@ def search(
 ) -> Found:
     """The best plan of `method`. Raises BudgetInfeasible when none fits or all overflow.
 
-    uniform: the best uniform choice that fits, (1, sites) or (0, sites): "tqs" and "exact" return
-    it unless they find a plan with LEAST_SAVING less damage. known: more choices to start from,
-    (plans, sites). responses: from `weight_responses`, where they are measured already.
+    uniform: the best uniform plan that fits, if one does: "tqs" and "exact" return it unless they
+    find a plan with LEAST_SAVING less damage. known: more choices to start from, (plans, sites).
+    responses: from `weight_responses`, where they are measured already.
     """
     costs, damage, limits = problem.costs, problem.damage, problem.limits
     if method is Method.GREEDY:
         greedy = descend(costs, damage, limits)
-        found = Found(greedy, float(problem.evaluate(greedy[None]).damage[0]), uniform, 1)
+        reached = float(problem.evaluate(greedy[None]).damage[0])
+        others = _distinct([*_rows(uniform, len(greedy))], greedy)
+        found = Found(greedy, reached, others, 1)
     else:
         found = _refined(problem, uniform, known, responses, progress)
     if not np.isfinite(found.damage):
@@ -77,21 +91,26 @@ def search(
     return found
 
 
-def best_uniform(problem: Problem) -> tuple[np.ndarray, float | None]:
-    """The best uniform choice that fits, (1, sites), and its damage; (0, sites), None if none."""
+def measured_uniforms(problem: Problem) -> tuple[Measured, ...]:
+    """All uniform plans that fit and whose rollouts stay finite."""
     choices = uniform_choices(problem.costs, problem.damage, problem.limits)
-    if not len(choices):
-        return choices, None
-    damages = problem.evaluate(choices).damage
-    best = int(damages.argmin())
-    if not np.isfinite(damages[best]):
-        return choices[:0], None
-    return choices[best : best + 1], float(damages[best])
+    damages = problem.evaluate(choices).damage if len(choices) else np.zeros(0)
+    return tuple(
+        Measured(choice, float(damage))
+        for choice, damage in zip(choices, damages, strict=True)
+        if np.isfinite(damage)
+    )
+
+
+def best_uniform(problem: Problem, uniforms: Sequence[Measured]) -> Measured | None:
+    """The one of `uniforms` with the least damage of those within the problem's limits."""
+    fitting = [u for u in uniforms if fits(problem.costs, u.choice, problem.limits)[0]]
+    return min(fitting, key=lambda u: u.damage, default=None)
 
 
 def _refined(
     problem: Problem,
-    uniform: np.ndarray,
+    uniform: Measured | None,
     known: np.ndarray | None,
     responses: np.ndarray | None,
     progress: Progress | None,
@@ -104,8 +123,9 @@ def _refined(
     """
     costs, damage, limits = problem.costs, problem.damage, problem.limits
     allowed, evaluate = problem.allowed, problem.evaluate
-    exact = np.stack([solve(costs, damage, limits), solve(costs, damage**FLAT, limits)])
-    plans = np.concatenate([exact, uniform, *([] if known is None else [known])])
+    exact = _knapsack_plans(problem)
+    flat = _rows(uniform, len(damage))
+    plans = np.concatenate([exact, flat, *([] if known is None else [known])])
     spent = 0
     if responses is None:
         responses = weight_responses(problem.clean, problem.quantized, allowed)
@@ -122,19 +142,33 @@ def _refined(
     ]
     ends.sort(key=lambda end: end.damage)
     spent += len(starts) + sum(end.rollouts for end in (*begun, *ends))
-    best = _worthwhile(problem, uniform, ends[0])
-    others = _distinct([*exact, *uniform, *(end.choice for end in ends)], best.choice)
+    best = _worthwhile(uniform, ends[0])
+    others = _distinct([*exact, *flat, *(end.choice for end in ends)], best.choice)
     return Found(best.choice, best.damage, others, spent)
 
 
-def _worthwhile(problem: Problem, uniform: np.ndarray, end: Refined) -> Refined:
+def _knapsack_plans(problem: Problem) -> np.ndarray:
+    """Optima (plans, sites) of the damages, of damages made more alike, and without the narrowest
+    weights, whose errors are too large to add up as the knapsack has it."""
+    costs, damage, limits = problem.costs, problem.damage, problem.limits
+    weights = np.array([site.kind is SiteKind.WEIGHT for site in costs.sites])
+    wide = damage.copy()
+    wide[weights & (problem.allowed.sum(axis=1) > 1), 0] = np.inf
+    others = (solve_or_none(costs, d, limits, gap=START_GAP) for d in (damage**FLAT, wide))
+    plans = [solve(costs, damage, limits), *others]
+    return np.stack([plan for plan in plans if plan is not None])
+
+
+def _worthwhile(uniform: Measured | None, end: Refined) -> Measured:
     """The end of a descent, or the uniform plan where that is hardly worse."""
-    if not len(uniform):
-        return end
-    damage = float(problem.evaluate(uniform).damage[0])
-    if end.damage < (1.0 - LEAST_SAVING) * damage:
-        return end
-    return Refined(uniform[0], damage, 1)
+    if uniform is None or end.damage < (1.0 - LEAST_SAVING) * uniform.damage:
+        return Measured(end.choice, end.damage)
+    return uniform
+
+
+def _rows(uniform: Measured | None, sites: int) -> np.ndarray:
+    """Its choice as (1, sites), or (0, sites)."""
+    return np.zeros((0, sites), np.int64) if uniform is None else uniform.choice[None]
 
 
 def _distinct(choices: list[np.ndarray], without: np.ndarray) -> np.ndarray:
