@@ -22,7 +22,8 @@ from tqs_edge.pipeline.prepare import Prepared, prepare
 from tqs_edge.pipeline.simulation import simulate_package, verify_package
 from tqs_edge.pipeline.verification import Verification
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.planner import NO_PINS, PlanResult
+from tqs_edge.plan.planner import PlanResult
+from tqs_edge.plan.problem import Decided
 from tqs_edge.plan.search import Method
 from tqs_edge.run.run_log import RunLog
 
@@ -60,7 +61,7 @@ def plan(
     method: str = Method.TQS,
     act_bits: int | None = None,
     state_bits: int | None = None,
-    pins: Mapping[str, int] = NO_PINS,
+    pins: Mapping[str, int] | None = None,
 ) -> PlanResult:
     """The bit plan of least rollout error within `budget` on `board`.
 
@@ -72,9 +73,7 @@ def plan(
         load_board(board),
         budget,
         method=method,
-        act_bits=act_bits,
-        state_bits=state_bits,
-        pins=pins,
+        decided=Decided(act_bits, state_bits, pins or {}),
     )
 
 

@@ -13,6 +13,7 @@ from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.pins import least_average_bits, parse_pins, pin_damage, resolve_pins
 from tqs_edge.plan.planner import PlanResult, plan
+from tqs_edge.plan.problem import Decided
 from tqs_edge.sensitivity.score import SensitivityReport, score
 from tqs_edge.sensitivity.sites import SiteKind, list_sites
 
@@ -28,10 +29,11 @@ def report() -> SensitivityReport:
 
 
 def planned(
-    report: SensitivityReport, pins: dict[str, int], budget: Budget, **options: int
+    report: SensitivityReport, pins: dict[str, int], budget: Budget, **widths: int
 ) -> PlanResult:
     ranges = observe_ranges(MODEL, CONTEXTS, HORIZON)
-    return plan(MODEL, report, ranges, CONTEXTS, HORIZON, budget, "dsp", pins=pins, **options)
+    decided = Decided(pins=pins, **widths)
+    return plan(MODEL, report, ranges, CONTEXTS, HORIZON, budget, "dsp", decided=decided)
 
 
 def pinned_ids(pins: dict[str, int]) -> dict[str, int]:

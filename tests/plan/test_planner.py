@@ -12,6 +12,7 @@ from tqs_edge.errors import BudgetInfeasible, InputError
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.planner import PlanResult, plan
+from tqs_edge.plan.problem import Decided
 from tqs_edge.sensitivity.exact import DamageTable, measure_damage
 from tqs_edge.sensitivity.score import SensitivityReport, score
 
@@ -46,7 +47,7 @@ def planned(m: Measured, budget: Budget, method: str = "tqs", **options: int) ->
 def test_plans_keep_the_budget_and_beat_uniform(
     measured: Measured, method: str, bits: float
 ) -> None:
-    result = planned(measured, Budget(avg_bits=bits), method, act_bits=16, state_bits=16)
+    result = planned(measured, Budget(avg_bits=bits), method, decided=Decided(16, 16))
     assert result.usage["avg_bits"] <= bits + 1e-9
     assert result.uniform is not None and result.measured <= result.uniform
     assert set(result.plan.activations.values()) == {16}
@@ -55,8 +56,8 @@ def test_plans_keep_the_budget_and_beat_uniform(
 
 def test_refined_plans_beat_greedy_ones(measured: Measured) -> None:
     budget = Budget(avg_bits=4)
-    greedy = planned(measured, budget, "greedy", act_bits=16, state_bits=16)
-    assert planned(measured, budget, act_bits=16, state_bits=16).measured <= greedy.measured
+    greedy = planned(measured, budget, "greedy", decided=Decided(16, 16))
+    assert planned(measured, budget, decided=Decided(16, 16)).measured <= greedy.measured
 
 
 def test_all_limits_hold_at_once(measured: Measured) -> None:

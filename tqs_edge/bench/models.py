@@ -12,13 +12,15 @@ import numpy as np
 from tqs_edge.errors import InputError, ToolMissing, VerificationFailed
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
+from tqs_edge.pipeline.building import Compiled, compile_plan
 from tqs_edge.pipeline.judging import judge
-from tqs_edge.pipeline.planning import Compiled, Scores, compile_plan, plan_widths
+from tqs_edge.pipeline.planning import Scores, plan_widths
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
 from tqs_edge.pipeline.verification import runners_for
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.problem import Decided
 from tqs_edge.plan.uniform import uniform_plan
 from tqs_edge.run.runner import run
 
@@ -80,7 +82,7 @@ def _widths(prepared: Prepared, scores: Scores | None, plan: str, board: Board) 
     if scores is None:
         raise InputError(f"plan '{plan}' is searched and needs scores; score the model first")
     budget = Budget(avg_bits=average)
-    return plan_widths(prepared, scores, board, budget, act_bits=16, state_bits=16).plan
+    return plan_widths(prepared, scores, board, budget, decided=Decided(16, 16)).plan
 
 
 def _execute(prepared: Prepared, compiled: Compiled, board: Board) -> tuple[int, float, float]:

@@ -19,6 +19,7 @@ from tqs_edge.pipeline.reporting import average_weight_bits
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.planner import PlanResult
+from tqs_edge.plan.problem import Decided
 from tqs_edge.plan.rounding import FloatResponses, Rounding, float_responses
 from tqs_edge.plan.search import Method
 
@@ -62,8 +63,7 @@ def _planned(case: Case, average: float, method: Method) -> PlanResult:
         case.board,
         Budget(avg_bits=average),
         method=method,
-        act_bits=ACT_BITS,
-        state_bits=STATE_BITS,
+        decided=Decided(ACT_BITS, STATE_BITS),
     )
 
 

@@ -15,7 +15,8 @@ from tqs_edge.bench.plain_loop import probe_one_by_one
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.graph.threads import one_thread
-from tqs_edge.pipeline.planning import Scores, compile_within
+from tqs_edge.pipeline.building import compile_within
+from tqs_edge.pipeline.planning import Scores
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.plan.budget import Budget
 from tqs_edge.sensitivity.exact import DamageTable, measure_damage

@@ -186,6 +186,7 @@ def plan(
     from tqs_edge.pipeline.prepare import prepare
     from tqs_edge.plan.budget import Budget
     from tqs_edge.plan.pins import parse_pins, resolve_pins
+    from tqs_edge.plan.problem import Decided
     from tqs_edge.report.standalone import check_plot_path
 
     check_plot_path(plot)
@@ -202,7 +203,7 @@ def plan(
         known = saved or score_sites(
             prepared, exact=exact, block_rows=block_rows, seed=seed, progress=advance
         )
-    decided = {"method": method, "act_bits": act_bits, "state_bits": state_bits, "pins": pins}
+    decided = {"method": method, "decided": Decided(act_bits, state_bits, pins)}
     job = prepared, known, target, budget
     if pareto is None:
         _one_plan(f"{model} on {board}", job, decided, output, plot)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.graph.threads import one_thread
-from tqs_edge.pipeline.planning import MEASURED, Compiled, compile_plan
+from tqs_edge.pipeline.building import MEASURED, Compiled, compile_plan
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import measure_usage
 from tqs_edge.plan.bit_plan import BitPlan

@@ -16,9 +16,10 @@ from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.graph.rollout_model import RolloutForm
+from tqs_edge.pipeline.building import Compiled, compile_plan, compile_within
 from tqs_edge.pipeline.directory import write_package
 from tqs_edge.pipeline.fitting import fit_compiled
-from tqs_edge.pipeline.planning import Compiled, Scores, compile_plan, compile_within, score_sites
+from tqs_edge.pipeline.planning import Scores, score_sites
 from tqs_edge.pipeline.predictability import predictability_of
 from tqs_edge.pipeline.prepare import Prepared, prepare
 from tqs_edge.pipeline.reporting import build_report, write_report
@@ -31,6 +32,7 @@ from tqs_edge.pipeline.verification import (
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.pins import resolve_pins
+from tqs_edge.plan.problem import Decided
 from tqs_edge.plan.rounding import Rounding, parse_rounding
 from tqs_edge.plan.search import Method, parse_method
 from tqs_edge.plan.uniform import parse_width_code, uniform_plan
@@ -132,9 +134,7 @@ def _compiled(
                 job.budget,
                 folder,
                 method=job.method,
-                act_bits=job.act_bits,
-                state_bits=job.state_bits,
-                pins=job.pins,
+                decided=Decided(job.act_bits, job.state_bits, job.pins),
                 progress=advance,
                 dump_ir=job.dump_ir,
             )

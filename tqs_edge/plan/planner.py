@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 
@@ -16,13 +15,11 @@ from tqs_edge.plan.choice import to_bit_plan
 from tqs_edge.plan.cost import Fixed
 from tqs_edge.plan.damage import damage_matrix
 from tqs_edge.plan.knapsack import solve_or_none
-from tqs_edge.plan.problem import Decided, Problem, decided_damage, make_problem
+from tqs_edge.plan.problem import NOTHING_DECIDED, Decided, Problem, decided_damage, make_problem
 from tqs_edge.plan.refine import Progress
 from tqs_edge.plan.search import Method, best_uniform, measured_uniforms, parse_method, search
 from tqs_edge.sensitivity.exact import DamageTable
 from tqs_edge.sensitivity.score import SensitivityReport
-
-NO_PINS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -61,23 +58,20 @@ def plan(
     method: str = Method.TQS,
     *,
     exog: np.ndarray | None = None,
-    act_bits: int | None = None,
-    state_bits: int | None = None,
-    pins: Mapping[str, int] = NO_PINS,
+    decided: Decided = NOTHING_DECIDED,
     fixed: Fixed | None = None,
     progress: Progress | None = None,
 ) -> PlanResult:
     """The plan of least rollout damage within `budget` on cores of class `isa`.
 
     scores: a report for "tqs" and "greedy", a table for "exact". contexts (N, rows, F) are for
-    planning: judge the plan on others. act_bits and state_bits decide the width of all activations
-    or states, pins that of the sites they name (plan/pins.py); uniform plans keep to both. "tqs"
-    and "exact" plans are never worse, on these contexts, than the best uniform plan that fits; that
-    one is returned where little is saved (search.LEAST_SAVING). Raises BudgetInfeasible naming the
-    binding limit, InputError for a mismatch.
+    planning: judge the plan on others. decided: widths that are not the planner's to choose;
+    uniform plans keep to them too. "tqs" and "exact" plans are never worse, on these contexts, than
+    the best uniform plan that fits; that one is returned where little is saved
+    (search.LEAST_SAVING). Raises BudgetInfeasible naming the binding limit, InputError for a
+    mismatch.
     """
     chosen = check_method(method, scores)
-    decided = Decided(act_bits, state_bits, pins)
     problem = make_problem(
         model,
         scores,
@@ -95,9 +89,9 @@ def plan(
         best = search(problem, chosen, uniform, progress=progress)
     except BudgetInfeasible as error:
         free = decided_damage(
-            *damage_matrix(model.graph, scores, ranges), replace(decided, pins=NO_PINS)
+            *damage_matrix(model.graph, scores, ranges), replace(decided, pins={})
         )
-        raise BudgetInfeasible(f"{error}{_blame(problem, free, pins)}") from None
+        raise BudgetInfeasible(f"{error}{_blame(problem, free, decided.pins)}") from None
     costs = problem.costs
     return PlanResult(
         plan=to_bit_plan(costs, best.choice, chosen.value),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,9 +28,12 @@ class Decided:
     """Widths that the user decides: all activations, all states, and pins by name, which go first
     (plan/pins.py). None and empty where nothing is decided."""
 
-    act_bits: int | None
-    state_bits: int | None
-    pins: Mapping[str, int]
+    act_bits: int | None = None
+    state_bits: int | None = None
+    pins: Mapping[str, int] = field(default_factory=dict)
+
+
+NOTHING_DECIDED = Decided()
 
 
 @dataclass(frozen=True, eq=False)
