@@ -6,24 +6,18 @@ it. tests/backends hold every call against `graph.evaluate`.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import linear
 
+from tqs_edge.graph.evaluate import BINARY, compute
 from tqs_edge.graph.graph import Graph, Node, Op
+from tqs_edge.graph.layout import LAYOUT_OPS, move
 
 Tensors = dict[str, torch.Tensor]
 Call = Callable[[Tensors], torch.Tensor]
-
-_BINARY: dict[Op, Callable[[Any, Any], Any]] = {
-    Op.ADD: operator.add,
-    Op.SUB: operator.sub,
-    Op.MUL: operator.mul,
-}
 
 
 def tanh(x: torch.Tensor) -> torch.Tensor:
@@ -55,8 +49,8 @@ def _call(graph: Graph, node: Node, constants: Mapping[str, torch.Tensor]) -> Ca
         weight = constants[node.weight]
         bias = constants[node.bias] if node.bias is not None else None
         return lambda tensors: linear(tensors[x], weight, bias)
-    if node.op in _BINARY:
-        binary, y = _BINARY[node.op], others[0]
+    if node.op in BINARY and not _needs_aligning(graph, node):
+        binary, y = BINARY[node.op], others[0]
         return lambda tensors: binary(tensors[x], tensors[y])
     if node.op in _UNARY:
         unary = _UNARY[node.op]
@@ -64,19 +58,13 @@ def _call(graph: Graph, node: Node, constants: Mapping[str, torch.Tensor]) -> Ca
     if node.op is Op.AFFINE:
         scale, offset = float(node.attrs["scale"]), float(node.attrs["offset"])
         return lambda tensors: tensors[x] * scale + offset
-    return _moving_call(graph, node)
+    if node.op in LAYOUT_OPS:
+        names, rank = node.inputs, len(graph.shapes.get(x) or graph.constants[x].shape)
+        return lambda tensors: move(node, [tensors[name] for name in names], rank)
+    return lambda tensors: compute(graph, node, tensors, tensors.__getitem__)
 
 
-def _moving_call(graph: Graph, node: Node) -> Call:
-    """Slices, concatenations and reshapes."""
-    x, shape = node.inputs[0], node.shape
-    if node.op is Op.SLICE:
-        axis, begin = node.attrs["axis"], node.attrs["begin"]
-        length = node.attrs["end"] - begin
-        return lambda tensors: tensors[x].narrow(axis, begin, length)
-    if node.op is Op.CONCAT:
-        names, axis = node.inputs, node.attrs["axis"]
-        return lambda tensors: torch.cat([tensors[name] for name in names], dim=axis)
-    assert node.op is Op.RESHAPE, node.op
-    rank = len(graph.shapes[x] if x in graph.shapes else graph.constants[x].shape)
-    return lambda tensors: tensors[x].reshape(*tensors[x].shape[: tensors[x].ndim - rank], *shape)
+def _needs_aligning(graph: Graph, node: Node) -> bool:
+    """Whether a tensor of lower rank would broadcast against the batch axes."""
+    ranks = {len(graph.shapes[name]) for name in node.inputs if name in graph.shapes}
+    return ranks != {len(node.shape)}

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from tqs_edge.graph.functions import FUNCTIONS
 from tqs_edge.graph.graph import Graph, Node, Op
+from tqs_edge.graph.layout import LAYOUT_OPS, move
 
 if TYPE_CHECKING:
     import torch
 
 Tap = Callable[[str, "torch.Tensor"], "torch.Tensor"]
 Weight = Callable[[str], "torch.Tensor"]
+
+BINARY: Mapping[Op, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    Op.ADD: lambda a, b: a + b,
+    Op.SUB: lambda a, b: a - b,
+    Op.MUL: lambda a, b: a * b,
+    Op.DIV: lambda a, b: a / b,
+    Op.MAXIMUM: lambda a, b: a.maximum(b),
+    Op.MINIMUM: lambda a, b: a.minimum(b),
+}
 
 
 def step(
@@ -32,47 +43,57 @@ def step(
     for name, value in values.items():
         put(name, value)
     for node in graph.nodes:
-        put(node.name, _compute(graph, node, tensors, weight))
+        put(node.name, compute(graph, node, tensors, weight))
     return tensors
 
 
-def _compute(
+def compute(
     graph: Graph, node: Node, tensors: Mapping[str, torch.Tensor], weight: Weight
 ) -> torch.Tensor:
+    """The tensor of one node; arguments as in `step`."""
     import torch
 
     args = [tensors[n] if n in tensors else weight(n) for n in node.inputs]
-    if node.op in (Op.ADD, Op.SUB, Op.MUL):
-        args = [
-            _aligned(graph, name, arg, node) for name, arg in zip(node.inputs, args, strict=True)
-        ]
-    x = args[0]
+    if node.op in BINARY:
+        a, b = (_aligned(graph, n, arg, node) for n, arg in zip(node.inputs, args, strict=True))
+        return BINARY[node.op](a, b)
+    if node.op in LAYOUT_OPS:
+        return move(node, args, len(_shape(graph, node.inputs[0])))
+    x, attrs = args[0], node.attrs
     match node.op:
         case Op.DENSE:
             return _dense(node, x, weight)
-        case Op.ADD:
-            return x + args[1]
-        case Op.SUB:
-            return x - args[1]
-        case Op.MUL:
-            return x * args[1]
+        case Op.MATMUL:
+            return x @ args[1]
         case Op.AFFINE:
-            return x * float(node.attrs["scale"]) + float(node.attrs["offset"])
+            return x * float(attrs["scale"]) + float(attrs["offset"])
+        case Op.CLAMP:
+            return x.clamp(float(attrs["low"]), float(attrs["high"]))
         case Op.TANH:
             return torch.tanh(x)
         case Op.SIGMOID:
             return torch.sigmoid(x)
         case Op.RELU:
             return torch.relu(x)
-        case Op.SLICE:
-            begin, end = node.attrs["begin"], node.attrs["end"]
-            return x.narrow(node.attrs["axis"], begin, end - begin)
-        case Op.CONCAT:
-            return torch.cat(args, dim=node.attrs["axis"])
-        case Op.RESHAPE:
-            source = len(_shape(graph, node.inputs[0]))
-            return x.reshape(*x.shape[: x.ndim - source], *node.shape)
+        case Op.FUNCTION:
+            return FUNCTIONS[attrs["function"]].apply(x)
+        case Op.MEAN:
+            return x.mean(attrs["axis"], keepdim=True)
+        case Op.SUM:
+            return x.sum(attrs["axis"], keepdim=True)
+        case Op.MAX:
+            return x.amax(attrs["axis"], keepdim=True)
+        case Op.SOFTMAX:
+            return torch.softmax(x, -1)
+        case Op.NORMALIZE:
+            return (x - x.mean(-1, keepdim=True)) / _deviation(x, float(attrs["eps"]))
+        case Op.DEVIATION:
+            return _deviation(x, float(attrs["eps"]))
     raise AssertionError(node.op)
+
+
+def _deviation(x: torch.Tensor, eps: float) -> torch.Tensor:
+    return (x.var(-1, keepdim=True, correction=0) + eps).sqrt()
 
 
 def _dense(node: Node, x: torch.Tensor, weight: Weight) -> torch.Tensor:

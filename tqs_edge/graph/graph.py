@@ -18,13 +18,29 @@ class Op(StrEnum):
     ADD = "add"  # a + b, NumPy broadcasting; b may be a constant
     SUB = "sub"  # a - b; either may be a constant
     MUL = "mul"  # a * b; b may be a constant
+    DIV = "div"  # a / b of two tensors, b > 0 throughout; broadcasting
+    MAXIMUM = "maximum"  # of a and b; b may be a constant
+    MINIMUM = "minimum"  # of a and b; b may be a constant
+    MATMUL = "matmul"  # y[..., m, n] = sum_k a[..., m, k] * b[..., k, n]; both are tensors
     AFFINE = "affine"  # attrs scale, offset: x * scale + offset
+    CLAMP = "clamp"  # attrs low, high: min(max(x, low), high)
     TANH = "tanh"
     SIGMOID = "sigmoid"
     RELU = "relu"
+    FUNCTION = "function"  # attrs function: a name in graph.functions.FUNCTIONS, elementwise
+    MEAN = "mean"  # attrs axis (negative), which stays with extent 1
+    SUM = "sum"  # attrs axis (negative), which stays with extent 1
+    MAX = "max"  # attrs axis (negative), which stays with extent 1
+    SOFTMAX = "softmax"  # over the last axis
+    NORMALIZE = "normalize"  # attrs eps: (x - mean) / sqrt(variance + eps) over the last axis
+    DEVIATION = "deviation"  # attrs eps: sqrt(variance + eps) over the last axis, extent 1 then
     SLICE = "slice"  # attrs axis (negative), begin, end; stride 1
-    CONCAT = "concat"  # attrs axis (negative)
+    CONCAT = "concat"  # attrs axis (negative); parts may be constants
     RESHAPE = "reshape"  # to the node's shape, row-major
+    TRANSPOSE = "transpose"  # attrs axes (negative): y's axis i is x's axis axes[i]
+    # Rows of a time axis laid side by side, what a convolution multiplies: attrs kernel, dilation,
+    # stride; y[..., t, j * C + c] = x[..., t * stride + j * dilation, c]; no padding
+    UNFOLD = "unfold"
 
 
 @dataclass(frozen=True)
@@ -32,7 +48,7 @@ class Node:
     """One operation; its only output is the tensor called `name` (a valid C identifier).
 
     `inputs` name tensors or entries of `Graph.constants`. A DENSE node has one input and names its
-    `weight` (rows, depth) and optional `bias` (rows,) in `Graph.constants`.
+    `weight` (rows, depth) and optional `bias` (rows,) in `Graph.constants`. Variances are over n.
     """
 
     name: str
