@@ -41,6 +41,7 @@ class Op(StrEnum):
     # Rows of a time axis laid side by side, what a convolution multiplies: attrs kernel, dilation,
     # stride; y[..., t, j * C + c] = x[..., t * stride + j * dilation, c]; no padding
     UNFOLD = "unfold"
+    PUSH = "push"  # attrs axis (negative): the first operand less its oldest row, then the second
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,15 @@ class Node:
 
 @dataclass(frozen=True)
 class StateVariable:
-    """A tensor carried between steps: read under `name`, replaced by the tensor `update`."""
+    """A tensor carried between steps: read under `name`, replaced by the tensor `update`.
+
+    rows_of: the tensor whose last rows it holds, where that is all it does; else None
+    """
 
     name: str
     update: str
     shape: tuple[int, ...]
+    rows_of: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tqs_edge.graph.graph import Node, Op
 if TYPE_CHECKING:
     import torch
 
-LAYOUT_OPS = (Op.SLICE, Op.CONCAT, Op.RESHAPE, Op.TRANSPOSE, Op.UNFOLD)
+LAYOUT_OPS = (Op.SLICE, Op.CONCAT, Op.RESHAPE, Op.TRANSPOSE, Op.UNFOLD, Op.PUSH)
 
 
 def move(node: Node, parts: list[torch.Tensor], rank: int) -> torch.Tensor:
@@ -30,6 +30,9 @@ def move(node: Node, parts: list[torch.Tensor], rank: int) -> torch.Tensor:
             return x.reshape(*batch, *node.shape)
         case Op.TRANSPOSE:
             return x.permute(*range(len(batch)), *(axis + x.ndim for axis in attrs["axes"]))
+        case Op.PUSH:
+            axis, new = attrs["axis"], parts[1].shape[attrs["axis"]]
+            return torch.cat([x.narrow(axis, new, x.shape[axis] - new), parts[1]], dim=axis)
         case Op.UNFOLD:
             reach = (attrs["kernel"] - 1) * attrs["dilation"] + 1
             windows = x.unfold(-2, reach, attrs["stride"])[..., :: attrs["dilation"]]

@@ -1,0 +1,137 @@
+"""Streaming steps give the windowed step's frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.graph.windowed_graphs import Step, tcn
+from tqs_edge.graph.graph import Op
+from tqs_edge.graph.rollout import rollout
+from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.stream import products, stream
+
+HORIZON = 12
+
+
+def assert_same_frames(model: RolloutModel, streamed: RolloutModel, extra_rows: int = 0) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, model.length + extra_rows, model.features)
+    contexts = torch.randn(shape, generator=generator).double()
+    constants = {k: torch.from_numpy(v).double() for k, v in model.graph.constants.items()}
+    weight = constants.__getitem__
+    want = rollout(model, contexts, HORIZON, weight=weight)
+    got = rollout(streamed, contexts, HORIZON, weight=weight)
+    torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
+
+
+def kept_rows(model: RolloutModel) -> dict[str, int]:
+    return {state.rows_of: state.shape[-2] for state in model.graph.states if state.rows_of}
+
+
+@pytest.mark.parametrize("extra_rows", [0, 5])
+def test_a_tcn_computes_one_row_of_every_layer(extra_rows: int) -> None:
+    model = tcn()  # receptive field 15
+    streamed = stream(model)
+    assert streamed.form is RolloutForm.RECURRENT and streamed.context_length == 16
+    assert products(streamed.graph) * 16 <= products(model.graph) + 16 * 4
+    assert_same_frames(model, streamed, extra_rows)
+    # What a layer reads: (kernel - 1) * dilation + 1 rows of its input, and no tensor else is kept.
+    assert sorted(kept_rows(streamed).values()) == [3, 5, 9]
+
+
+def test_a_receptive_field_beyond_the_window_is_not_streamed() -> None:
+    model = tcn(length=14)
+    assert stream(model) is model
+
+
+def test_a_convolution_that_looks_ahead_is_not_streamed() -> None:
+    step = Step(8, 1)
+    model = step.model(step.dense(step.last(step.conv("x", 4, 3, after=1)), 1))
+    assert stream(model) is model
+
+
+def test_rows_before_the_last_can_be_read() -> None:
+    step = Step(12, 2)
+    h = step.same(Op.TANH, step.conv(step.conv("x", 4, 3), 4, 2))
+    joined = step.op(Op.CONCAT, (step.last(h), step.last(h, back=4)), (1, 1, 8), axis=-1)
+    model = step.model(step.dense(joined, 2))
+    streamed = stream(model)
+    assert streamed is not model
+    assert_same_frames(model, streamed)
+    assert 5 in kept_rows(streamed).values()
+
+
+def test_what_mixes_moments_reads_kept_rows() -> None:
+    step = Step(10, 1)
+    h = step.conv(step.same(Op.TANH, step.dense("x", 6)), 6, 2)
+    later = step.op(Op.SLICE, (h,), (1, 8, 6), axis=-2, begin=2, end=10)
+    flat = step.op(Op.RESHAPE, (later,), (1, 1, 48))
+    model = step.model(step.dense(flat, 1))
+    streamed = stream(model)
+    assert kept_rows(streamed)[later] == 8 and h not in kept_rows(streamed)
+    assert_same_frames(model, streamed)
+
+
+def test_padding_that_is_read_makes_a_tensor_mixed() -> None:
+    step = Step(10, 1)
+    wide = step.dense(step.same(Op.TANH, step.dense("x", 16)), 16)
+    h = step.conv(wide, 2, 2)  # all its rows are read, the first of which sees the padding
+    model = step.model(step.dense(step.op(Op.RESHAPE, (h,), (1, 1, 20)), 1))
+    streamed = stream(model)
+    assert streamed is not model and kept_rows(streamed) == {wide: 10}
+    assert_same_frames(model, streamed)
+
+
+def test_a_constant_for_every_row_makes_a_tensor_mixed() -> None:
+    step = Step(10, 1)
+    step.constants["position"] = torch.randn(10, 4).numpy()
+    h = step.op(Op.ADD, (step.dense("x", 4), "position"), (1, 10, 4))
+    model = step.model(step.dense(step.last(step.dense(h, 4)), 1))
+    streamed = stream(model)
+    if streamed is not model:
+        assert h not in kept_rows(streamed)
+        assert_same_frames(model, streamed)
+
+
+def test_layout_changes_carry_the_time_axis_along() -> None:
+    step = Step(9, 2)
+    turned = step.op(Op.TRANSPOSE, ("x",), (1, 2, 9), axes=(-3, -1, -2))
+    back = step.op(Op.TRANSPOSE, (turned,), (1, 9, 2), axes=(-3, -1, -2))
+    unfolded = step.op(Op.UNFOLD, (step.pad(back, 2),), (1, 9, 6), kernel=3, dilation=1, stride=1)
+    taps = step.op(Op.RESHAPE, (unfolded,), (1, 9, 3, 2))
+    pooled = step.op(Op.MEAN, (taps,), (1, 9, 1, 2), axis=-2)
+    row = step.last(step.conv(step.op(Op.RESHAPE, (pooled,), (1, 9, 2)), 8, 3))
+    model = step.model(step.dense(row, 2))
+    assert_same_frames(model, stream(model))
+    assert stream(model) is not model
+
+
+def test_other_forms_stay_as_they_are() -> None:
+    model = tcn()
+    for other in (
+        replace(model, form=RolloutForm.MAP),
+        replace(model, block=2),
+        stream(model),
+    ):
+        assert stream(other) is other
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    dilations=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    spare=st.integers(0, 3),
+    features=st.integers(1, 3),
+)
+def test_any_stack_of_causal_convolutions_streams(
+    dilations: list[int], spare: int, features: int
+) -> None:
+    length = 1 + 2 * sum(dilations) + spare
+    model = tcn(length, tuple(dilations), features)
+    streamed = stream(model)
+    assert streamed is not model
+    assert_same_frames(model, streamed)

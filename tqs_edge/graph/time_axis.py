@@ -1,0 +1,150 @@
+"""Which tensors of a windowed step have a row for every moment, and of which moments.
+
+A tensor is timed if its row i, along one axis, is made in the same way from input rows around
+moment offset + i, whatever i is. Moments count input rows: 0 is the window's first row. A row is
+called after the newest moment that it depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+
+from tqs_edge.graph.graph import Graph, Node, Op
+
+ELEMENTWISE = frozenset(
+    {Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.MAXIMUM, Op.MINIMUM}
+    | {Op.AFFINE, Op.CLAMP, Op.TANH, Op.SIGMOID, Op.RELU, Op.FUNCTION}
+)
+ALONG_LAST = frozenset((Op.DENSE, Op.SOFTMAX, Op.NORMALIZE, Op.DEVIATION))
+REDUCTIONS = frozenset((Op.MEAN, Op.SUM, Op.MAX))
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Rows of moments offset, offset + 1, ... along `axis` (negative).
+
+    first, last: moments between which rows are made of input rows; outside, of padding too.
+    """
+
+    axis: int
+    offset: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Reads:
+    """A row of moment t needs the rows of moments t - oldest to t - newest of `tensor`."""
+
+    tensor: str
+    oldest: int
+    newest: int
+
+
+@dataclass(frozen=True)
+class TimeAxes:
+    """Timed tensors by name, and what a row of each needs; the others depend on the whole window
+    or are listed as mixed."""
+
+    timed: Mapping[str, Timed]
+    reads: Mapping[str, tuple[Reads, ...]]
+
+
+def time_axes(graph: Graph, rows: int, mixed: Collection[str] = ()) -> TimeAxes:
+    """The timed tensors of a step whose input has `rows` rows along its axis -2.
+
+    mixed: nodes that count as depending on the whole window.
+    """
+    timed = {graph.input: Timed(-2, 0, 0, rows - 1)}
+    reads: dict[str, tuple[Reads, ...]] = {}
+    for node in graph.nodes:
+        found = None if node.name in mixed else _timed(graph, node, timed)
+        if found is not None:
+            timed[node.name], reads[node.name] = found
+    return TimeAxes(timed, reads)
+
+
+Found = tuple[Timed, tuple[Reads, ...]]
+
+
+def _timed(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None:
+    """The time axis of a node's output and what its rows read; None where there is no such axis."""
+    tensors = [name for name in node.inputs if name not in graph.constants]
+    if not tensors or any(name not in timed for name in tensors):
+        return None
+    x = timed[tensors[0]]
+    same = (Reads(tensors[0], 0, 0),)
+    if node.op in ELEMENTWISE:
+        return _joined(graph, node, timed)
+    if node.op in ALONG_LAST:
+        return None if x.axis == -1 else (x, same)
+    if node.op in REDUCTIONS:
+        return None if x.axis == node.attrs["axis"] else (x, same)
+    match node.op:
+        case Op.SLICE:
+            begin = node.attrs["begin"] if node.attrs["axis"] == x.axis else 0
+            return replace(x, offset=x.offset + begin), same
+        case Op.CONCAT if node.attrs["axis"] == x.axis:
+            return _padded(graph, node, timed)
+        case Op.CONCAT:
+            return _joined(graph, node, timed)
+        case Op.TRANSPOSE:
+            axis = tuple(node.attrs["axes"]).index(x.axis) - len(node.shape)
+            return replace(x, axis=axis), same
+        case Op.RESHAPE:
+            moved = _axis_after_reshape(graph.shapes[tensors[0]], x.axis, node.shape)
+            return None if moved is None else (replace(x, axis=moved), same)
+        case Op.UNFOLD if x.axis == -2 and node.attrs["stride"] == 1:
+            reach = (node.attrs["kernel"] - 1) * node.attrs["dilation"]
+            later = Timed(-2, x.offset + reach, x.first + reach, x.last)
+            return later, (Reads(tensors[0], reach, 0),)
+    return None
+
+
+def _joined(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None:
+    """Rows that are made of the rows with the same index of every input."""
+    names = [name for name in node.inputs if name not in graph.constants]
+    inputs = [timed[name] for name in names]
+    axis = inputs[0].axis
+    extents = {graph.shapes[name][axis] for name in names}
+    if any(x.axis != axis for x in inputs) or len(extents) > 1:
+        return None
+    for name in node.inputs:
+        shape = graph.constants[name].shape if name in graph.constants else ()
+        if len(shape) >= -axis and shape[axis] != 1:
+            return None  # a constant that differs from row to row
+    offset = max(x.offset for x in inputs)
+    lags = [offset - x.offset for x in inputs]
+    first = max(x.first + lag for x, lag in zip(inputs, lags, strict=True))
+    last = min(x.last + lag for x, lag in zip(inputs, lags, strict=True))
+    reads = tuple(Reads(name, lag, lag) for name, lag in zip(names, lags, strict=True))
+    return Timed(axis, offset, first, last), reads
+
+
+def _padded(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None:
+    """A concatenation along time: its longest timed part, between rows that count as padding."""
+
+    def extent(name: str) -> int:
+        shape = graph.constants[name].shape if name in graph.constants else graph.shapes[name]
+        return int(shape[node.attrs["axis"]])
+
+    parts = [name for name in node.inputs if name in timed]
+    main = max(parts, key=extent)
+    if any(timed[name].axis != node.attrs["axis"] for name in parts):
+        return None
+    before = sum(extent(name) for name in node.inputs[: node.inputs.index(main)])
+    x = timed[main]
+    first, last = max(x.first, x.offset), min(x.last, x.offset + extent(main) - 1)
+    return Timed(x.axis, x.offset - before, first, last), (Reads(main, 0, 0),)
+
+
+def _axis_after_reshape(old: tuple[int, ...], axis: int, new: tuple[int, ...]) -> int | None:
+    """Where the axis is in the new shape, with the same extent and as much before it."""
+    position = len(old) + axis
+    before, extent = prod(old[:position]), old[position]
+    for index, size in enumerate(new):
+        if size == extent and prod(new[:index]) == before:
+            return index - len(new)
+    return None
