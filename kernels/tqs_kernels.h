@@ -56,4 +56,14 @@ void tqs_residual_update_s16(const int16_t *x, const int16_t *f, int32_t multipl
 void tqs_window_push_s16(int16_t *restrict window, const int16_t *restrict rows, int32_t length,
                          int32_t features, int32_t block);
 
+/* Kept rows move on by one step: next = past[pushed ..] followed by rows.
+   shapes: past, next (kept + pushed), rows (pushed); ranges: kept >= 0, pushed >= 1;
+   pushed <= kept unless next is past or apart from it; alignment: as the type;
+   aliasing: next may be past, otherwise disjoint; rows is apart from both;
+   twin: verify.reference (PushOp) */
+void tqs_push_rows_s8(const int8_t *past, const int8_t *rows, int8_t *next, int32_t kept,
+                      int32_t pushed);
+void tqs_push_rows_s16(const int16_t *past, const int16_t *rows, int16_t *next, int32_t kept,
+                       int32_t pushed);
+
 #endif

@@ -28,6 +28,10 @@ void tanh_s16(const int16_t *x, int32_t fraction_bits, int16_t *y, int32_t count
 void sigmoid_s16(const int16_t *x, int32_t fraction_bits, int16_t *y, int32_t count);
 void tqs_residual_update_s16(const int16_t *x, const int16_t *f, int32_t multiplier, int32_t shift,
                              int16_t *y, int32_t count);
+void tqs_push_rows_s8(const int8_t *past, const int8_t *rows, int8_t *next, int32_t kept,
+                      int32_t pushed);
+void tqs_push_rows_s16(const int16_t *past, const int16_t *rows, int16_t *next, int32_t kept,
+                       int32_t pushed);
 void tqs_window_push_s16(int16_t *window, const int16_t *rows, int32_t length, int32_t features,
                          int32_t block);
 """

@@ -128,6 +128,24 @@ def test_residual_update_equals_c(host: HostKernels) -> None:
         assert (y == residual_update(x, f, multiplier, shift)).all()
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("kept", [0, 1, 3, 4, 5, 11])
+@pytest.mark.parametrize("pushed", [1, 3, 4])
+def test_pushed_rows_may_lie_where_they_were(
+    host: HostKernels, bits: int, kept: int, pushed: int
+) -> None:
+    dtype = np.dtype(f"int{bits}")
+    past = np.arange(kept + pushed, dtype=dtype)
+    rows = 100 + np.arange(pushed, dtype=dtype)
+    want = np.concatenate([past[pushed:], rows])
+    push = getattr(host.c, f"tqs_push_rows_s{bits}")
+    apart = np.full(kept + pushed + 1, 77, dtype)
+    push(host.pointer(past), host.pointer(rows), host.pointer(apart), kept, pushed)
+    assert (apart[:-1] == want).all() and apart[-1] == 77
+    push(host.pointer(past), host.pointer(rows), host.pointer(past), kept, pushed)
+    assert (past == want).all()
+
+
 @pytest.mark.parametrize("length", [1, 2, 5])
 @pytest.mark.parametrize("block", [1, 2, 5, 7])
 def test_window_push_drops_the_oldest_rows(host: HostKernels, length: int, block: int) -> None:

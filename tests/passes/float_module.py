@@ -6,7 +6,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tqs_edge.frontend.composite import affine_function, dense_function
+from tqs_edge.frontend.composite import affine_function, dense_function, push_function
 from tqs_edge.graph.graph import Graph, Node, Op
 
 BINARY = {Op.ADD: relax.op.add, Op.SUB: relax.op.subtract, Op.MUL: relax.op.multiply}
@@ -49,6 +49,10 @@ def _value(builder: relax.BlockBuilder, node: Node, values: dict[str, relax.Var]
             return relax.op.strided_slice(
                 args[0], [axis], [node.attrs["begin"]], [node.attrs["end"]]
             )
+        case Op.PUSH:
+            axis = len(node.shape) + node.attrs["axis"]
+            composite = push_function(args[0].ty, args[1].ty, axis)
+            return relax.Call(builder.add_func(composite, f"push_{node.name}"), args)
         case Op.CONCAT:
             return relax.op.concat(args, node.attrs["axis"])
         case Op.RESHAPE:

@@ -154,7 +154,29 @@ def midpoint() -> RolloutModel:
     return RolloutModel("midpoint", "test", graph, RolloutForm.MAP, 1, 3, 1, 0, 1)
 
 
-MODELS = {f.__name__: f for f in (gru, rotation, lstm, window_network, delay_line, midpoint)}
+def kept_rows() -> RolloutModel:
+    """The last four rows of a layer, of which a second layer reads all and a sum the oldest."""
+    rows = {"axis": -2}
+    nodes = [
+        Node("h", Op.DENSE, ("x",), (1, 1, 3), {}, "h.weight", "h.bias"),
+        Node("h_rows_next", Op.PUSH, ("h_rows", "h"), (1, 4, 3), rows),
+        Node("flat", Op.RESHAPE, ("h_rows_next",), (1, 1, 12)),
+        Node("mixed", Op.DENSE, ("flat",), (1, 1, 3), {}, "mixed.weight", "mixed.bias"),
+        Node("oldest", Op.SLICE, ("h_rows_next",), (1, 1, 3), {**rows, "begin": 0, "end": 1}),
+        Node("both", Op.ADD, ("mixed", "oldest"), (1, 1, 3)),
+        Node("y", Op.TANH, ("both",), (1, 1, 3)),
+    ]
+    depth = {"h": 3, "mixed": 12}
+    states = (StateVariable("h_rows", "h_rows_next", (1, 4, 3), rows_of="h"),)
+    graph = _graph(
+        nodes, {"x": (1, 1, 3), "h_rows": (1, 4, 3)}, depth, np.random.default_rng(6), states
+    )
+    return RolloutModel("kept_rows", "test", graph, RolloutForm.RECURRENT, 1, 3, 1, 0, 5)
+
+
+MODELS = {
+    f.__name__: f for f in (gru, rotation, lstm, window_network, delay_line, midpoint, kept_rows)
+}
 
 
 def _node(name: str, op: Op, inputs: tuple[str, ...], width: int, **attrs) -> Node:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.passes.small_models import delay_line, gru, lstm, make_case, rotation
+from tests.passes.small_models import delay_line, gru, kept_rows, lstm, make_case, rotation
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.passes.assign_storage import StoragePlan, assign_storage
 from tqs_edge.passes.lower import lower
@@ -35,6 +35,13 @@ def test_states_that_take_over_others_are_saved_first_and_written_last() -> None
     assert copies[:2] == [("old", "older_next"), ("x", "old_next")]
     assert copies[2:] == [("old_next", "old@state"), ("older_next", "older@state")]
     assert [type(call) for call in plan.calls[-2:]] == [Copy, Copy]
+
+
+def test_kept_rows_are_pushed_where_they_lie() -> None:
+    plan = _storage(kept_rows())
+    assert plan.in_state == {"h_rows": "h_rows", "h_rows_next": "h_rows"}
+    assert [target for _, target in _copies(plan)] == ["x_staged"]
+    assert "h_rows_next" not in {buffer.name for buffer in plan.memory.buffers}
 
 
 def test_inputs_of_kernels_have_room_for_the_read_ahead() -> None:

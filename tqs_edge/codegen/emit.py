@@ -116,7 +116,7 @@ def _weights_source(constants: Mapping[str, np.ndarray]) -> str:
 
 def _kernel_files(body: str) -> tuple[str, ...]:
     """Files of kernels/ that define what the functions call."""
-    called = set(re.findall(r"\b(tqs_(?:dense|residual)_\w+)\(", body))
+    called = set(re.findall(r"\b(tqs_(?:dense|residual|push)_\w+)\(", body))
     if re.search(r"\btqs_(tanh|sigmoid)_s16\(", body):
         called.add("tqs_tanh_table")
     return tuple(f"{name}.c" for name in sorted(called))

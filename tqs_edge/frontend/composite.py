@@ -8,6 +8,7 @@ from tvm import relax
 
 DENSE = "tqs.dense"
 AFFINE = "tqs.affine"
+PUSH = "tqs.push"
 
 
 def dense_function(types: Sequence[relax.TensorType]) -> relax.Function:
@@ -41,6 +42,19 @@ def affine_constants(function: relax.Function) -> tuple[float, float]:
     """(scale, offset) of a function made by `affine_function`."""
     multiply, add = (binding.value for binding in function.body.blocks[0].bindings)
     return float(multiply.args[1].value.numpy()), float(add.args[1].value.numpy())
+
+
+def push_function(state: relax.TensorType, row: relax.TensorType, axis: int) -> relax.Function:
+    """push(state, row) = state without its oldest rows along `axis`, then row."""
+    params = [relax.Var("state", state), relax.Var("row", row)]
+    extent, new = int(state.shape[axis]), int(row.shape[axis])
+    builder = relax.BlockBuilder()
+    with builder.function("main", params):
+        with builder.dataflow():
+            older = builder.emit(relax.op.strided_slice(params[0], [axis], [new], [extent]))
+            output = builder.emit_output(relax.op.concat([older, params[1]], axis))
+        builder.emit_func_output(output)
+    return _private(builder, PUSH)
 
 
 def _private(builder: relax.BlockBuilder, composite: str) -> relax.Function:

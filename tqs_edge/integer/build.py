@@ -18,6 +18,7 @@ from tqs_edge.integer.program import (
     IntegerOp,
     IntegerProgram,
     LutOp,
+    PushOp,
     QState,
     QTensor,
     ReshapeOp,
@@ -58,7 +59,7 @@ def _check_plan(graph: Graph, plan: BitPlan) -> None:
         if node.inputs[0] not in plan.activations:
             raise InputError(f"the plan has no width for activation '{node.inputs[0]}'")
     for state in graph.states:
-        if state.name not in plan.states:
+        if state.rows_of is None and state.name not in plan.states:
             raise InputError(f"the plan has no width for state '{state.name}'")
 
 
@@ -112,6 +113,9 @@ class _Builder:
                 self.ops.append(ConcatOp(node.name, parts, node.attrs["axis"]))
             case Op.RESHAPE:
                 self.ops.append(ReshapeOp(node.name, node.inputs[0]))
+            case Op.PUSH:
+                state, row = node.inputs
+                self.ops.append(PushOp(node.name, state, row, node.attrs["axis"]))
 
     def _dense(self, node: Node, y: QTensor) -> None:
         assert node.weight is not None

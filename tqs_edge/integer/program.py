@@ -123,7 +123,18 @@ class ReshapeOp:
     input: str
 
 
-IntegerOp = DenseOp | AffineOp | ProductOp | LutOp | SliceOp | ConcatOp | ReshapeOp
+@dataclass(frozen=True)
+class PushOp:
+    """output = state without its oldest rows, then row, along `axis` (negative); all of one scale
+    and width."""
+
+    output: str
+    state: str
+    row: str
+    axis: int
+
+
+IntegerOp = DenseOp | AffineOp | ProductOp | LutOp | SliceOp | ConcatOp | ReshapeOp | PushOp
 
 
 @dataclass(frozen=True)

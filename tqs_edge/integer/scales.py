@@ -37,6 +37,8 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
     nodes = {node.name: node for node in graph.nodes}
     tied = {graph.output: tensors[graph.input]}
     for state in graph.states:
+        if state.rows_of is not None:
+            continue  # takes after the tensor whose rows it keeps
         bits = plan.states[state.name]
         reach = RANGE_HEADROOM * max(ranges[state.name], ranges[state.update])
         update = nodes.get(state.update)
@@ -46,7 +48,11 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
     for node in graph.nodes:
         source = tensors.get(node.inputs[0])
         tie = tied.get(node.name)
-        if node.op in (Op.SLICE, Op.RESHAPE) and source is not None:
+        if node.op is Op.PUSH:
+            row = tensors[node.inputs[1]]
+            for name in (node.inputs[0], node.name):
+                put(name, row.bits, row.scale)
+        elif node.op in (Op.SLICE, Op.RESHAPE) and source is not None:
             put(node.name, source.bits, source.scale)
         elif node.op in TABLE_REACH:
             bits = tie.bits if tie else _free_bits(graph, plan, node)
@@ -130,7 +136,7 @@ def _free_scale(
 def _readers_through_views(graph: Graph, name: str) -> list[Node]:
     readers: list[Node] = []
     for node in graph.consumers(name):
-        if node.op in (Op.SLICE, Op.RESHAPE):
+        if node.op in (Op.SLICE, Op.RESHAPE, Op.PUSH):
             readers += _readers_through_views(graph, node.name)
         else:
             readers.append(node)

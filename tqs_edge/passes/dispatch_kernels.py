@@ -13,6 +13,7 @@ from tvm.sym import Analyzer
 
 from tqs_edge.passes.dense_kernel import dense_kernel, dense_shape, strided_rows
 from tqs_edge.passes.integer_ops import ELEMENTWISE
+from tqs_edge.passes.push_op import push_kernel
 from tqs_edge.quant.scheme import integer_limits
 
 # Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
@@ -21,8 +22,8 @@ AT_LEAST = {"int8": "at_least_s8", "int16": "at_least_s16"}
 
 @tvm.transform.module_pass(opt_level=0, name="DispatchKernels")
 class DispatchKernels:
-    """Dense calls become tqs_dense_* calls with packed weights, table lookups and saturations the
-    inline functions of tqs_lut.h and tqs_fixed.h.
+    """Dense calls become tqs_dense_* calls with packed weights, pushes tqs_push_rows_* calls, table
+    lookups and saturations the inline functions of tqs_lut.h and tqs_fixed.h.
     """
 
     def transform_module(
@@ -52,6 +53,8 @@ class _Dispatcher(PyExprMutator):
             return self._dense(call, func)
         if "tqs.table" in func.attrs:
             return self._replace(call, table_kernel(func), [call.args[1][0]])
+        if "tqs.push" in func.attrs:
+            return self._replace(call, push_kernel(func), list(call.args[1]))
         return call
 
     def _dense(self, call: relax.Call, func: tirx.PrimFunc) -> relax.Call:

@@ -6,6 +6,7 @@ import tvm
 import tvm_ffi
 from tvm import tirx
 
+from tqs_edge.passes.push_op import IN_PLACE
 from tqs_edge.passes.step_calls import StepCall
 
 
@@ -13,9 +14,11 @@ def reads_only_what_it_replaces(call: StepCall, name: str) -> bool:
     """Whether the call, a lowered single loop, reads tensor `name` only at the index it writes.
 
     Then every element is read before it is replaced and never again. A function that hands out
-    pointers (a kernel call) proves nothing.
+    pointers (a kernel call) proves nothing, unless its kernel's contract says so (IN_PLACE).
     """
     func = call.func
+    if IN_PLACE in func.attrs and call.operands[0] == name:
+        return call.operands.count(name) == 1
     loops: list[tirx.For] = []
     stores: list[tirx.BufferStore] = []
     loads: list[tvm.ir.TensorLoad] = []

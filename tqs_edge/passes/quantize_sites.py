@@ -17,6 +17,7 @@ from tqs_edge.integer.program import (
     IntegerProgram,
     LutOp,
     ProductOp,
+    PushOp,
     QTensor,
     ReshapeOp,
     SliceOp,
@@ -32,6 +33,7 @@ from tqs_edge.passes.integer_ops import (
     reshape_call,
     slice_call,
 )
+from tqs_edge.passes.push_op import push_call
 
 BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     DenseOp: dense_call,
@@ -41,6 +43,7 @@ BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     SliceOp: slice_call,
     ConcatOp: concat_call,
     ReshapeOp: reshape_call,
+    PushOp: push_call,
 }
 
 # What a float operation may have become. A product too coarse for its output ends in a rescale.
@@ -56,6 +59,7 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
     "relax.strided_slice": (SliceOp,),
     "relax.concat": (ConcatOp,),
     "relax.reshape": (ReshapeOp,),
+    "tqs.push": (PushOp,),
 }
 
 

@@ -32,6 +32,7 @@ ELEMENTWISE_INSNS = {
     Op.SIGMOID: 26,
     Op.RELU: 10,
     Op.SLICE: 3,
+    Op.PUSH: 3,
     Op.CONCAT: 3,
 }
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
@@ -191,7 +192,8 @@ def estimate_fixed(graph: Graph) -> Fixed:
     elementwise = [node for node in graph.nodes if node.op in ELEMENTWISE_INSNS]
     has_table = any(node.op in (Op.TANH, Op.SIGMOID) for node in elementwise)
     code = STEP_BYTES + TABLE_BYTES * has_table + OPERATION_BYTES * len(elementwise)
-    return Fixed(code, 2 * _peak_elements(graph), insns)
+    kept = sum(prod(state.shape) for state in graph.states if state.rows_of is not None)
+    return Fixed(code, 2 * (_peak_elements(graph) + kept), insns)
 
 
 def _peak_elements(graph: Graph) -> int:

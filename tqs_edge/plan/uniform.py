@@ -37,7 +37,7 @@ def uniform_plan(graph: Graph, code: str) -> BitPlan:
     return BitPlan(
         weights={p: (RowBlock(0, len(graph.constants[p]), weight_bits),) for p in paths},
         activations={name: act_bits for name in dense_inputs(graph)},
-        states={state.name: STATE_BITS for state in graph.states},
+        states={state.name: STATE_BITS for state in graph.states if state.rows_of is None},
         method="uniform",
     )
 

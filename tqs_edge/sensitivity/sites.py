@@ -67,7 +67,7 @@ def list_sites(graph: Graph, block_rows: int = BLOCK_ROWS) -> tuple[Site, ...]:
     for name in dense_inputs(graph):
         count = prod(graph.shapes[name])
         sites.append(Site(f"act:{name}", SiteKind.ACTIVATION, name, 0, 0, count, ACTIVATION_WIDTHS))
-    for state in graph.states:
+    for state in (s for s in graph.states if s.rows_of is None):
         count = prod(state.shape)
         sites.append(
             Site(f"state:{state.name}", SiteKind.STATE, state.name, 0, 0, count, STATE_WIDTHS)

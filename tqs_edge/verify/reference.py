@@ -22,6 +22,7 @@ from tqs_edge.integer.program import (
     IntegerProgram,
     LutOp,
     ProductOp,
+    PushOp,
     QTensor,
     ReshapeOp,
     SliceOp,
@@ -116,6 +117,10 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
             return values[op.input].take(range(op.begin, op.end), axis=op.axis)
         case ConcatOp():
             return np.concatenate([values[name] for name in op.inputs], axis=op.axis)
+        case PushOp():
+            state, row = values[op.state], values[op.row]
+            older = state.take(range(row.shape[op.axis], state.shape[op.axis]), axis=op.axis)
+            return np.concatenate([older, row], axis=op.axis)
         case ReshapeOp():
             x = values[op.input]
             return x.reshape(len(x), *y.shape)

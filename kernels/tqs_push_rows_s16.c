@@ -1,0 +1,3 @@
+#include "tqs_push_rows.h"
+
+TQS_DEFINE_PUSH_ROWS(tqs_push_rows_s16, int16_t)
