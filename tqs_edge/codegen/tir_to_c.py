@@ -38,7 +38,7 @@ def c_function(func: tirx.PrimFunc, name: str) -> CFunction:
     """`func`, lowered to flat loops, as `static void name(const T *input..., T *output)`."""
     pointers = _pointer_parameters(func)
     module = tvm.IRModule({name: pointers.with_attr("global_symbol", name)})
-    module = tirx.transform.LowerIntrin()(tirx.transform.LowerTVMBuiltin()(module))
+    module = tirx.transform.LowerIntrin()(module)
     source = tvm.get_global_func("target.build.c")(module, C_TARGET).inspect_source()
     match = re.search(rf"void {name}\(([^)]*)\) {{\n(.*?)^}}$", source, re.S | re.M)
     if match is None:
