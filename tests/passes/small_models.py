@@ -9,6 +9,7 @@ import tvm
 
 from tests.graphs import gru_contexts, gru_graph, linear_map
 from tests.passes.float_module import float_module
+from tests.passes.window_models import convolution, mixer
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
@@ -154,7 +155,10 @@ def midpoint() -> RolloutModel:
     return RolloutModel("midpoint", "test", graph, RolloutForm.MAP, 1, 3, 1, 0, 1)
 
 
-MODELS = {f.__name__: f for f in (gru, rotation, lstm, window_network, delay_line, midpoint)}
+MODELS = {
+    f.__name__: f
+    for f in (gru, rotation, lstm, window_network, delay_line, midpoint, convolution, mixer)
+}
 
 
 def _node(name: str, op: Op, inputs: tuple[str, ...], width: int, **attrs) -> Node:
