@@ -38,9 +38,9 @@ def move_op(node: Node, x: QTensor | None, y: QTensor, like: Like) -> IntegerOp:
     assert x is not None
     match node.op:
         case Op.TRANSPOSE:
-            return TransposeOp(name, x.name, tuple(attrs["axes"]))
+            return TransposeOp(name, _narrowed(x, y, like), tuple(attrs["axes"]))
         case Op.UNFOLD:
-            source = like(x.name, y, f"{x.name}_a{y.bits}")  # narrowed before it is repeated
+            source = _narrowed(x, y, like)
             return UnfoldOp(name, source, attrs["kernel"], attrs["dilation"], attrs["stride"])
         case Op.MEAN | Op.SUM:
             return sum_op(node, x, y)
@@ -59,6 +59,11 @@ def sum_op(node: Node, x: QTensor, y: QTensor) -> SumOp:
     requant = to_multiplier_shift([factor / 2.0**left_shift], [bound << left_shift])
     multiplier = requant.multipliers[0] << left_shift
     return SumOp(y.name, x.name, node.attrs["axis"], multiplier, requant.shift)
+
+
+def _narrowed(x: QTensor, y: QTensor, like: Like) -> str:
+    """x, narrowed before it is moved where only dense nodes of fewer bits read y."""
+    return like(x.name, y, f"{x.name}_a{y.bits}")
 
 
 def _parts(node: Node, y: QTensor, like: Like) -> tuple[str, ...]:

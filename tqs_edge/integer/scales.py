@@ -10,6 +10,7 @@ from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.chosen_scales import (
     SCALE_KEEPING,
+    WHOLE_VIEWS,
     dense_reader_bits,
     finest_scale,
     keeps_scale,
@@ -53,7 +54,7 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
         source = tensors.get(node.inputs[0])
         tie = tied.get(node.name)
         if source is not None and keeps_scale(node, source):
-            bits = dense_reader_bits(graph, plan, node.name) if node.op is Op.UNFOLD else 16
+            bits = dense_reader_bits(graph, plan, node.name) if node.op in WHOLE_VIEWS else 16
             kept = dense_input(source, bits, ranges[source.name]) if bits < 16 else source
             put(node.name, kept.bits, kept.scale)
         elif node.op in TABLE_REACH:

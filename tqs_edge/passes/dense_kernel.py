@@ -65,15 +65,15 @@ def _loop(var: tirx.Var, extent: int, body: tirx.Stmt) -> tirx.Stmt:
 
 
 def dense_kernel(
-    func: tirx.PrimFunc, args: Sequence[relax.Expr]
+    func: tirx.PrimFunc, args: Sequence[relax.Expr], shape: DenseShape
 ) -> tuple[tirx.PrimFunc, list[relax.Expr]]:
     """The function of kernel calls and its arguments.
 
-    args: those of `func`, x replaced by strided_rows(x) where the stride differs from the depth.
-    One call per block and leading row. The attribute "tqs.padded_input" is the number of elements
+    args: those of `func`, x replaced by a tensor whose rows start `shape.stride` elements apart, a
+    whole number of its own rows. One call per block and leading row. The attribute "tqs.padded_input" is the number of elements
     of x that must be readable.
     """
-    shape, bits = dense_shape(func), act_bits(func)
+    bits = act_bits(func)
     blocks = [[int(v) for v in block] for block in func.attrs["tqs.dense_blocks"]]
     name, y = str(func.attrs["tqs.tensor"]), func.params[-1]
     operands = [args[0], *_packed(args, blocks, bits)]
@@ -86,13 +86,14 @@ def dense_kernel(
         row = tirx.Var("row", "int64")
         at = row if shape.lead > 1 else tirx.const(0, "int64")
         x, y = ins[0], outs[0]
+        first = _lead_indices(x.shape, at * (shape.stride // int(x.shape[-1])))
         calls = []
         for number, (begin, end, weight_bits, acc_bits, shift) in enumerate(blocks):
             arrays = ins[1 + OPERANDS_PER_BLOCK * number :][:OPERANDS_PER_BLOCK]
             call = tirx.call_extern(
                 "void",
                 kernel_table.dense_kernel(bits, weight_bits, acc_bits).symbol,
-                tirx.address_of(x[(*_lead_indices(x.shape, at), 0)]),
+                tirx.address_of(x[(*first, 0)]),
                 *(tirx.address_of(a[(0,) * len(a.shape)]) for a in arrays),
                 shift,
                 tirx.address_of(y[(*_lead_indices(y.shape, at), begin)]),

@@ -12,7 +12,9 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.sym import Analyzer
 
 from tqs_edge.passes.dense_kernel import dense_kernel, dense_shape, strided_rows
+from tqs_edge.passes.fuse_loops import is_call_tir
 from tqs_edge.passes.integer_ops import ELEMENTWISE
+from tqs_edge.passes.unfolded_rows import aligned_unfold, overlapping_rows
 from tqs_edge.quant.scheme import integer_limits
 
 # Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
@@ -42,6 +44,7 @@ class _Dispatcher(PyExprMutator):
     def __init__(self, module: tvm.IRModule) -> None:
         super().__init__(module)
         self.module = module
+        self.functions = dict(module.functions_items())
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)
@@ -57,14 +60,32 @@ class _Dispatcher(PyExprMutator):
     def _dense(self, call: relax.Call, func: tirx.PrimFunc) -> relax.Call:
         x, *weights = call.args[1]
         shape = dense_shape(func)
-        if shape.stride != shape.depth:
-            name = f"{func.attrs['tqs.tensor']}_rows"
-            gvar = self.builder_.add_func(
-                strided_rows(func, name).without_attr("global_symbol"), f"rows_{name}"
-            )
-            out = relax.TensorType((shape.lead, shape.stride), str(x.ty.dtype))
-            x = self.builder_.emit(relax.call_tir(gvar, relax.Tuple([x]), out), name)
-        return self._replace(call, *dense_kernel(func, [x, *weights]))
+        rows_name = f"{func.attrs['tqs.tensor']}_rows"
+        unfold = self._unfold_of(x)
+        if unfold is not None:
+            source, moved = unfold.args[1][0], self.functions[unfold.args[0]]
+            overlapping = overlapping_rows(moved, shape)
+            if overlapping is not None:
+                return self._replace(call, *dense_kernel(func, [source, *weights], overlapping))
+            if shape.stride != shape.depth:
+                x = self._emit_rows(source, aligned_unfold(moved, shape, rows_name))
+        elif shape.stride != shape.depth:
+            x = self._emit_rows(x, strided_rows(func, rows_name))
+        return self._replace(call, *dense_kernel(func, [x, *weights], shape))
+
+    def _emit_rows(self, x: relax.Expr, rows: tirx.PrimFunc) -> relax.Var:
+        """The variable bound to rows(x)."""
+        name = str(rows.attrs["tqs.tensor"])
+        gvar = self.builder_.add_func(rows.without_attr("global_symbol"), f"rows_{name}")
+        out = relax.TensorType(rows.params[-1].ty.shape, str(x.ty.dtype))
+        return self.builder_.emit(relax.call_tir(gvar, relax.Tuple([x]), out), name)
+
+    def _unfold_of(self, x: relax.Expr) -> relax.Call | None:
+        """The call that makes the unfolded rows `x`; None for any other tensor."""
+        made = self.lookup_binding(x) if isinstance(x, relax.Var) else None
+        if made is None or not is_call_tir(made) or made.args[0] not in self.functions:
+            return None
+        return made if "tqs.unfold" in self.functions[made.args[0]].attrs else None
 
     def _replace(
         self, call: relax.Call, func: tirx.PrimFunc, args: Sequence[relax.Expr]

@@ -35,22 +35,34 @@ def unfold_call(op: UnfoldOp, program: IntegerProgram) -> IntegerCall:
     The attribute "tqs.unfold" holds kernel, dilation and stride.
     """
     x, y = program.tensors[op.input], program.tensors[op.output]
-    *lead, rows, channels = x.shape
     source = te.placeholder(x.shape, dtype_of(x), name=x.name)
-
-    def copies(inputs: Sequence[tirx.Buffer], outputs: Sequence[tirx.Buffer]) -> tirx.Stmt:
-        batch = [tirx.Var(f"i{d}", "int64") for d in range(len(lead))]
-        t, j, c = (tirx.Var(name, "int64") for name in "tjc")
-        value = inputs[0][(*batch, t * op.stride + j * op.dilation, c)]
-        copy = tirx.BufferStore(outputs[0], value, [*batch, t, j * channels + c])
-        return loop_nest([*batch, t, j, c], [*lead, y.shape[-2], op.kernel, channels], copy)
-
-    result = statement(y.name, [source], y.shape, dtype_of(y), copies)
-    whole = op.kernel == rows and op.dilation == 1
+    unfold = (op.kernel, op.dilation, op.stride)
+    result = unfolded(source, y.shape, unfold, y.name)
+    whole = op.kernel == x.shape[-2] and op.dilation == 1
     is_view = whole or (op.kernel == 1 and op.stride == 1)
     call = _copy_call(source, result, op.input, is_view=is_view)
-    marks = {"tqs.unfold": [op.kernel, op.dilation, op.stride]}
-    return IntegerCall(call.func.with_attrs(marks), call.operands)
+    return IntegerCall(call.func.with_attr("tqs.unfold", list(unfold)), call.operands)
+
+
+def unfolded(
+    x: te.Tensor, shape: Sequence[int], unfold: tuple[int, int, int], name: str
+) -> te.Tensor:
+    """x unfolded by (kernel, dilation, stride) as a tensor of `shape`, whose rows may be longer
+    than kernel * C: the rest of them stays unwritten."""
+    kernel, dilation, stride = unfold
+    *lead, channels = (int(n) for n in x.shape)
+    # Neighbouring rows are one run of elements.
+    taps, run = (1, kernel * channels) if dilation == 1 else (kernel, channels)
+
+    def copies(inputs: Sequence[tirx.Buffer], outputs: Sequence[tirx.Buffer]) -> tirx.Stmt:
+        batch = [tirx.Var(f"i{d}", "int64") for d in range(len(lead) - 1)]
+        t, j, c = (tirx.Var(name, "int64") for name in "tjc")
+        row = t * stride + j * dilation + tirx.floordiv(c, channels)
+        value = inputs[0][(*batch, row, tirx.floormod(c, channels))]
+        copy = tirx.BufferStore(outputs[0], value, [*batch, t, j * channels + c])
+        return loop_nest([*batch, t, j, c], [*shape[:-1], taps, run], copy)
+
+    return statement(name, [x], shape, str(x.dtype), copies)
 
 
 def _copy_call(x: te.Tensor, y: te.Tensor, operand: str, *, is_view: bool) -> IntegerCall:
