@@ -110,8 +110,8 @@ class _Builder:
             case Op.RESHAPE:
                 self.ops.append(ReshapeOp(node.name, node.inputs[0]))
             case _ if node.op in MOVES:
-                x = self.tensors.get(node.inputs[0])
-                self.ops.append(move_op(node, x, y, self._like))
+                source = self.tensors.get(node.inputs[0])
+                self.ops.append(move_op(node, source, y, self._like))
 
     def _dense(self, node: Node, y: QTensor) -> None:
         assert node.weight is not None

@@ -37,7 +37,7 @@ def finest_scale(node: Node, operands: list[QTensor]) -> float:
 
 def sum_bound(node: Node, x: QTensor) -> int:
     """A bound on the magnitude of a MEAN's or SUM's sum of integers."""
-    return x.shape[node.attrs["axis"]] << (x.bits - 1)
+    return x.shape[int(node.attrs["axis"])] << (x.bits - 1)
 
 
 def sum_gain(node: Node, x: QTensor) -> float:

@@ -55,7 +55,8 @@ def move_op(node: Node, x: QTensor | None, y: QTensor, like: Like) -> IntegerOp:
 def sum_op(node: Node, x: QTensor, y: QTensor) -> SumOp:
     """A MEAN or SUM in integers; y.scale is at least chosen_scales.finest_scale(node, [x])."""
     factor, bound = sum_gain(node, x) * x.scale / y.scale, sum_bound(node, x)
-    left_shift = max(0, math.floor(math.log2(factor)) + 2)  # the rest is below 1/2
+    # What is left for the multiplier lies below 1/2, also after rounding.
+    left_shift = 0 if factor < 0.49 else math.floor(math.log2(factor)) + 3
     requant = to_multiplier_shift([factor / 2.0**left_shift], [bound << left_shift])
     multiplier = requant.multipliers[0] << left_shift
     return SumOp(y.name, x.name, node.attrs["axis"], multiplier, requant.shift)

@@ -70,8 +70,8 @@ def dense_kernel(
     """The function of kernel calls and its arguments.
 
     args: those of `func`, x replaced by a tensor whose rows start `shape.stride` elements apart, a
-    whole number of its own rows. One call per block and leading row. The attribute "tqs.padded_input" is the number of elements
-    of x that must be readable.
+    whole number of its own rows. One call per block and leading row. The attribute
+    "tqs.padded_input" is the number of elements of x that must be readable.
     """
     bits = act_bits(func)
     blocks = [[int(v) for v in block] for block in func.attrs["tqs.dense_blocks"]]

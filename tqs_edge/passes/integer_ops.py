@@ -260,13 +260,11 @@ def _write_part(
     return loop_nest(loops, shape, tirx.BufferStore(target, value, there))
 
 
-def loop_nest(
-    loops: Sequence[tirx.Var], extents: Sequence[int], statement: tirx.Stmt
-) -> tirx.Stmt:
-    """`statement` in serial loops from 0, the first the outermost."""
+def loop_nest(loops: Sequence[tirx.Var], extents: Sequence[int], body: tirx.Stmt) -> tirx.Stmt:
+    """`body` in serial loops from 0, the first the outermost."""
     for var, extent in reversed(list(zip(loops, extents, strict=True))):
-        statement = tirx.For(var, _int64(0), _int64(extent), tirx.ForKind.SERIAL, statement)
-    return statement
+        body = tirx.For(var, _int64(0), _int64(extent), tirx.ForKind.SERIAL, body)
+    return body
 
 
 def _operands(program: IntegerProgram, names: Sequence[str]) -> tuple[str | np.ndarray, ...]:

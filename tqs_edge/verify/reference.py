@@ -135,8 +135,8 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
         case UnfoldOp():
             return _unfold(op, y, values[op.input])
         case SumOp():
-            total = values[op.input].sum(axis=op.axis, keepdims=True)
-            return (total * op.factor + (1 << (op.shift - 1))) >> op.shift
+            summed: Ints = values[op.input].sum(axis=op.axis, keepdims=True)
+            return (summed * op.factor + (1 << (op.shift - 1))) >> op.shift
         case MaxOp():
             largest: Ints = values[op.input].max(axis=op.axis, keepdims=True)
             return largest
