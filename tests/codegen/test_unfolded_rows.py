@@ -75,11 +75,10 @@ def test_a_single_row_is_read_where_it_lies() -> None:
     assert calls(convolution((1, 9, 3), 7, stride=3)) == ["copy_s16", "step_y"]
 
 
-def test_other_rows_are_copied_once_to_where_words_start() -> None:
-    assert calls(convolution((1, 9, 1), 3)) == ["step_y_rows", "step_y"]
-    assert calls(convolution((1, 9, 3), 3, bits=8)) == ["step_x_a8", "step_y_rows", "step_y"]
-
-
-def test_rows_with_gaps_and_rows_of_several_series_are_copied() -> None:
-    assert calls(convolution((1, 9, 4), 3, dilation=2)) == ["step_rows", "step_y"]
-    assert calls(convolution((2, 9, 4), 3)) == ["step_rows", "step_y"]
+@pytest.mark.parametrize(
+    "shape, dilation", [((1, 40, 1), 1), ((1, 40, 4), 2), ((2, 40, 4), 1), ((2, 20, 3), 3)]
+)
+def test_other_rows_are_copied_one_at_a_time(shape: tuple[int, ...], dilation: int) -> None:
+    program = convolution(shape, 3, dilation)
+    assert calls(program) == ["step_y_row", "step_y"]
+    assert emitted(program).arena_bytes == 2 * 16  # three or twelve values, read as sixteen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import tvm
 import tvm_ffi
@@ -14,7 +15,7 @@ from tvm.sym import Analyzer
 from tqs_edge.passes.dense_kernel import dense_kernel, dense_shape, strided_rows
 from tqs_edge.passes.fuse_loops import is_call_tir
 from tqs_edge.passes.integer_ops import ELEMENTWISE
-from tqs_edge.passes.unfolded_rows import aligned_unfold, overlapping_rows
+from tqs_edge.passes.unfolded_rows import first_row, overlapping_rows, row_copy
 from tqs_edge.quant.scheme import integer_limits
 
 # Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
@@ -59,19 +60,26 @@ class _Dispatcher(PyExprMutator):
 
     def _dense(self, call: relax.Call, func: tirx.PrimFunc) -> relax.Call:
         x, *weights = call.args[1]
-        shape = dense_shape(func)
-        rows_name = f"{func.attrs['tqs.tensor']}_rows"
-        unfold = self._unfold_of(x)
+        shape, unfold = dense_shape(func), self._unfold_of(x)
         if unfold is not None:
-            source, moved = unfold.args[1][0], self.functions[unfold.args[0]]
-            overlapping = overlapping_rows(moved, shape)
-            if overlapping is not None:
-                return self._replace(call, *dense_kernel(func, [source, *weights], overlapping))
-            if shape.stride != shape.depth:
-                x = self._emit_rows(source, aligned_unfold(moved, shape, rows_name))
-        elif shape.stride != shape.depth:
-            x = self._emit_rows(x, strided_rows(func, rows_name))
+            return self._replace(call, *self._convolution(func, unfold, weights))
+        if shape.stride != shape.depth:
+            x = self._emit_rows(x, strided_rows(func, f"{func.attrs['tqs.tensor']}_rows"))
         return self._replace(call, *dense_kernel(func, [x, *weights], shape))
+
+    def _convolution(
+        self, func: tirx.PrimFunc, unfold: relax.Call, weights: Sequence[relax.Expr]
+    ) -> tuple[tirx.PrimFunc, list[relax.Expr]]:
+        """The kernel calls of a dense function that reads the rows that `unfold` makes."""
+        source, shape = unfold.args[1][0], dense_shape(func)
+        moved = self.functions[unfold.args[0]]
+        overlapping = overlapping_rows(moved, shape)
+        if overlapping is not None:
+            return dense_kernel(func, [source, *weights], overlapping)
+        row = self._emit_rows(source, first_row(moved, f"{func.attrs['tqs.tensor']}_row"))
+        same_place = replace(shape, stride=0)
+        args = [row, *weights]
+        return dense_kernel(func, args, same_place, source=source, copy_row=row_copy(moved))
 
     def _emit_rows(self, x: relax.Expr, rows: tirx.PrimFunc) -> relax.Var:
         """The variable bound to rows(x)."""

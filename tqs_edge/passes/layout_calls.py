@@ -47,22 +47,34 @@ def unfold_call(op: UnfoldOp, program: IntegerProgram) -> IntegerCall:
 def unfolded(
     x: te.Tensor, shape: Sequence[int], unfold: tuple[int, int, int], name: str
 ) -> te.Tensor:
-    """x unfolded by (kernel, dilation, stride) as a tensor of `shape`, whose rows may be longer
-    than kernel * C: the rest of them stays unwritten."""
-    kernel, dilation, stride = unfold
-    *lead, channels = (int(n) for n in x.shape)
-    # Neighbouring rows are one run of elements.
-    taps, run = (1, kernel * channels) if dilation == 1 else (kernel, channels)
+    """x unfolded by (kernel, dilation, stride) as a tensor of `shape`: all rows or the first."""
 
     def copies(inputs: Sequence[tirx.Buffer], outputs: Sequence[tirx.Buffer]) -> tirx.Stmt:
-        batch = [tirx.Var(f"i{d}", "int64") for d in range(len(lead) - 1)]
-        t, j, c = (tirx.Var(name, "int64") for name in "tjc")
-        row = t * stride + j * dilation + tirx.floordiv(c, channels)
-        value = inputs[0][(*batch, row, tirx.floormod(c, channels))]
-        copy = tirx.BufferStore(outputs[0], value, [*batch, t, j * channels + c])
-        return loop_nest([*batch, t, j, c], [*shape[:-1], taps, run], copy)
+        row = [tirx.Var(f"i{d}", "int64") for d in range(len(shape) - 1)]
+        return loop_nest(row, shape[:-1], copy_row(inputs[0], row, unfold, outputs[0], row))
 
     return statement(name, [x], shape, str(x.dtype), copies)
+
+
+def copy_row(
+    x: tirx.Buffer,
+    row: Sequence[tirx.Expr],
+    unfold: tuple[int, int, int],
+    target: tirx.Buffer,
+    there: Sequence[tirx.Expr],
+) -> tirx.Stmt:
+    """target[there, :] = the unfolded row of index `row`."""
+    kernel, dilation, stride = unfold
+    *batch, t = row
+    channels = int(x.shape[-1])
+    # Neighbouring rows are one run of elements.
+    taps, run = (1, kernel * channels) if dilation == 1 else (kernel, channels)
+    j, c = tirx.Var("j", "int64"), tirx.Var("c", "int64")
+    source = t * stride + j * dilation + tirx.floordiv(c, channels)
+    value = x[(*batch, source, tirx.floormod(c, channels))]
+    return loop_nest(
+        [j, c], [taps, run], tirx.BufferStore(target, value, [*there, j * channels + c])
+    )
 
 
 def _copy_call(x: te.Tensor, y: te.Tensor, operand: str, *, is_view: bool) -> IntegerCall:
