@@ -6,6 +6,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from tests.passes.float_moves import MOVES
 from tqs_edge.frontend.composite import affine_function, dense_function, push_function
 from tqs_edge.graph.graph import Graph, Node, Op
 
@@ -57,6 +58,8 @@ def _value(builder: relax.BlockBuilder, node: Node, values: dict[str, relax.Var]
             return relax.op.concat(args, node.attrs["axis"])
         case Op.RESHAPE:
             return relax.op.reshape(args[0], node.shape)
+        case _ if node.op in MOVES:
+            return MOVES[node.op](builder, node, args)
     return UNARY[node.op](args[0])
 
 

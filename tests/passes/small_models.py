@@ -9,6 +9,7 @@ import tvm
 
 from tests.graphs import gru_contexts, gru_graph, linear_map
 from tests.passes.float_module import float_module
+from tests.passes.window_models import convolution, mixer
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
@@ -174,9 +175,8 @@ def kept_rows() -> RolloutModel:
     return RolloutModel("kept_rows", "test", graph, RolloutForm.RECURRENT, 1, 3, 1, 0, 5)
 
 
-MODELS = {
-    f.__name__: f for f in (gru, rotation, lstm, window_network, delay_line, midpoint, kept_rows)
-}
+RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows)
+MODELS = {f.__name__: f for f in (*RECURRENT, window_network, convolution, mixer)}
 
 
 def _node(name: str, op: Op, inputs: tuple[str, ...], width: int, **attrs) -> Node:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 import tvm
+import tvm_ffi
 from tvm import tirx
 from tvm.target import Target
 
@@ -38,18 +39,31 @@ def c_function(func: tirx.PrimFunc, name: str) -> CFunction:
     """`func`, lowered to flat loops, as `static void name(const T *input..., T *output)`."""
     pointers = _pointer_parameters(func)
     module = tvm.IRModule({name: pointers.with_attr("global_symbol", name)})
-    module = tirx.transform.LowerIntrin()(tirx.transform.LowerTVMBuiltin()(module))
+    module = tirx.transform.LowerIntrin()(module)
     source = tvm.get_global_func("target.build.c")(module, C_TARGET).inspect_source()
     match = re.search(rf"void {name}\(([^)]*)\) {{\n(.*?)^}}$", source, re.S | re.M)
     if match is None:
         raise BuildError(f"TVM printed no C function '{name}'; the function is not lowered")
     names = [p.split()[-1].lstrip("*") for p in match.group(1).split(",")]
     types = [C_TYPES[str(p.ty.dtype)] for p in func.params]
-    parameters = [f"const {t} *{n}" for t, n in zip(types, names, strict=True)]
-    parameters[-1] = parameters[-1].removeprefix("const ")
+    kinds = ["" if written else "const " for written in _written(func)]
+    parameters = [f"{k}{t} *{n}" for k, t, n in zip(kinds, types, names, strict=True)]
     opening = f"static void {name}("
     head = wrap(f"{opening}{', '.join(parameters)}) {{", 0, hanging=len(opening))
     return CFunction(name, "\n".join([head, *_body(match.group(2)), "}"]) + "\n")
+
+
+def _written(func: tirx.PrimFunc) -> list[bool]:
+    """Whether each parameter is written: the output, and a row that the function fills itself."""
+    stored: list[tirx.Buffer] = []
+    tvm_ffi.structural_walk(func.body, (tirx.BufferStore, lambda s: stored.append(s.buffer)))
+    targets = [
+        stmt.data.args[0]
+        for stmt in func.body.seq
+        if isinstance(stmt, tirx.DeclBuffer) and stmt.buffer in stored
+    ]
+    inputs = [any(target.same_as(param) for target in targets) for param in func.params[:-1]]
+    return [*inputs, True]
 
 
 def _pointer_parameters(func: tirx.PrimFunc) -> tirx.PrimFunc:

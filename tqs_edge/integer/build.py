@@ -11,14 +11,13 @@ from tqs_edge.errors import InputError
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
+from tqs_edge.integer.moves import MOVES, move_op
 from tqs_edge.integer.planned_weights import planned_bias, planned_rows
 from tqs_edge.integer.program import (
-    ConcatOp,
     DenseOp,
     IntegerOp,
     IntegerProgram,
     LutOp,
-    PushOp,
     QState,
     QTensor,
     ReshapeOp,
@@ -108,14 +107,11 @@ class _Builder:
             case Op.SLICE:
                 axis, begin, end = (int(node.attrs[key]) for key in ("axis", "begin", "end"))
                 self.ops.append(SliceOp(node.name, node.inputs[0], axis, begin, end))
-            case Op.CONCAT:
-                parts = tuple(self._as(n, y, f"{node.name}_{i}") for i, n in enumerate(node.inputs))
-                self.ops.append(ConcatOp(node.name, parts, node.attrs["axis"]))
             case Op.RESHAPE:
                 self.ops.append(ReshapeOp(node.name, node.inputs[0]))
-            case Op.PUSH:
-                state, row = node.inputs
-                self.ops.append(PushOp(node.name, state, row, node.attrs["axis"]))
+            case _ if node.op in MOVES:
+                source = self.tensors.get(node.inputs[0])
+                self.ops.append(move_op(node, source, y, self._like))
 
     def _dense(self, node: Node, y: QTensor) -> None:
         assert node.weight is not None
@@ -170,6 +166,15 @@ class _Builder:
             wanted = replace(self.tensors[name], bits=16, scale=2.0**-fraction)
             name = self._as(name, wanted, f"{name}_q{fraction}")
         self.ops.append(LutOp(node.name, name, node.op.value, fraction))
+
+    def _like(self, name: str, like: QTensor, new_name: str) -> str:
+        """The tensor or constant `name` at the width and scale of `like`."""
+        if name in self.tensors:
+            return self._as(name, like, new_name)
+        values = np.asarray(self.graph.constants[name], np.float64)
+        self.tensors[new_name] = QTensor(new_name, values.shape, like.bits, like.scale)
+        self.constants[new_name] = quantize(values, like.scale, like.bits)
+        return new_name
 
     def _as(self, name: str, like: QTensor, new_name: str) -> str:
         """`name` itself where it has the width and scale of `like`, else a rescaled copy."""

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
+from tqs_edge.integer.reduction_ops import MaxOp, SumOp
+
 
 @dataclass(frozen=True)
 class QTensor:
@@ -108,7 +112,10 @@ class SliceOp:
 
 @dataclass(frozen=True)
 class ConcatOp:
-    """Inputs, all of the output's scale and width, joined along `axis` (negative)."""
+    """Inputs, all of the output's scale and width, joined along `axis` (negative).
+
+    An input may be a constant of the program.
+    """
 
     output: str
     inputs: tuple[str, ...]
@@ -123,18 +130,22 @@ class ReshapeOp:
     input: str
 
 
-@dataclass(frozen=True)
-class PushOp:
-    """output = state without its oldest rows, then row, along `axis` (negative); all of one scale
-    and width."""
-
-    output: str
-    state: str
-    row: str
-    axis: int
-
-
-IntegerOp = DenseOp | AffineOp | ProductOp | LutOp | SliceOp | ConcatOp | ReshapeOp | PushOp
+IntegerOp = (
+    DenseOp
+    | AffineOp
+    | ProductOp
+    | LutOp
+    | SliceOp
+    | ConcatOp
+    | ReshapeOp
+    | TransposeOp
+    | UnfoldOp
+    | PushOp
+    | SumOp
+    | MaxOp
+    | ExtremumOp
+    | ClampOp
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,13 @@ from dataclasses import replace
 
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
+from tqs_edge.integer.chosen_scales import (
+    SCALE_KEEPING,
+    WHOLE_VIEWS,
+    dense_reader_bits,
+    finest_scale,
+    keeps_scale,
+)
 from tqs_edge.integer.planned_weights import planned_rows
 from tqs_edge.integer.program import QTensor
 from tqs_edge.plan.bit_plan import BitPlan
@@ -52,10 +59,12 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
             row = tensors[node.inputs[1]]
             for name in (node.inputs[0], node.name):
                 put(name, row.bits, row.scale)
-        elif node.op in (Op.SLICE, Op.RESHAPE) and source is not None:
-            put(node.name, source.bits, source.scale)
+        elif source is not None and keeps_scale(node, source):
+            bits = dense_reader_bits(graph, plan, node.name) if node.op in WHOLE_VIEWS else 16
+            kept = dense_input(source, bits, ranges[source.name]) if bits < 16 else source
+            put(node.name, kept.bits, kept.scale)
         elif node.op in TABLE_REACH:
-            bits = tie.bits if tie else _free_bits(graph, plan, node)
+            bits = tie.bits if tie else dense_reader_bits(graph, plan, node.name)
             put(node.name, bits, _table_scale(bits))
         elif node.op is Op.DENSE:
             assert source is not None
@@ -63,11 +72,11 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
             finest = _finest_output(graph, plan, node, x)
             wanted = tie.scale if tie else _free_scale(graph, node, 16, ranges, finest)
             put(node.name, 16, max(wanted, finest))
-        elif tie is not None:
-            put(node.name, tie.bits, tie.scale)
         else:
-            bits = _free_bits(graph, plan, node)
-            put(node.name, bits, _free_scale(graph, node, bits, ranges))
+            finest = finest_scale(node, [tensors[n] for n in node.inputs if n in tensors])
+            bits = tie.bits if tie else dense_reader_bits(graph, plan, node.name)
+            wanted = tie.scale if tie else _free_scale(graph, node, bits, ranges, finest)
+            put(node.name, bits, max(wanted, finest))
     return tensors
 
 
@@ -95,15 +104,6 @@ def table_fraction_bits(tensor: QTensor) -> int | None:
 
 def _table_scale(bits: int) -> float:
     return 2.0 ** -(bits - 1)
-
-
-def _free_bits(graph: Graph, plan: BitPlan, node: Node) -> int:
-    """The planned activation width where only dense nodes read the tensor, else 16."""
-    readers = graph.consumers(node.name)
-    carried = node.name == graph.output or any(s.update == node.name for s in graph.states)
-    if readers and not carried and all(r.op is Op.DENSE for r in readers):
-        return plan.activations[node.name]
-    return 16
 
 
 def _finest_output(graph: Graph, plan: BitPlan, node: Node, x: QTensor) -> float:
@@ -136,7 +136,7 @@ def _free_scale(
 def _readers_through_views(graph: Graph, name: str) -> list[Node]:
     readers: list[Node] = []
     for node in graph.consumers(name):
-        if node.op in (Op.SLICE, Op.RESHAPE, Op.PUSH):
+        if node.op in (*SCALE_KEEPING, Op.PUSH):
             readers += _readers_through_views(graph, node.name)
         else:
             readers.append(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,9 @@ from tqs_edge.quant.pack import pack
 
 READ_AHEAD = 16  # kernels read inputs up to a multiple of this many elements
 WORD_BYTES = 4  # kernels need inputs aligned to this
+
+
+CopyRow = Callable[[tirx.Buffer, Sequence[tirx.Expr], tirx.Buffer], tirx.Stmt]
 
 
 @dataclass(frozen=True)
@@ -65,34 +68,42 @@ def _loop(var: tirx.Var, extent: int, body: tirx.Stmt) -> tirx.Stmt:
 
 
 def dense_kernel(
-    func: tirx.PrimFunc, args: Sequence[relax.Expr]
+    func: tirx.PrimFunc,
+    args: Sequence[relax.Expr],
+    shape: DenseShape,
+    *,
+    source: relax.Expr | None = None,
+    copy_row: CopyRow | None = None,
 ) -> tuple[tirx.PrimFunc, list[relax.Expr]]:
     """The function of kernel calls and its arguments.
 
-    args: those of `func`, x replaced by strided_rows(x) where the stride differs from the depth.
-    One call per block and leading row. The attribute "tqs.padded_input" is the number of elements
-    of x that must be readable.
+    args: those of `func`, x replaced by a tensor whose rows start `shape.stride` elements apart, a
+    whole number of its own rows. One call per block and leading row. With `source`, x is one row
+    that copy_row(source, index, x) fills before the calls of every leading row. The attribute
+    "tqs.padded_input" is the number of elements of x that must be readable.
     """
-    shape, bits = dense_shape(func), act_bits(func)
+    bits = act_bits(func)
     blocks = [[int(v) for v in block] for block in func.attrs["tqs.dense_blocks"]]
     name, y = str(func.attrs["tqs.tensor"]), func.params[-1]
-    operands = [args[0], *_packed(args, blocks, bits)]
+    rows = [args[0]] if source is None else [args[0], source]
+    operands = [*rows, *_packed(args, blocks, bits)]
     inputs = [
         te.placeholder(o.ty.shape.values, str(o.ty.dtype), name=n)
-        for o, n in zip(operands, _names(func, len(blocks)), strict=True)
+        for o, n in zip(operands, _names(func, rows, len(blocks)), strict=True)
     ]
 
     def body(ins: Sequence[tirx.Buffer], outs: Sequence[tirx.Buffer]) -> tirx.Stmt:
         row = tirx.Var("row", "int64")
         at = row if shape.lead > 1 else tirx.const(0, "int64")
         x, y = ins[0], outs[0]
-        calls = []
+        first = _lead_indices(x.shape, at * (shape.stride // int(x.shape[-1])))
+        calls = [] if copy_row is None else [copy_row(ins[1], _lead_indices(y.shape, at), x)]
         for number, (begin, end, weight_bits, acc_bits, shift) in enumerate(blocks):
-            arrays = ins[1 + OPERANDS_PER_BLOCK * number :][:OPERANDS_PER_BLOCK]
+            arrays = ins[len(rows) + OPERANDS_PER_BLOCK * number :][:OPERANDS_PER_BLOCK]
             call = tirx.call_extern(
                 "void",
                 kernel_table.dense_kernel(bits, weight_bits, acc_bits).symbol,
-                tirx.address_of(x[(*_lead_indices(x.shape, at), 0)]),
+                tirx.address_of(x[(*first, 0)]),
                 *(tirx.address_of(a[(0,) * len(a.shape)]) for a in arrays),
                 shift,
                 tirx.address_of(y[(*_lead_indices(y.shape, at), begin)]),
@@ -120,9 +131,10 @@ def _packed(args: Sequence[relax.Expr], blocks: list[list[int]], bits: int) -> l
     return operands
 
 
-def _names(func: tirx.PrimFunc, blocks: int) -> list[str]:
+def _names(func: tirx.PrimFunc, rows: Sequence[relax.Expr], blocks: int) -> list[str]:
     kinds = ("weights", "bias", "multiplier")
-    return [func.params[0].name, *(f"{kind}_{n}" for n in range(blocks) for kind in kinds)]
+    own = [func.params[0].name, "source"][: len(rows)]
+    return [*own, *(f"{kind}_{n}" for n in range(blocks) for kind in kinds)]
 
 
 def _lead_indices(shape: Sequence[tirx.Expr], row: tirx.Expr) -> list[tirx.Expr]:

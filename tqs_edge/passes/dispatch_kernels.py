@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import tvm
 import tvm_ffi
@@ -12,8 +13,10 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.sym import Analyzer
 
 from tqs_edge.passes.dense_kernel import dense_kernel, dense_shape, strided_rows
+from tqs_edge.passes.fuse_loops import is_call_tir
 from tqs_edge.passes.integer_ops import ELEMENTWISE
-from tqs_edge.passes.push_op import push_kernel
+from tqs_edge.passes.push_call import push_kernel
+from tqs_edge.passes.unfolded_rows import first_row, overlapping_rows, row_copy
 from tqs_edge.quant.scheme import integer_limits
 
 # Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
@@ -43,6 +46,7 @@ class _Dispatcher(PyExprMutator):
     def __init__(self, module: tvm.IRModule) -> None:
         super().__init__(module)
         self.module = module
+        self.functions = dict(module.functions_items())
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = self.visit_expr_post_order(call)
@@ -59,15 +63,40 @@ class _Dispatcher(PyExprMutator):
 
     def _dense(self, call: relax.Call, func: tirx.PrimFunc) -> relax.Call:
         x, *weights = call.args[1]
-        shape = dense_shape(func)
+        shape, unfold = dense_shape(func), self._unfold_of(x)
+        if unfold is not None:
+            return self._replace(call, *self._convolution(func, unfold, weights))
         if shape.stride != shape.depth:
-            name = f"{func.attrs['tqs.tensor']}_rows"
-            gvar = self.builder_.add_func(
-                strided_rows(func, name).without_attr("global_symbol"), f"rows_{name}"
-            )
-            out = relax.TensorType((shape.lead, shape.stride), str(x.ty.dtype))
-            x = self.builder_.emit(relax.call_tir(gvar, relax.Tuple([x]), out), name)
-        return self._replace(call, *dense_kernel(func, [x, *weights]))
+            x = self._emit_rows(x, strided_rows(func, f"{func.attrs['tqs.tensor']}_rows"))
+        return self._replace(call, *dense_kernel(func, [x, *weights], shape))
+
+    def _convolution(
+        self, func: tirx.PrimFunc, unfold: relax.Call, weights: Sequence[relax.Expr]
+    ) -> tuple[tirx.PrimFunc, list[relax.Expr]]:
+        """The kernel calls of a dense function that reads the rows that `unfold` makes."""
+        source, shape = unfold.args[1][0], dense_shape(func)
+        moved = self.functions[unfold.args[0]]
+        overlapping = overlapping_rows(moved, shape)
+        if overlapping is not None:
+            return dense_kernel(func, [source, *weights], overlapping)
+        row = self._emit_rows(source, first_row(moved, f"{func.attrs['tqs.tensor']}_row"))
+        same_place = replace(shape, stride=0)
+        args = [row, *weights]
+        return dense_kernel(func, args, same_place, source=source, copy_row=row_copy(moved))
+
+    def _emit_rows(self, x: relax.Expr, rows: tirx.PrimFunc) -> relax.Var:
+        """The variable bound to rows(x)."""
+        name = str(rows.attrs["tqs.tensor"])
+        gvar = self.builder_.add_func(rows.without_attr("global_symbol"), f"rows_{name}")
+        out = relax.TensorType(rows.params[-1].ty.shape, str(x.ty.dtype))
+        return self.builder_.emit(relax.call_tir(gvar, relax.Tuple([x]), out), name)
+
+    def _unfold_of(self, x: relax.Expr) -> relax.Call | None:
+        """The call that makes the unfolded rows `x`; None for any other tensor."""
+        made = self.lookup_binding(x) if isinstance(x, relax.Var) else None
+        if made is None or not is_call_tir(made) or made.args[0] not in self.functions:
+            return None
+        return made if "tqs.unfold" in self.functions[made.args[0]].attrs else None
 
     def _replace(
         self, call: relax.Call, func: tirx.PrimFunc, args: Sequence[relax.Expr]

@@ -6,7 +6,7 @@ import tvm
 import tvm_ffi
 from tvm import tirx
 
-from tqs_edge.passes.push_op import IN_PLACE
+from tqs_edge.passes.push_call import IN_PLACE
 from tqs_edge.passes.step_calls import StepCall
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import te, tirx
 
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
 from tqs_edge.integer.program import (
     AffineOp,
     ConcatOp,
@@ -145,6 +146,51 @@ def lut_call(op: LutOp, program: IntegerProgram) -> IntegerCall:
     return IntegerCall(_finish([x, table], result, ELEMENTWISE, **marks), (op.input, tanh_table()))
 
 
+def extremum_call(op: ExtremumOp, program: IntegerProgram) -> IntegerCall:
+    """y = the larger or the smaller of two inputs."""
+    y = program.tensors[op.output]
+    choose = te.max if op.function == "maximum" else te.min
+    constants = {name: uniform_constant(program, name) for name in op.inputs}
+    names = tuple(name for name, value in constants.items() if value is None)
+    placeholders = {name: _placeholder(program.tensors[name]) for name in names}
+
+    def element(*indices: tirx.Expr) -> tirx.Expr:
+        a, b = (
+            tirx.const(constants[name], dtype_of(y))
+            if constants[name] is not None
+            else _broadcast(placeholders[name], indices, y)
+            for name in op.inputs
+        )
+        return choose(a, b)
+
+    result = te.compute(y.shape, element, name=y.name)
+    func = _finish(list(placeholders.values()), result, _map_pattern(program, names, y))
+    return IntegerCall(func, _operands(program, names))
+
+
+def clamp_call(op: ClampOp, program: IntegerProgram) -> IntegerCall:
+    """y = min(max(x, low), high); a bound that the type has anyway is left out."""
+    y = program.tensors[op.output]
+    x = _placeholder(program.tensors[op.input])
+    least, most = integer_limits(y.bits)
+
+    def element(*indices: tirx.Expr) -> tirx.Expr:
+        value = x(*indices)
+        value = te.max(value, tirx.const(op.low, dtype_of(y))) if op.low > least else value
+        return te.min(value, tirx.const(op.high, dtype_of(y))) if op.high < most else value
+
+    func = _finish([x], te.compute(y.shape, element, name=y.name), ELEMENTWISE)
+    return IntegerCall(func, _operands(program, (op.input,)))
+
+
+def uniform_constant(program: IntegerProgram, name: str) -> int | None:
+    """The one value of all elements of a constant of the program, else None."""
+    values = program.constants.get(name)
+    if values is None or not values.size or (values != values.flat[0]).any():
+        return None
+    return int(values.flat[0])
+
+
 def slice_call(op: SliceOp, program: IntegerProgram) -> IntegerCall:
     """output = input[begin:end] along a negative axis."""
     y = program.tensors[op.output]
@@ -179,31 +225,46 @@ def reshape_call(op: ReshapeOp, program: IntegerProgram) -> IntegerCall:
 
 
 def concat_call(op: ConcatOp, program: IntegerProgram) -> IntegerCall:
-    """Inputs joined along a negative axis: one copy loop per input, no test per element."""
+    """Inputs joined along a negative axis: one loop per input, no test per element."""
     y = program.tensors[op.output]
     axis = len(y.shape) + op.axis
-    names = tuple(dict.fromkeys(op.inputs))
+    constants = {name: uniform_constant(program, name) for name in op.inputs}
+    names = tuple(name for name, value in constants.items() if value is None)
     parts = {name: _placeholder(program.tensors[name]) for name in names}
 
     def copies(inputs: Sequence[tirx.Buffer], outputs: Sequence[tirx.Buffer]) -> tirx.Stmt:
         buffers, begin, loops = dict(zip(names, inputs, strict=True)), 0, []
         for name in op.inputs:
-            loops.append(_copy_into(buffers[name], outputs[0], axis, begin))
-            begin += program.tensors[name].shape[axis]
+            value = constants[name]
+            source = buffers[name] if value is None else tirx.const(value, dtype_of(y))
+            shape = program.tensors[name].shape
+            loops.append(_write_part(source, shape, outputs[0], axis, begin))
+            begin += shape[axis]
         return tirx.stmt_seq(*loops)
 
     result = statement(y.name, list(parts.values()), y.shape, dtype_of(y), copies)
     return IntegerCall(_finish(list(parts.values()), result, OPAQUE), _operands(program, names))
 
 
-def _copy_into(source: tirx.Buffer, target: tirx.Buffer, axis: int, begin: int) -> tirx.Stmt:
-    """A loop nest that writes `source` at `begin` of the target's axis."""
-    loops = [tirx.Var(f"i{d}", "int64") for d in range(len(source.shape))]
+def _write_part(
+    source: tirx.Buffer | tirx.Expr,
+    shape: Sequence[int],
+    target: tirx.Buffer,
+    axis: int,
+    begin: int,
+) -> tirx.Stmt:
+    """A loop nest that writes `source`, a buffer or one value, at `begin` of the target's axis."""
+    loops = [tirx.Var(f"i{d}", "int64") for d in range(len(shape))]
     there = [i + begin if d == axis else i for d, i in enumerate(loops)]
-    stmt: tirx.Stmt = tirx.BufferStore(target, source[tuple(loops)], there)
-    for i, extent in reversed(list(zip(loops, source.shape, strict=True))):
-        stmt = tirx.For(i, _int64(0), extent, tirx.ForKind.SERIAL, stmt)
-    return stmt
+    value = source[tuple(loops)] if isinstance(source, tirx.Buffer) else source
+    return loop_nest(loops, shape, tirx.BufferStore(target, value, there))
+
+
+def loop_nest(loops: Sequence[tirx.Var], extents: Sequence[int], body: tirx.Stmt) -> tirx.Stmt:
+    """`body` in serial loops from 0, the first the outermost."""
+    for var, extent in reversed(list(zip(loops, extents, strict=True))):
+        body = tirx.For(var, _int64(0), _int64(extent), tirx.ForKind.SERIAL, body)
+    return body
 
 
 def _operands(program: IntegerProgram, names: Sequence[str]) -> tuple[str | np.ndarray, ...]:

@@ -9,6 +9,8 @@ import tvm
 from tvm import relax
 
 from tqs_edge.errors import InputError, UnsupportedOp
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
 from tqs_edge.integer.program import (
     AffineOp,
     ConcatOp,
@@ -17,23 +19,27 @@ from tqs_edge.integer.program import (
     IntegerProgram,
     LutOp,
     ProductOp,
-    PushOp,
     QTensor,
     ReshapeOp,
     SliceOp,
 )
+from tqs_edge.integer.reduction_ops import MaxOp, SumOp
 from tqs_edge.passes.dense_op import dense_call
 from tqs_edge.passes.integer_ops import (
     IntegerCall,
     affine_call,
+    clamp_call,
     concat_call,
     dtype_of,
+    extremum_call,
     lut_call,
     product_call,
     reshape_call,
     slice_call,
 )
-from tqs_edge.passes.push_op import push_call
+from tqs_edge.passes.layout_calls import transpose_call, unfold_call
+from tqs_edge.passes.push_call import push_call
+from tqs_edge.passes.reduction_calls import max_call, sum_call
 
 BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     DenseOp: dense_call,
@@ -44,6 +50,12 @@ BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     ConcatOp: concat_call,
     ReshapeOp: reshape_call,
     PushOp: push_call,
+    TransposeOp: transpose_call,
+    UnfoldOp: unfold_call,
+    SumOp: sum_call,
+    MaxOp: max_call,
+    ExtremumOp: extremum_call,
+    ClampOp: clamp_call,
 }
 
 # What a float operation may have become. A product too coarse for its output ends in a rescale.
@@ -60,6 +72,14 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
     "relax.concat": (ConcatOp,),
     "relax.reshape": (ReshapeOp,),
     "tqs.push": (PushOp,),
+    "relax.permute_dims": (TransposeOp,),
+    "tqs.unfold": (UnfoldOp,),
+    "relax.mean": (SumOp,),
+    "relax.sum": (SumOp,),
+    "relax.max": (MaxOp,),
+    "relax.maximum": (ExtremumOp,),
+    "relax.minimum": (ExtremumOp,),
+    "relax.clip": (ClampOp,),
 }
 
 
@@ -102,6 +122,8 @@ def _check_binding(var: relax.Var, kind: str, op: IntegerOp, tensor: QTensor) ->
         raise InputError(f"layer '{var.name}' is {kind}, the program has {type(op).__name__}")
     if isinstance(op, LutOp) and kind != f"relax.{op.function}":
         raise InputError(f"layer '{var.name}' is {kind}, the program has a {op.function} table")
+    if isinstance(op, ExtremumOp) and kind != f"relax.{op.function}":
+        raise InputError(f"layer '{var.name}' is {kind}, the program has a {op.function}")
     shape = tuple(int(n) for n in var.ty.shape)
     if shape != tensor.shape:
         raise InputError(f"layer '{var.name}' has shape {shape}, the program {tensor.shape}")

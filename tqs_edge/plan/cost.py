@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from tqs_edge.graph.graph import Graph, Op
+from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.kernel_table import DENSE_KERNELS, dense_kernel
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.quant.scheme import quantize_rows
@@ -34,7 +34,16 @@ ELEMENTWISE_INSNS = {
     Op.SLICE: 3,
     Op.PUSH: 3,
     Op.CONCAT: 3,
+    Op.MAXIMUM: 8,
+    Op.MINIMUM: 8,
+    Op.CLAMP: 7,
+    Op.TRANSPOSE: 5,
+    Op.UNFOLD: 4,
+    Op.MEAN: 5,
+    Op.SUM: 5,
+    Op.MAX: 6,
 }
+REDUCTIONS = (Op.MEAN, Op.SUM, Op.MAX)  # whose work is that of the elements they read
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
 # Estimated code bytes, until a build of the model has been measured.
 STEP_BYTES = 200
@@ -188,12 +197,16 @@ def _kernel_bytes(isa: str) -> np.ndarray:
 
 def estimate_fixed(graph: Graph) -> Fixed:
     """A guess at what all plans share, from the operations of the step."""
-    insns = sum(ELEMENTWISE_INSNS.get(node.op, 0) * prod(node.shape) for node in graph.nodes)
+    insns = sum(ELEMENTWISE_INSNS.get(n.op, 0) * _work_elements(graph, n) for n in graph.nodes)
     elementwise = [node for node in graph.nodes if node.op in ELEMENTWISE_INSNS]
     has_table = any(node.op in (Op.TANH, Op.SIGMOID) for node in elementwise)
     code = STEP_BYTES + TABLE_BYTES * has_table + OPERATION_BYTES * len(elementwise)
     kept = sum(prod(state.shape) for state in graph.states if state.rows_of is not None)
     return Fixed(code, 2 * (_peak_elements(graph) + kept), insns)
+
+
+def _work_elements(graph: Graph, node: Node) -> int:
+    return prod(graph.shapes[node.inputs[0]] if node.op in REDUCTIONS else node.shape)
 
 
 def _peak_elements(graph: Graph) -> int:

@@ -17,7 +17,11 @@ ACTIVATION_WIDTHS = (8, 16)
 STATE_WIDTHS = (8, 16)
 BLOCK_ROWS = 4
 
-_ROWWISE = (Op.ADD, Op.SUB, Op.MUL, Op.AFFINE, Op.TANH, Op.SIGMOID, Op.RELU)
+# Operations that keep columns apart, reductions where they are along another axis.
+_ROWWISE = (
+    *(Op.ADD, Op.SUB, Op.MUL, Op.AFFINE, Op.TANH, Op.SIGMOID, Op.RELU),
+    *(Op.MAXIMUM, Op.MINIMUM, Op.CLAMP, Op.MEAN, Op.SUM, Op.MAX),
+)
 
 
 class SiteKind(StrEnum):

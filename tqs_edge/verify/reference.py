@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
 from tqs_edge.integer.program import (
     AffineOp,
     ConcatOp,
@@ -22,11 +24,11 @@ from tqs_edge.integer.program import (
     IntegerProgram,
     LutOp,
     ProductOp,
-    PushOp,
     QTensor,
     ReshapeOp,
     SliceOp,
 )
+from tqs_edge.integer.reduction_ops import MaxOp, SumOp
 from tqs_edge.quant.lut import sigmoid_s16, tanh_s16
 
 Ints = NDArray[np.int64]
@@ -108,15 +110,18 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
         case AffineOp():
             total = np.asarray(op.offset, np.int64)
             for name, multiplier in zip(op.inputs, op.multipliers, strict=True):
-                total = total + (values[name] << op.left_shift) * multiplier
+                total = total + (_aligned(values[name], y) << op.left_shift) * multiplier
             return total >> op.shift
         case ProductOp():
-            a, b = (values[name] for name in op.inputs)
+            a, b = (_aligned(values[name], y) for name in op.inputs)
             return (a * b * op.multiplier + (1 << (op.shift - 1))) >> op.shift
         case SliceOp():
             return values[op.input].take(range(op.begin, op.end), axis=op.axis)
         case ConcatOp():
-            return np.concatenate([values[name] for name in op.inputs], axis=op.axis)
+            parts = [values[name] for name in op.inputs]
+            count = max(len(part) for part in parts)  # a constant is there once for all contexts
+            whole = [np.broadcast_to(part, (count, *part.shape[1:])) for part in parts]
+            return np.concatenate(whole, axis=op.axis)
         case PushOp():
             state, row = values[op.state], values[op.row]
             older = state.take(range(row.shape[op.axis], state.shape[op.axis]), axis=op.axis)
@@ -128,6 +133,35 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
             table = tanh_s16 if op.function == "tanh" else sigmoid_s16
             wide = table(values[op.input], op.fraction_bits).astype(np.int64)
             return wide if y.bits == 16 else (wide + 128) >> 8
+        case TransposeOp():
+            x = values[op.input]
+            return x.transpose(0, *(axis + x.ndim for axis in op.axes))
+        case UnfoldOp():
+            return _unfold(op, y, values[op.input])
+        case SumOp():
+            summed: Ints = values[op.input].sum(axis=op.axis, keepdims=True)
+            return (summed * op.factor + (1 << (op.shift - 1))) >> op.shift
+        case MaxOp():
+            largest: Ints = values[op.input].max(axis=op.axis, keepdims=True)
+            return largest
+        case ExtremumOp():
+            choose = np.maximum if op.function == "maximum" else np.minimum
+            chosen: Ints = choose(*(_aligned(values[name], y) for name in op.inputs))
+            return chosen
+        case ClampOp():
+            return np.clip(values[op.input], op.low, op.high)
+
+
+def _unfold(op: UnfoldOp, y: QTensor, x: Ints) -> Ints:
+    last = (y.shape[-2] - 1) * op.stride + 1
+    begins = [j * op.dilation for j in range(op.kernel)]
+    return np.concatenate([x[..., b : b + last : op.stride, :] for b in begins], axis=-1)
+
+
+def _aligned(value: Ints, y: QTensor) -> Ints:
+    """The value with the rank of `y` after its first axis, the contexts, which never broadcasts."""
+    missing = len(y.shape) + 1 - value.ndim
+    return value.reshape(len(value), *[1] * missing, *value.shape[1:])
 
 
 def _dense(block: DenseBlock, x: Ints) -> Ints:

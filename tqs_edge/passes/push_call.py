@@ -7,7 +7,8 @@ from math import prod
 
 from tvm import te, tirx
 
-from tqs_edge.integer.program import IntegerProgram, PushOp
+from tqs_edge.integer.layout_ops import PushOp
+from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.passes.integer_ops import OPAQUE, IntegerCall, dtype_of, statement
 
 IN_PLACE = "tqs.in_place"  # marks a function whose output may be its first operand

@@ -1,0 +1,84 @@
+"""Integer operations that move, compare or add up numbers, from the nodes of the graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from tqs_edge.graph.graph import Node, Op
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.chosen_scales import sum_bound, sum_gain
+from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
+from tqs_edge.integer.program import ConcatOp, IntegerOp, QTensor
+from tqs_edge.integer.reduction_ops import MaxOp, SumOp
+from tqs_edge.quant.fixed_point import to_multiplier_shift
+from tqs_edge.quant.scheme import integer_limits
+
+MOVES = (
+    *(Op.CONCAT, Op.TRANSPOSE, Op.UNFOLD, Op.PUSH, Op.MEAN, Op.SUM, Op.MAX),
+    *(Op.MAXIMUM, Op.MINIMUM, Op.CLAMP),
+)
+
+Like = Callable[[str, QTensor, str], str]
+
+
+def move_op(node: Node, x: QTensor | None, y: QTensor, like: Like) -> IntegerOp:
+    """The operation that computes a node of MOVES.
+
+    x: the first input, None where that is a constant. like(name, y, new_name): the name of a tensor
+    or constant at the width and scale of y, which is made under `new_name` where it needs to be.
+    """
+    name, attrs = node.name, node.attrs
+    match node.op:
+        case Op.CONCAT:
+            return ConcatOp(name, _parts(node, y, like), attrs["axis"])
+        case Op.MAXIMUM | Op.MINIMUM:
+            a, b = _parts(node, y, like)
+            return ExtremumOp(name, (a, b), node.op.value)
+    assert x is not None
+    match node.op:
+        case Op.TRANSPOSE:
+            return TransposeOp(name, _narrowed(x, y, like), tuple(attrs["axes"]))
+        case Op.UNFOLD:
+            source = _narrowed(x, y, like)
+            return UnfoldOp(name, source, attrs["kernel"], attrs["dilation"], attrs["stride"])
+        case Op.PUSH:
+            state, row = node.inputs
+            return PushOp(name, state, row, attrs["axis"])
+        case Op.MEAN | Op.SUM:
+            return sum_op(node, x, y)
+        case Op.MAX:
+            return MaxOp(name, x.name, attrs["axis"])
+        case Op.CLAMP:
+            bounds = _clamp_bounds(float(attrs["low"]), float(attrs["high"]), y)
+            return ClampOp(name, like(x.name, y, f"{name}_0"), *bounds)
+    raise AssertionError(node.op)
+
+
+def sum_op(node: Node, x: QTensor, y: QTensor) -> SumOp:
+    """A MEAN or SUM in integers; y.scale is at least chosen_scales.finest_scale(node, [x])."""
+    factor, bound = sum_gain(node, x) * x.scale / y.scale, sum_bound(node, x)
+    # What is left for the multiplier lies below 1/2, also after rounding.
+    left_shift = 0 if factor < 0.49 else math.floor(math.log2(factor)) + 3
+    requant = to_multiplier_shift([factor / 2.0**left_shift], [bound << left_shift])
+    multiplier = requant.multipliers[0] << left_shift
+    return SumOp(y.name, x.name, node.attrs["axis"], multiplier, requant.shift)
+
+
+def _narrowed(x: QTensor, y: QTensor, like: Like) -> str:
+    """x, narrowed before it is moved where only dense nodes of fewer bits read y."""
+    return like(x.name, y, f"{x.name}_a{y.bits}")
+
+
+def _parts(node: Node, y: QTensor, like: Like) -> tuple[str, ...]:
+    return tuple(like(part, y, f"{node.name}_{i}") for i, part in enumerate(node.inputs))
+
+
+def _clamp_bounds(low: float, high: float, y: QTensor) -> tuple[int, int]:
+    """Both bounds as integers of y; as in float, the upper one wins where they cross."""
+    least, most = integer_limits(y.bits)
+    lowest, highest = (
+        math.floor(min(max(bound / y.scale, float(least)), float(most)) + 0.5)
+        for bound in (low, high)
+    )
+    return min(lowest, highest), highest
