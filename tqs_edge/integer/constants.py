@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tqs_edge.errors import OverflowUnproven
 from tqs_edge.integer.program import AffineOp, DenseBlock, ProductOp, QTensor
+from tqs_edge.integer.wide_ops import is_wide, wide_affine_op
 from tqs_edge.quant.fixed_point import MAX_SHIFT, to_multiplier_shift
 from tqs_edge.quant.scheme import integer_limits
 
@@ -58,6 +59,8 @@ def affine_op(
     Raises OverflowUnproven where a gain is too large for the output's scale.
     """
     factors = [gain * x.scale / y.scale for gain, x in zip(gains, inputs, strict=True)]
+    if is_wide(*inputs, y):
+        return wide_affine_op(inputs, factors, constant / y.scale, y, rectify=rectify)
     largest = max(abs(f) for f in factors)
     exponent = math.floor(math.log2(largest)) if largest > 0.0 else -16
     left_shift = max(0, exponent + 3)

@@ -10,6 +10,8 @@ from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.planned_weights import planned_rows
 from tqs_edge.integer.program import QTensor
+from tqs_edge.integer.wide_ops import WIDE_BITS
+from tqs_edge.integer.wide_tensors import wide_scale, wide_tensors
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.quant.scheme import scale_for_range
 
@@ -42,12 +44,17 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
         update = nodes.get(state.update)
         is_table = update is not None and update.op in TABLE_REACH
         put(state.name, bits, _table_scale(bits) if is_table else scale_for_range(reach, bits))
-        tied.setdefault(state.update, tensors[state.name])
+        if bits != WIDE_BITS:
+            tied.setdefault(state.update, tensors[state.name])
+    wide = wide_tensors(graph, plan)
     for node in graph.nodes:
         source = tensors.get(node.inputs[0])
         tie = tied.get(node.name)
         if node.op in (Op.SLICE, Op.RESHAPE) and source is not None:
             put(node.name, source.bits, source.scale)
+        elif node.name in wide:
+            scale = wide_scale(tensors[wide[node.name]].scale, ranges[node.name])
+            put(node.name, WIDE_BITS, scale)
         elif node.op in TABLE_REACH:
             bits = tie.bits if tie else _free_bits(graph, plan, node)
             put(node.name, bits, _table_scale(bits))

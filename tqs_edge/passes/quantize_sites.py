@@ -19,24 +19,25 @@ from tqs_edge.integer.program import (
     ProductOp,
     QTensor,
     ReshapeOp,
+    ScaleOp,
     SliceOp,
 )
 from tqs_edge.passes.dense_op import dense_call
 from tqs_edge.passes.integer_ops import (
     IntegerCall,
-    affine_call,
     concat_call,
     dtype_of,
     lut_call,
-    product_call,
     reshape_call,
     slice_call,
 )
+from tqs_edge.passes.wide_ops import affine_call, product_call, scale_call
 
 BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     DenseOp: dense_call,
     AffineOp: affine_call,
     ProductOp: product_call,
+    ScaleOp: scale_call,
     LutOp: lut_call,
     SliceOp: slice_call,
     ConcatOp: concat_call,
@@ -49,7 +50,7 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
     "tqs.affine": (AffineOp,),
     "relax.add": (AffineOp,),
     "relax.subtract": (AffineOp,),
-    "relax.multiply": (AffineOp, ProductOp),
+    "relax.multiply": (AffineOp, ProductOp, ScaleOp),
     "relax.nn.relu": (AffineOp,),
     "relax.tanh": (LutOp,),
     "relax.sigmoid": (LutOp,),
