@@ -109,12 +109,11 @@ def packed_rotations(count: int = 6) -> RolloutModel:
         pair("im_next", Op.ADD, "re_sin", "im_cos"),
         Node("both", Op.CONCAT, ("re_next", "im_next"), (1, 2 * count), {"axis": -1}),
         Node("h_next", Op.ADD, ("both", "rest"), (1, 2 * count)),
-        pair("bent", Op.TANH, "re", "re"),
+        Node("bent", Op.TANH, ("re",), (1, count)),
         pair("energy", Op.MUL, "re", "im"),
         pair("y", Op.ADD, "bent", "energy"),
     )
     shapes = {"x": (1, count), "e": (1, 1), "h": (1, 2 * count)}
-    nodes = tuple(Node(n.name, n.op, ("re",), n.shape) if n.op is Op.TANH else n for n in nodes)
     return _model("packed", nodes, constants, shapes, ("h",), count, 1)
 
 
