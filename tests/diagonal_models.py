@@ -85,8 +85,8 @@ def packed_rotations(count: int = 6) -> RolloutModel:
     constants = {
         "cos": (radius * np.cos(angle)).astype(np.float32),
         "sin": (radius * np.sin(angle)).astype(np.float32),
-        "drive": rng.uniform(0.01, 0.1, (1, count)).astype(np.float32),
-        "rest": rng.uniform(-0.02, 0.02, (1, 2 * count)).astype(np.float32),
+        "drive": (np.sqrt(1.0 - radius**2) * rng.uniform(0.5, 1.0, count))[None].astype(np.float32),
+        "rest": rng.uniform(-0.001, 0.001, (1, 2 * count)).astype(np.float32),
     }
 
     def half(name: str, source: str, begin: int) -> Node:
