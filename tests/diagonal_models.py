@@ -1,4 +1,4 @@
-"""Models whose state is multiplied element by element: decays and rotations near the unit circle."""
+"""Models whose state is multiplied element by element: poles near the unit circle."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_factors_are_within_half_a_unit_of_31_bits(values: list[float]) -> None:
         assert abs(m) < 1 << 31
         error = abs(factors.whole + m * unit - Fraction(value))
         # The one value beyond the largest multiplier, 2^31 - 1/2 and up, is off by one unit.
-        assert error <= unit / 2 or abs(m) == (1 << 31) - 1 and error <= unit
+        assert error <= unit / 2 or (abs(m) == (1 << 31) - 1 and error <= unit)
 
 
 def test_factors_that_32_bits_cannot_hold_are_refused() -> None:

@@ -62,7 +62,7 @@ class AffineOp:
     One or two inputs, equal shapes or broadcast; an input may be a constant of the program.
     multiplier_i int32 (signed); offset int64 with the rounding half included; shift in [32, 62];
     the sum is proven to stay inside int64. `lowest` is 0 for a rectifier, else the type's minimum.
-    Where an input or the output has 32 bits, multipliers have up to 63 bits and shift is in [0, 62].
+    Where an input or the output has 32 bits: multipliers of up to 63 bits, shift in [0, 62].
     """
 
     output: str

@@ -1,8 +1,8 @@
 """Products with constants: one 32-bit multiplier per element, one rounding.
 
 A pole near 1 that is rounded to 16 bits loses its time constant, -1 / ln(a): 0.9999 in Q15 is
-32765 / 32768, whose time constant is 8 % too long. Here a factor near 1 is written as 1 + m / 2^shift,
-so that the 31 bits of m are spent on what distinguishes it from 1.
+32765 / 32768, whose time constant is 9 % too long. Here a factor near 1 is written as
+1 + m / 2^shift, so that the 31 bits of m are spent on what distinguishes it from 1.
 """
 
 from __future__ import annotations

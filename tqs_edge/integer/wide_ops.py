@@ -44,8 +44,8 @@ def wide_affine_op(
 def wide_product_op(a: QTensor, b: QTensor, y: QTensor) -> ProductOp:
     """y = a * b; a and b have at most 48 bits together.
 
-    |a * b| * multiplier + 2^(shift-1) < 2^63 is proven for all inputs. Raises OverflowUnproven where
-    no shift allows it.
+    |a * b| * multiplier + 2^(shift-1) < 2^63 is proven for all inputs. Raises OverflowUnproven
+    where no shift allows it.
     """
     bound = 1 << (a.bits + b.bits - 2)
     factor = a.scale * b.scale / y.scale

@@ -83,9 +83,7 @@ def narrow_readers(
             for name in dict.fromkeys(node.inputs):
                 copy = f"{name}_s16"
                 if name in wide and copy not in shapes:
-                    nodes.append(
-                        Node(copy, Op.AFFINE, (name,), tuple(shapes[name]), NARROW_COPY)
-                    )
+                    nodes.append(Node(copy, Op.AFFINE, (name,), tuple(shapes[name]), NARROW_COPY))
                     shapes[copy], reach[copy] = shapes[name], ranges[name]
             inputs = tuple(f"{n}_s16" if n in wide else n for n in node.inputs)
             node = replace(node, inputs=inputs)

@@ -146,9 +146,7 @@ def _elementwise(
     placeholders = [te.placeholder(t.shape, dtype_of(t), name=t.name) for t in tensors]
 
     def compute(*indices: tirx.Expr) -> tirx.Expr:
-        return element(
-            {p.op.name: integer_ops._broadcast(p, indices, y) for p in placeholders}
-        )
+        return element({p.op.name: integer_ops._broadcast(p, indices, y) for p in placeholders})
 
     extents = {int(np.prod(t.shape)) for t in tensors}
     same = extents <= {int(np.prod(y.shape))}
