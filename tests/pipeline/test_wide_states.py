@@ -10,10 +10,9 @@ import pytest
 import torch
 
 import tqs_edge
-from tqs_edge.artifacts import save
-from tqs_edge.pipeline.prepare import prepare
-from tqs_edge.plan.uniform import uniform_plan
+from tqs_edge.plan.budget import Budget
 
+pytestmark = [pytest.mark.arm, pytest.mark.qemu, pytest.mark.unicorn]
 HORIZON = 300
 
 
@@ -48,14 +47,6 @@ def contexts(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("state_bits", [16, 32])
-def test_host_package_follows_the_float_model(state_bits: int, tmp_path: Path) -> None:
-    report = compiled(tmp_path, state_bits=state_bits, uniform="a16w16", board="host")
-    assert all(report["bit_exact"].values()), report["mismatches"]
-    assert report["plan"]["state:h"]["act_bits"] == state_bits
-    assert report["rollout"]["nrmse"] < {16: 0.2, 32: 0.01}[state_bits]
-
-
 def compiled(folder: Path, **options) -> dict:
     tqs_edge.compile(
         Diagonal(),
@@ -68,15 +59,25 @@ def compiled(folder: Path, **options) -> dict:
     return json.loads((folder / "out" / "report.json").read_text())
 
 
-@pytest.mark.arm
+def test_planned_state_of_32_bits_follows_float_where_16_do_not(tmp_path: Path) -> None:
+    budget = Budget(avg_bits=16)
+    reports = {}
+    for bits in (16, 32):
+        folder = tmp_path / str(bits)
+        folder.mkdir()
+        pins = {"state:h": bits}
+        reports[bits] = compiled(folder, pins=pins, budget=budget, board="mps2-an386")
+        assert all(reports[bits]["bit_exact"].values()), reports[bits]["mismatches"]
+        assert reports[bits]["plan"]["state:h"]["act_bits"] == bits
+    errors = {bits: report["rollout"]["nrmse"] for bits, report in reports.items()}
+    assert errors[32] < 0.01 and errors[16] > 3.0 * errors[32]
+    assert reports[32]["ram_bytes"] >= reports[16]["ram_bytes"] + 2 * 16
+
+
 @pytest.mark.zig
-@pytest.mark.qemu
-@pytest.mark.unicorn
 @pytest.mark.slow
 def test_every_link_on_every_core_is_bit_exact(tmp_path: Path) -> None:
-    report = compiled(
-        tmp_path, state_bits=32, uniform="a16w16", board="mps2-an386", all_cores=True
-    )
+    report = compiled(tmp_path, state_bits=32, uniform="a16w16", board="mps2-an386", all_cores=True)
     links = report["bit_exact"]
     assert all(links.values()), report["mismatches"]
     on_qemu = {name for name in links if name.startswith("qemu:")}
