@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
@@ -25,6 +27,23 @@ def decays(poles: tuple[float, ...] = POLES) -> RolloutModel:
     pole = np.array([poles], np.float32)
     constants = {"pole": pole, "gain": (1.0 - pole.astype(np.float64)).astype(np.float32)}
     return _model("decays", nodes, constants, {"x": (1, n), "e": (1, n), "h": (1, n)}, ("h",), n, n)
+
+
+def state_is_output() -> RolloutModel:
+    """h' = a * h + B e, y = h': the output shares the input's 16 bits, the state keeps its own; B
+    is a dense layer whose rows are as small as 1 - a."""
+    n = len(POLES)
+    pole = np.array([POLES], np.float32)
+    mix = np.random.default_rng(0).uniform(-1.0, 1.0, (n, n)) * (1.0 - np.array(POLES))[:, None]
+    nodes = (
+        Node("given", Op.DENSE, ("e",), (1, n), {}, "into.weight"),
+        Node("kept", Op.MUL, ("h", "pole"), (1, n)),
+        Node("h_next", Op.ADD, ("kept", "given"), (1, n)),
+    )
+    constants = {"pole": pole, "into.weight": mix.astype(np.float32)}
+    shapes = {"x": (1, n), "e": (1, n), "h": (1, n)}
+    model = _model("state", nodes, constants, shapes, ("h",), n, n)
+    return replace(model, graph=replace(model.graph, output="h_next"))
 
 
 def rotations(count: int = 8, features: int = 2, seed: int = 0) -> RolloutModel:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.diagonal_models import packed_rotations, rotations
+from tests.diagonal_models import packed_rotations, rotations, state_is_output
 from tests.graphs import gru_graph
 from tests.passes.small_models import mixed_plan
 from tqs_edge.errors import OverflowUnproven
@@ -20,7 +20,7 @@ from tqs_edge.integer.wide_ops import wide_affine_op, wide_product_op
 from tqs_edge.integer.wide_tensors import narrow_readers
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.verify.metrics import rollout_error
-from tqs_edge.verify.reference import dequantize_frames, quantize_inputs, run_reference
+from tqs_edge.verify.reference import dequantize_frames, quantize_inputs, run_reference, run_step
 
 
 @pytest.mark.parametrize("make", [rotations, packed_rotations])
@@ -45,6 +45,29 @@ def test_whole_rollout_of_a_diagonal_model_follows_float(make) -> None:
     assert errors[32] < errors[16] / 5
 
 
+def test_what_drives_slow_poles_keeps_its_precision_by_row() -> None:
+    model = state_is_output()
+    exog = np.random.default_rng(0).uniform(-1.0, 1.0, (1, 500, model.exog)).astype(np.float32)
+    contexts = np.zeros((1, 1, model.features), np.float32)
+    ranges = observe_ranges(model, contexts, 400, exog)
+    programs = {
+        bits: build_program(model.graph, mixed_plan(model.graph, 16, bits, (16,)), ranges)
+        for bits in (16, 32)
+    }
+    errors = {}
+    for bits, program in programs.items():
+        _, e = quantize_inputs(program, contexts, exog)
+        x = np.zeros((400, *program.tensors["x"].shape), np.int64)
+        h = np.zeros((400, *program.tensors["h"].shape), np.int64)
+        inputs = {"x": x, "e": e[0, :400, None].astype(np.int64), "h": h}
+        values = run_step(program, inputs, dict.fromkeys(program.tensors, 0))
+        weight = model.graph.constants["into.weight"].astype(np.float64)
+        want = e[0, :400] * program.tensors["e"].scale @ weight.T
+        got = values["given"][:, 0] * program.tensors["given"].scale
+        errors[bits] = np.abs(got - want).max(axis=0) / np.abs(want).max(axis=0)
+    assert errors[16][-1] > 1e-2 and errors[32].max() < 1e-4
+
+
 def bits_of(model: RolloutModel, state_bits: int) -> dict[str, int]:
     exog = np.zeros((1, 30, model.exog), np.float32) if model.exog else None
     contexts = np.ones((1, 2, model.features), np.float32)
@@ -56,7 +79,7 @@ def bits_of(model: RolloutModel, state_bits: int) -> dict[str, int]:
 def test_sums_and_products_on_the_way_to_an_update_have_32_bits() -> None:
     bits = bits_of(rotations(), 32)
     wide = {"re", "im", "re_cos", "im_sin", "re_sin", "im_cos", "turned_re", "turned_im"}
-    wide |= {"re_next", "im_next", "given_re", "given_im"}
+    wide |= {"re_next", "im_next", "given_re", "given_im", "into", "into_re", "into_im"}
     assert {name for name, b in bits.items() if b == 32} == wide
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.codegen.c_package import CORTEX_M4, CPackage, compile_strictly
-from tests.diagonal_models import decays, packed_rotations, rotations
+from tests.diagonal_models import decays, packed_rotations, rotations, state_is_output
 from tests.passes.small_models import MODELS, make_case
 from tqs_edge.codegen.emit import emit
 from tqs_edge.graph.rollout_model import RolloutModel
@@ -20,6 +20,7 @@ from tqs_edge.verify.reference import run_reference
 HORIZON = 17
 WIDE: dict[str, Callable[[], RolloutModel]] = {
     "decays": decays,
+    "state is output": state_is_output,
     "rotations": rotations,
     "packed rotations": packed_rotations,
     **{name: make for name, make in MODELS.items() if make().graph.states},

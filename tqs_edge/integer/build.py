@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqs_edge.errors import InputError
 from tqs_edge.graph.graph import Graph, Node, Op
@@ -23,6 +24,7 @@ from tqs_edge.integer.program import (
     ReshapeOp,
     SliceOp,
 )
+from tqs_edge.integer.row_scales import row_scales
 from tqs_edge.integer.scale_op import scale_op
 from tqs_edge.integer.scales import (
     TABLE_REACH,
@@ -121,6 +123,12 @@ class _Builder:
         assert node.weight is not None
         bias = planned_bias(self.graph, self.plan, node)
         x = self._dense_input(node.inputs[0])
+        rows: NDArray[np.float64] = np.full(len(bias), y.scale)
+        name = y.name
+        if is_wide(y):
+            rows = row_scales(self.graph, self.plan, node, x, self.ranges[node.name])
+            name = f"{y.name}_rows"
+            self.tensors[name] = replace(y, name=name, bits=16, scale=1.0)
         blocks = tuple(
             dense_block(
                 *planned_rows(self.graph, self.plan, node.weight, block),
@@ -128,11 +136,13 @@ class _Builder:
                 block.begin,
                 block.bits,
                 x,
-                y,
+                rows[block.begin : block.end],
             )
             for block in self.plan.weights[node.weight]
         )
-        self.ops.append(DenseOp(node.name, x.name, node.weight, blocks))
+        self.ops.append(DenseOp(name, x.name, node.weight, blocks))
+        if is_wide(y):
+            self.ops.append(scale_op(self.tensors[name], rows, y))
 
     def _dense_input(self, name: str) -> QTensor:
         """The tensor at the planned activation width; a narrower tensor is read as it is."""

@@ -26,8 +26,8 @@ NARROW_COPY = MappingProxyType({"scale": 1.0, "offset": 0.0})
 def wide_tensors(graph: Graph, plan: BitPlan) -> dict[str, str]:
     """Tensor of 32 bits -> the state whose scale it should have.
 
-    These are the planned states, views of them, and the sums, products and joins that lead from
-    there to an update without an operation of 16 bits between.
+    These are the planned states, views of them, the sums, products and joins that lead from there
+    to an update without an operation of 16 bits between, and dense layers that only these read.
     """
     states = {s.name: s for s in graph.states if plan.states.get(s.name) == WIDE_BITS}
     if not states:
@@ -43,6 +43,10 @@ def wide_tensors(graph: Graph, plan: BitPlan) -> dict[str, str]:
                 continue
             wide[node.name] = state.name
             pending += _carrying_inputs(graph, node, linked)
+    for node in graph.dense_nodes():
+        state_name = _drives(graph, node.name, wide)
+        if state_name is not None:
+            wide[node.name] = state_name
     for node in graph.nodes:
         if node.op in VIEWS and node.inputs[0] in wide:
             wide.setdefault(node.name, wide[node.inputs[0]])
@@ -66,6 +70,22 @@ def _carrying_inputs(graph: Graph, node: Node, linked: set[str]) -> list[str]:
     if node.op is Op.MUL and len(tensors) == 2:
         return [name for name in tensors if name in linked]
     return tensors
+
+
+def _drives(graph: Graph, name: str, wide: Mapping[str, str]) -> str | None:
+    """The state that a dense layer's output leads to, where only wide sums and products with
+    constants read it."""
+    readers = graph.consumers(name)
+    if name == graph.output or any(s.update == name for s in graph.states):
+        return None
+    found: list[str | None] = []
+    for node in readers:
+        factors = [n for n in node.inputs if n not in graph.constants]
+        if node.name not in wide or (node.op is Op.MUL and len(factors) == 2):
+            return None
+        onwards = _drives(graph, node.name, wide) if node.op in VIEWS else wide[node.name]
+        found.append(onwards)
+    return None if None in found or not found else found[0]
 
 
 def narrow_readers(

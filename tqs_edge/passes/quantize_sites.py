@@ -44,9 +44,10 @@ BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     ReshapeOp: reshape_call,
 }
 
-# What a float operation may have become. A product too coarse for its output ends in a rescale.
+# What a float operation may have become. A product too coarse for its output ends in a rescale, a
+# dense layer with scales by row in a product with them.
 LOWERED_TO: dict[str, tuple[type, ...]] = {
-    "tqs.dense": (DenseOp,),
+    "tqs.dense": (DenseOp, ScaleOp),
     "tqs.affine": (AffineOp,),
     "relax.add": (AffineOp,),
     "relax.subtract": (AffineOp,),
