@@ -41,6 +41,11 @@ static inline int16_t tqs_sat16(int32_t v) {
 #endif
 }
 
+/* v clamped to [-2^31, 2^31 - 1]. */
+static inline int32_t tqs_sat32(int64_t v) {
+    return (int32_t)(v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v);
+}
+
 /* a * b in 64 bits, exact. GCC multiplies by a constant that it sees in three instructions; one
    that is hidden in a register takes one: SMULL, or SMLAL together with the sum around it. */
 static inline int64_t tqs_product(int32_t a, int32_t b) {

@@ -22,6 +22,7 @@ STRICT = (
 DECLARATIONS = """
 void sat8(const int32_t *v, int8_t *y, int32_t count);
 void sat16(const int32_t *v, int16_t *y, int32_t count);
+int32_t sat32(int64_t v);
 int32_t requantize(int32_t acc, int32_t multiplier, int32_t shift);
 int32_t requantize_acc64(int64_t acc, int32_t multiplier, int32_t shift);
 void tanh_s16(const int16_t *x, int32_t fraction_bits, int16_t *y, int32_t count);

@@ -4,6 +4,7 @@
 
 void sat8(const int32_t *v, int8_t *y, int32_t count);
 void sat16(const int32_t *v, int16_t *y, int32_t count);
+int32_t sat32(int64_t v);
 int32_t requantize(int32_t acc, int32_t multiplier, int32_t shift);
 int32_t requantize_acc64(int64_t acc, int32_t multiplier, int32_t shift);
 void tanh_s16(const int16_t *x, int32_t fraction_bits, int16_t *y, int32_t count);
@@ -17,6 +18,10 @@ void sat8(const int32_t *v, int8_t *y, int32_t count) {
 void sat16(const int32_t *v, int16_t *y, int32_t count) {
     for (int32_t i = 0; i < count; i++)
         y[i] = tqs_sat16(v[i]);
+}
+
+int32_t sat32(int64_t v) {
+    return tqs_sat32(v);
 }
 
 int32_t requantize(int32_t acc, int32_t multiplier, int32_t shift) {

@@ -34,6 +34,12 @@ def test_saturate_equals_c(host: HostKernels) -> None:
     assert (host.over("sat8", few, out=np.int8) == [saturate(int(v), 8) for v in few]).all()
 
 
+@given(st.integers(-(2**63), 2**63 - 1) | int32s | st.integers(2**31 - 2, 2**31 + 2))
+def test_saturate_of_64_bits_equals_c(host: HostKernels, value: int) -> None:
+    assert host.c.sat32(value) == saturate(value, 32)
+    assert host.c.sat32(~value) == saturate(~value, 32)
+
+
 def test_requantize_equals_c_on_boundaries(host: HostKernels) -> None:
     for acc in ACCUMULATORS:
         for multiplier in MULTIPLIERS:

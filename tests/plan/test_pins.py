@@ -148,3 +148,30 @@ def test_pins_cover_what_they_name_and_nothing_else(report: SensitivityReport) -
     assert blocks[0].bits == 2 and blocks[0].end == 8
     assert all(a.end == b.begin for a, b in pairwise(blocks))
     assert {b.bits for b in blocks[1:]} != {2}
+
+
+def test_states_of_32_bits_are_planned_when_decided(report: SensitivityReport) -> None:
+    free = planned(report, {}, Budget(avg_bits=4), state_bits=16)
+    for found in (
+        planned(report, {}, Budget(avg_bits=4), state_bits=32),
+        planned(report, {"state:h": 32}, Budget(avg_bits=4)),
+        planned(report, {"state:h": 32}, Budget(avg_bits=4), state_bits=8),
+    ):
+        assert found.plan.states == {"h": 32}
+        assert found.plan.weights == free.plan.weights
+        assert found.usage["ram"] == free.usage["ram"] + 2 * 16  # 8 numbers, padded to 16
+    pinned = planned(report, {"state:h": 16}, Budget(avg_bits=4), state_bits=32)
+    assert pinned.plan.states == {"h": 16}
+
+
+def test_only_states_may_have_32_bits(report: SensitivityReport) -> None:
+    with pytest.raises(InputError, match="activation sites take 8, 16 bits"):
+        resolve_pins(SITES, {"act:h": 32})
+    with pytest.raises(InputError, match=r"state sites take \(8, 16, 32\) bits, not 24"):
+        planned(report, {}, Budget(avg_bits=4), state_bits=24)
+    with pytest.raises(InputError, match=r"activation sites take \(8, 16\) bits, not 32"):
+        planned(report, {}, Budget(avg_bits=4), act_bits=32)
+
+
+def test_no_plan_has_states_of_32_bits_unasked(report: SensitivityReport) -> None:
+    assert planned(report, {}, Budget(avg_bits=8)).plan.states == {"h": 16}

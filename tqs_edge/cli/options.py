@@ -65,7 +65,7 @@ BlockRowsOption = Annotated[
     int, typer.Option("--block-rows", min=1, help="Rows of a weight that share one width.")
 ]
 StateBitsOption = Annotated[
-    int | None, typer.Option("--state-bits", help="Fix all states at 8 or 16 bits.")
+    int | None, typer.Option("--state-bits", help="Fix all states at 8, 16 or 32 bits.")
 ]
 MethodOption = Annotated[
     str, typer.Option("--method", help="tqs (scores), exact (measured damage) or greedy.")

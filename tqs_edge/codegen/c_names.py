@@ -24,7 +24,7 @@ def local_name(tensor: str) -> str:
 
 
 def c_type(bits: int) -> str:
-    """int8_t or int16_t."""
+    """int8_t, int16_t or int32_t."""
     return f"int{bits}_t"
 
 

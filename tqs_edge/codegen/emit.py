@@ -93,7 +93,7 @@ def _constants(storage: StoragePlan) -> dict[str, np.ndarray]:
 def _source(body: str, storage: StoragePlan, program: IntegerProgram) -> str:
     """model.c: helpers that are needed, the functions, then reset and step."""
     helpers = ""
-    for bits in (8, 16):
+    for bits in (8, 16, 32):
         if any(
             isinstance(c, Copy) and storage.tensors[c.input].bits == bits for c in storage.calls
         ):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tqs_edge.errors import InputError
 from tqs_edge.graph.graph import Graph, Node, Op
@@ -23,6 +24,8 @@ from tqs_edge.integer.program import (
     ReshapeOp,
     SliceOp,
 )
+from tqs_edge.integer.row_scales import row_scales
+from tqs_edge.integer.scale_op import scale_op
 from tqs_edge.integer.scales import (
     TABLE_REACH,
     assign_scales,
@@ -30,6 +33,8 @@ from tqs_edge.integer.scales import (
     fraction_bits_for,
     table_fraction_bits,
 )
+from tqs_edge.integer.wide_ops import WIDE_BITS, is_wide, wide_product_op
+from tqs_edge.integer.wide_tensors import narrow_readers
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.quant.scheme import quantize, scale_for_range
 
@@ -41,6 +46,7 @@ def build_program(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> I
     InputError where the plan does not fit the graph, OverflowUnproven where a proof fails.
     """
     _check_plan(graph, plan)
+    graph, ranges = narrow_readers(graph, plan, ranges)
     builder = _Builder(graph, plan, ranges)
     for node in graph.nodes:
         builder.lower(node)
@@ -90,7 +96,7 @@ class _Builder:
             case Op.DENSE:
                 self._dense(node, y)
             case Op.ADD | Op.SUB:
-                a, b = (self._operand(name) for name in node.inputs)
+                a, b = (self._operand(name, y.bits) for name in node.inputs)
                 gains = (1.0, 1.0 if node.op is Op.ADD else -1.0)
                 self.ops.append(affine_op((a, b), gains, 0.0, y))
             case Op.MUL:
@@ -117,6 +123,12 @@ class _Builder:
         assert node.weight is not None
         bias = planned_bias(self.graph, self.plan, node)
         x = self._dense_input(node.inputs[0])
+        rows: NDArray[np.float64] = np.full(len(bias), y.scale)
+        name = y.name
+        if is_wide(y):
+            rows = row_scales(self.graph, self.plan, node, x, self.ranges[node.name])
+            name = f"{y.name}_rows"
+            self.tensors[name] = replace(y, name=name, bits=16, scale=1.0)
         blocks = tuple(
             dense_block(
                 *planned_rows(self.graph, self.plan, node.weight, block),
@@ -124,31 +136,42 @@ class _Builder:
                 block.begin,
                 block.bits,
                 x,
-                y,
+                rows[block.begin : block.end],
             )
             for block in self.plan.weights[node.weight]
         )
-        self.ops.append(DenseOp(node.name, x.name, node.weight, blocks))
+        self.ops.append(DenseOp(name, x.name, node.weight, blocks))
+        if is_wide(y):
+            self.ops.append(scale_op(self.tensors[name], rows, y))
 
     def _dense_input(self, name: str) -> QTensor:
         """The tensor at the planned activation width; a narrower tensor is read as it is."""
         narrow = dense_input(self.tensors[name], self.plan.activations[name], self.ranges[name])
         return self.tensors[self._as(name, narrow, narrow.name)]
 
-    def _operand(self, name: str) -> QTensor:
-        """A tensor, or the constant `name` as a 16-bit tensor of the program."""
+    def _operand(self, name: str, output_bits: int = 16) -> QTensor:
+        """A tensor, or the constant `name` as a tensor of the program, 32 bits where the output
+        has them and else 16."""
         if name in self.tensors:
             return self.tensors[name]
+        bits = max(16, output_bits)
         values = np.asarray(self.graph.constants[name], np.float64)
-        scale = scale_for_range(float(np.abs(values).max(initial=0.0)), 16)
-        identifier = "c_" + name.replace(".", "_")
-        tensor = QTensor(identifier, values.shape, 16, scale)
+        scale = scale_for_range(float(np.abs(values).max(initial=0.0)), bits)
+        identifier = "c_" + name.replace(".", "_") + ("_s32" if bits == WIDE_BITS else "")
+        tensor = QTensor(identifier, values.shape, bits, scale)
         self.tensors[identifier] = tensor
-        self.constants[identifier] = quantize(values, scale, 16).astype(np.int16)
+        self.constants[identifier] = quantize(values, scale, bits).astype(f"int{bits}")
         return tensor
 
     def _product(self, node: Node, y: QTensor) -> None:
-        a, b = (self._operand(name) for name in node.inputs)
+        x, factor = node.inputs if node.inputs[1] in self.graph.constants else node.inputs[::-1]
+        if factor in self.graph.constants:
+            self.ops.append(scale_op(self.tensors[x], self.graph.constants[factor], y))
+            return
+        a, b = (self.tensors[name] for name in node.inputs)
+        if is_wide(a, b, y):
+            self._wide_product(a, b, y)
+            return
         if product_fits(a, b, y):
             self.ops.append(product_op(a, b, y))
             return
@@ -156,6 +179,14 @@ class _Builder:
         coarse = replace(y, name=f"{y.name}_p", bits=16, scale=4.0 * a.scale * b.scale)
         self.tensors[coarse.name] = coarse
         self.ops += [product_op(a, b, coarse), affine_op((coarse,), (1.0,), 0.0, y)]
+
+    def _wide_product(self, a: QTensor, b: QTensor, y: QTensor) -> None:
+        """One factor keeps its 32 bits; the other has at most 16."""
+        if is_wide(a) and is_wide(b):
+            scale = scale_for_range(RANGE_HEADROOM * self.ranges[b.name], 16)
+            narrow = replace(b, bits=16, scale=scale)
+            b = self.tensors[self._as(b.name, narrow, f"{b.name}_factor")]
+        self.ops.append(wide_product_op(a, b, y))
 
     def _table(self, node: Node) -> None:
         name = node.inputs[0]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tqs_edge.errors import OverflowUnproven
 from tqs_edge.integer.program import AffineOp, DenseBlock, ProductOp, QTensor
+from tqs_edge.integer.wide_ops import is_wide, wide_affine_op
 from tqs_edge.quant.fixed_point import MAX_SHIFT, to_multiplier_shift
 from tqs_edge.quant.scheme import integer_limits
 
@@ -24,21 +25,21 @@ def dense_block(
     begin: int,
     weight_bits: int,
     x: QTensor,
-    y: QTensor,
+    y_scale: float | NDArray[np.float64],
 ) -> DenseBlock:
-    """Rows `begin`... of a dense operation reading `x` and writing `y`.
+    """Rows `begin`... of a dense operation reading `x`, its output at `y_scale`, one or (rows,).
 
     q (rows, depth), scale (rows,), bias (rows,). The accumulator has 32 bits where
     |bias| + 2^(x.bits-1) * sum|w| < 2^31 for every row, else 64; 16-bit weights always have 64.
     Raises OverflowUnproven where no multiplier keeps the 64-bit product in range.
     """
     empty = ~q.any(axis=1)
-    scale = np.where(empty, EMPTY_ROW_FACTOR * y.scale / x.scale, scale)
+    scale = np.where(empty, EMPTY_ROW_FACTOR * y_scale / x.scale, scale)
     q_bias = np.floor(bias.astype(np.float64) / (x.scale * scale) + 0.5).astype(np.int64)
     largest_x = 1 << (x.bits - 1)
     bound = np.abs(q_bias) + largest_x * np.abs(q.astype(np.int64)).sum(axis=1)
     acc_bits = 32 if weight_bits < 16 and int(bound.max()) < ACC32_LIMIT else 64
-    requant = to_multiplier_shift((x.scale * scale / y.scale).tolist(), bound.tolist())
+    requant = to_multiplier_shift((x.scale * scale / y_scale).tolist(), bound.tolist())
     multiplier = np.array(requant.multipliers, np.int32)
     return DenseBlock(
         begin, begin + len(q), weight_bits, q, q_bias, multiplier, requant.shift, acc_bits
@@ -58,6 +59,8 @@ def affine_op(
     Raises OverflowUnproven where a gain is too large for the output's scale.
     """
     factors = [gain * x.scale / y.scale for gain, x in zip(gains, inputs, strict=True)]
+    if is_wide(*inputs, y):
+        return wide_affine_op(inputs, factors, constant / y.scale, y, rectify=rectify)
     largest = max(abs(f) for f in factors)
     exponent = math.floor(math.log2(largest)) if largest > 0.0 else -16
     left_shift = max(0, exponent + 3)

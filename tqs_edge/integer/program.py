@@ -2,7 +2,8 @@
 
 This is the single description of what is computed. The NumPy reference executes it, the TVM passes
 lower it; neither knows of the other. Arithmetic: kernels/README.md. All tensors are int8 or int16,
-real value = integer * scale. `sat(v)` clamps to the output tensor's [-2^(bits-1), 2^(bits-1) - 1].
+states and what updates them also int32 (integer/wide_ops.py); real value = integer * scale.
+`sat(v)` clamps to the output tensor's [-2^(bits-1), 2^(bits-1) - 1].
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tqs_edge.integer.reduction_ops import MaxOp, SumOp
 
 @dataclass(frozen=True)
 class QTensor:
-    """An integer tensor; `bits` is 8 or 16, real value = integer * scale."""
+    """An integer tensor; `bits` is 8, 16 or 32, real value = integer * scale."""
 
     name: str
     shape: tuple[int, ...]
@@ -65,6 +66,7 @@ class AffineOp:
     One or two inputs, equal shapes or broadcast; an input may be a constant of the program.
     multiplier_i int32 (signed); offset int64 with the rounding half included; shift in [32, 62];
     the sum is proven to stay inside int64. `lowest` is 0 for a rectifier, else the type's minimum.
+    Where an input or the output has 32 bits: multipliers of up to 63 bits, shift in [0, 62].
     """
 
     output: str
@@ -78,11 +80,30 @@ class AffineOp:
 
 @dataclass(frozen=True)
 class ProductOp:
-    """y = sat((a * b * multiplier + 2^(shift-1)) >> shift); |a * b| <= 2^30, multiplier < 2^31."""
+    """y = sat((a * b * multiplier + 2^(shift-1)) >> shift); |a * b| <= 2^30, multiplier < 2^31.
+
+    shift is in [32, 62]. Where a or y has 32 bits: |a * b| <= 2^46, shift in [1, 62], and
+    |a * b| * multiplier + 2^(shift-1) < 2^63 is proven.
+    """
 
     output: str
     inputs: tuple[str, str]
     multiplier: int
+    shift: int
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleOp:
+    """y = sat(whole * x + ((x * multiplier + 2^(shift-1)) >> shift)); multiplier int32, signed.
+
+    multiplier: an array that broadcasts with x to y; whole 0 or 1; shift in [1, 62]. The sum stays
+    inside int64 for every x of up to 32 bits.
+    """
+
+    output: str
+    input: str
+    whole: int
+    multiplier: np.ndarray
     shift: int
 
 
@@ -134,6 +155,7 @@ IntegerOp = (
     DenseOp
     | AffineOp
     | ProductOp
+    | ScaleOp
     | LutOp
     | SliceOp
     | ConcatOp

@@ -17,6 +17,8 @@ from tqs_edge.integer.chosen_scales import (
 )
 from tqs_edge.integer.planned_weights import planned_rows
 from tqs_edge.integer.program import QTensor
+from tqs_edge.integer.wide_ops import WIDE_BITS
+from tqs_edge.integer.wide_tensors import wide_scale, wide_tensors
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.quant.scheme import scale_for_range
 
@@ -51,7 +53,9 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
         update = nodes.get(state.update)
         is_table = update is not None and update.op in TABLE_REACH
         put(state.name, bits, _table_scale(bits) if is_table else scale_for_range(reach, bits))
-        tied.setdefault(state.update, tensors[state.name])
+        if bits != WIDE_BITS:
+            tied.setdefault(state.update, tensors[state.name])
+    wide = wide_tensors(graph, plan)
     for node in graph.nodes:
         source = tensors.get(node.inputs[0])
         tie = tied.get(node.name)
@@ -63,6 +67,9 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
             bits = dense_reader_bits(graph, plan, node.name) if node.op in WHOLE_VIEWS else 16
             kept = dense_input(source, bits, ranges[source.name]) if bits < 16 else source
             put(node.name, kept.bits, kept.scale)
+        elif node.name in wide:
+            scale = wide_scale(tensors[wide[node.name]].scale, ranges[node.name])
+            put(node.name, WIDE_BITS, scale)
         elif node.op in TABLE_REACH:
             bits = tie.bits if tie else dense_reader_bits(graph, plan, node.name)
             put(node.name, bits, _table_scale(bits))

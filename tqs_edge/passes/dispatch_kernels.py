@@ -13,6 +13,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm.sym import Analyzer
 
 from tqs_edge.passes.dense_kernel import dense_kernel, dense_shape, strided_rows
+from tqs_edge.passes.fixed_point_tir import WIDE_SHIFT
 from tqs_edge.passes.fuse_loops import is_call_tir
 from tqs_edge.passes.integer_ops import ELEMENTWISE
 from tqs_edge.passes.push_call import push_kernel
@@ -20,7 +21,7 @@ from tqs_edge.passes.unfolded_rows import first_row, overlapping_rows, row_copy
 from tqs_edge.quant.scheme import integer_limits
 
 # Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
-AT_LEAST = {"int8": "at_least_s8", "int16": "at_least_s16"}
+AT_LEAST = {"int8": "at_least_s8", "int16": "at_least_s16", "int32": "at_least_s32"}
 
 
 @tvm.transform.module_pass(opt_level=0, name="DispatchKernels")
@@ -138,9 +139,10 @@ def call_inline_functions(module: tvm.IRModule) -> tvm.IRModule:
 def _inline_call(cast: tirx.Cast) -> tirx.Expr:
     """`cast`, or the inline function that computes the same."""
     dtype = str(cast.ty.dtype)
-    if dtype == "int32":
+    clamps = isinstance(cast.value, tirx.Max | tirx.Min)
+    if dtype == "int32" and not clamps:
         return _high_shift(cast)
-    if dtype in ("int8", "int16") and isinstance(cast.value, tirx.Max | tirx.Min):
+    if dtype in AT_LEAST and clamps:
         return _saturation(cast, int(dtype.removeprefix("int")))
     return cast
 
@@ -166,10 +168,12 @@ def _saturation(cast: tirx.Cast, bits: int) -> tirx.Expr:
 
 
 def _high_shift(cast: tirx.Cast) -> tirx.Expr:
-    """int32(v >> s) of a 64-bit v as tqs_round_high(v - half, s); the passes only make s >= 32."""
+    """int32(v >> s) of a 64-bit v as tqs_round_high(v - half, s) for s in [32, 62]."""
     shift = cast.value
     if not isinstance(shift, RShift) or str(shift.ty.dtype) != "int64":
         return cast
     amount = int(shift.b.value)
+    if amount < WIDE_SHIFT:
+        return cast
     total = Analyzer().simplify(shift.a - tirx.const(1 << (amount - 1), "int64"))
     return tirx.call_extern("int32", "tqs_round_high", total, amount)

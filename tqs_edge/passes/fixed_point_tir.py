@@ -37,6 +37,25 @@ class AffineForm:
 
 def affine_form(op: AffineOp, program: IntegerProgram) -> AffineForm:
     """The cheapest form of an AffineOp; scalar constants of the program join the offset."""
+    factors, offset = affine_factors(op, program)
+    largest = {name: 1 << (program.tensors[name].bits - 1) for name in factors}
+    narrow = reduced(factors, offset, op.shift, lowest_shift=0)
+    if _bound(narrow, largest) <= MAX_INT32:
+        return narrow
+    unit = 1 << op.shift
+    whole = {name: f // unit for name, f in factors.items() if f % unit == 0}
+    scaled = {name: f for name, f in factors.items() if name not in whole}
+    inner = reduced(scaled, offset, op.shift, lowest_shift=WIDE_SHIFT)
+    form = AffineForm(whole, inner.scaled, inner.offset, inner.shift, wide=True)
+    inner_limit = (_bound(inner, largest) >> inner.shift) + 1
+    if sum(abs(f) * largest[n] for n, f in whole.items()) + inner_limit > MAX_INT32:
+        everything = reduced(factors, offset, op.shift, lowest_shift=WIDE_SHIFT)
+        return AffineForm({}, everything.scaled, everything.offset, everything.shift, wide=True)
+    return form
+
+
+def affine_factors(op: AffineOp, program: IntegerProgram) -> tuple[dict[str, int], int]:
+    """Integer factor of every tensor read, and the offset that scalar constants have joined."""
     factors: dict[str, int] = {}
     offset = op.offset
     for name, multiplier in zip(op.inputs, op.multipliers, strict=True):
@@ -45,23 +64,10 @@ def affine_form(op: AffineOp, program: IntegerProgram) -> AffineForm:
             offset += int(program.constants[name].reshape(-1)[0]) * factor
         else:
             factors[name] = factors.get(name, 0) + factor
-    largest = {name: 1 << (program.tensors[name].bits - 1) for name in factors}
-    narrow = _reduced(factors, offset, op.shift, lowest_shift=0)
-    if _bound(narrow, largest) <= MAX_INT32:
-        return narrow
-    unit = 1 << op.shift
-    whole = {name: f // unit for name, f in factors.items() if f % unit == 0}
-    scaled = {name: f for name, f in factors.items() if name not in whole}
-    inner = _reduced(scaled, offset, op.shift, lowest_shift=WIDE_SHIFT)
-    form = AffineForm(whole, inner.scaled, inner.offset, inner.shift, wide=True)
-    inner_limit = (_bound(inner, largest) >> inner.shift) + 1
-    if sum(abs(f) * largest[n] for n, f in whole.items()) + inner_limit > MAX_INT32:
-        everything = _reduced(factors, offset, op.shift, lowest_shift=WIDE_SHIFT)
-        return AffineForm({}, everything.scaled, everything.offset, everything.shift, wide=True)
-    return form
+    return factors, offset
 
 
-def _reduced(factors: Mapping[str, int], offset: int, shift: int, lowest_shift: int) -> AffineForm:
+def reduced(factors: Mapping[str, int], offset: int, shift: int, lowest_shift: int) -> AffineForm:
     """The fraction cancelled by the largest common power of two of its factors."""
     common = shift - lowest_shift
     for factor in factors.values():

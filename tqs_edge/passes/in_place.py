@@ -22,7 +22,9 @@ def reads_only_what_it_replaces(call: StepCall, name: str) -> bool:
     loops: list[tirx.For] = []
     stores: list[tirx.BufferStore] = []
     loads: list[tvm.ir.TensorLoad] = []
-    source = _views(func, func.params[call.operands.index(name)])
+    # Operands may be arrays, which compare element by element: look at names only.
+    places = [i for i, o in enumerate(call.operands) if isinstance(o, str) and o == name]
+    source = _views(func, func.params[places[0]])
     target = _views(func, func.params[-1])
     tvm_ffi.structural_walk(
         func.body,
@@ -32,7 +34,7 @@ def reads_only_what_it_replaces(call: StepCall, name: str) -> bool:
             (tvm.ir.TensorLoad, lambda e: loads.append(e) if e.source in source else None),
         ],
     )
-    if call.operands.count(name) != 1 or len(stores) != 1 or len(loops) > 1:
+    if len(places) != 1 or len(stores) != 1 or len(loops) > 1:
         return False
     return all(tvm_ffi.structural_equal(e.indices, stores[0].indices) for e in loads)
 

@@ -21,30 +21,31 @@ from tqs_edge.integer.program import (
     ProductOp,
     QTensor,
     ReshapeOp,
+    ScaleOp,
     SliceOp,
 )
 from tqs_edge.integer.reduction_ops import MaxOp, SumOp
 from tqs_edge.passes.dense_op import dense_call
 from tqs_edge.passes.integer_ops import (
     IntegerCall,
-    affine_call,
     clamp_call,
     concat_call,
     dtype_of,
     extremum_call,
     lut_call,
-    product_call,
     reshape_call,
     slice_call,
 )
 from tqs_edge.passes.layout_calls import transpose_call, unfold_call
 from tqs_edge.passes.push_call import push_call
 from tqs_edge.passes.reduction_calls import max_call, sum_call
+from tqs_edge.passes.wide_ops import affine_call, product_call, scale_call
 
 BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     DenseOp: dense_call,
     AffineOp: affine_call,
     ProductOp: product_call,
+    ScaleOp: scale_call,
     LutOp: lut_call,
     SliceOp: slice_call,
     ConcatOp: concat_call,
@@ -58,13 +59,14 @@ BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     ClampOp: clamp_call,
 }
 
-# What a float operation may have become. A product too coarse for its output ends in a rescale.
+# What a float operation may have become. A product too coarse for its output ends in a rescale, a
+# dense layer with scales by row in a product with them.
 LOWERED_TO: dict[str, tuple[type, ...]] = {
-    "tqs.dense": (DenseOp,),
+    "tqs.dense": (DenseOp, ScaleOp),
     "tqs.affine": (AffineOp,),
     "relax.add": (AffineOp,),
     "relax.subtract": (AffineOp,),
-    "relax.multiply": (AffineOp, ProductOp),
+    "relax.multiply": (AffineOp, ProductOp, ScaleOp),
     "relax.nn.relu": (AffineOp,),
     "relax.tanh": (LutOp,),
     "relax.sigmoid": (LutOp,),

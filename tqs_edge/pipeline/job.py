@@ -35,7 +35,7 @@ from tqs_edge.plan.pins import resolve_pins
 from tqs_edge.plan.problem import Decided
 from tqs_edge.plan.rounding import Rounding, parse_rounding
 from tqs_edge.plan.search import Method, parse_method
-from tqs_edge.plan.uniform import parse_width_code, uniform_plan
+from tqs_edge.plan.uniform import STATE_BITS, parse_width_code, uniform_plan
 from tqs_edge.sensitivity.sites import BLOCK_ROWS, list_sites
 
 Advance = Callable[[int, int], None]
@@ -194,7 +194,7 @@ def _given_plan(job: CompileJob) -> Callable[[Prepared], BitPlan] | None:
         widths = load(job.plan, BitPlan)
         return lambda prepared: widths
     if job.uniform is not None:
-        code = job.uniform
+        code, state_bits = job.uniform, job.state_bits or STATE_BITS
         parse_width_code(code)
-        return lambda prepared: uniform_plan(prepared.model.graph, code)
+        return lambda prepared: uniform_plan(prepared.model.graph, code, state_bits)
     return None

@@ -20,11 +20,11 @@ from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
 from tqs_edge.pipeline.verification import Verification
 from tqs_edge.plan.bit_plan import BitPlan
-from tqs_edge.plan.choice import to_choice
+from tqs_edge.plan.choice import planned_bits
 from tqs_edge.plan.uniform import uniform_plan
+from tqs_edge.plan.wide_states import searched_bits
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.report.page import render_html
-from tqs_edge.sensitivity.fake_quant import WIDTHS
 from tqs_edge.sensitivity.needs import site_needs
 from tqs_edge.sensitivity.predict import predict_damage
 from tqs_edge.sensitivity.predictability import Predictability
@@ -223,9 +223,8 @@ def _site_scores(
     measured = scores.table.measured() if scores.table else {}
     result: dict[str, dict[str, Any]] = {}
     sites = tuple(entry.site for entry in scores.report.sites)
-    widths = [WIDTHS[choice] for choice in to_choice(sites, lowered.plan)]
-    for entry, bits in zip(scores.report.sites, widths, strict=True):
-        site = entry.site
+    for entry, bits in zip(scores.report.sites, planned_bits(sites, lowered.plan), strict=True):
+        site, judged = entry.site, searched_bits(bits)
         result[site.id] = {
             "rate": entry.rate,
             "gain": entry.gain,
@@ -234,7 +233,7 @@ def _site_scores(
             "growth": entry.growth,
             "needs": needed[site.id],
             "bits": bits,
-            "predicted": predicted.get((site.id, bits)),
-            "measured": measured.get((site.id, bits)),
+            "predicted": predicted.get((site.id, judged)),
+            "measured": measured.get((site.id, judged)),
         }
     return result

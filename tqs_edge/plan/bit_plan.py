@@ -34,7 +34,7 @@ class BitPlan:
 
     weights: weight path -> row blocks that cover all its rows in order (bits 2, 4, 8 or 16)
     activations: tensor read by a dense node -> 8 or 16
-    states: state variable -> 8 or 16
+    states: state variable -> 8, 16 or 32
     method: how it was found ("uniform", "tqs", "exact", "greedy", ...), for reports
     fitted: weight path -> integers that take the place of the nearest ones; empty without fitting
     biases: bias path -> float32 (rows,) that takes the place of the model's; fitted alike

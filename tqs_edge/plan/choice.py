@@ -6,6 +6,7 @@ import numpy as np
 
 from tqs_edge.plan.bit_plan import BitPlan, RowBlock
 from tqs_edge.plan.cost import CostTable
+from tqs_edge.plan.wide_states import WIDE_STATE_BITS, searched_bits
 from tqs_edge.sensitivity.fake_quant import WIDTHS
 from tqs_edge.sensitivity.sites import Site, SiteKind
 
@@ -25,7 +26,8 @@ def to_bit_plan(costs: CostTable, choice: np.ndarray, method: str) -> BitPlan:
         if site.kind is SiteKind.ACTIVATION:
             activations[site.tensor] = bits
         elif site.kind is SiteKind.STATE:
-            states[site.tensor] = bits
+            wide = site.tensor in costs.wide_states
+            states[site.tensor] = WIDE_STATE_BITS if wide else bits
         else:
             blocks = weights.setdefault(site.tensor, [])
             kernels = bits, *_accumulators(costs, index, choice)
@@ -48,7 +50,14 @@ def _accumulators(costs: CostTable, site: int, choice: np.ndarray) -> tuple[int,
 
 
 def to_choice(sites: tuple[Site, ...], plan: BitPlan) -> np.ndarray:
-    """The choice (sites,) of a plan whose row blocks are unions of the sites' blocks."""
+    """The choice (sites,) of a plan whose row blocks are unions of the sites' blocks; of 32-bit
+    states, that of 16."""
+    widths = map(searched_bits, planned_bits(sites, plan))
+    return np.array([WIDTHS.index(b) for b in widths], np.int64)
+
+
+def planned_bits(sites: tuple[Site, ...], plan: BitPlan) -> list[int]:
+    """The width of every site under such a plan."""
     bits = []
     for site in sites:
         if site.kind is SiteKind.ACTIVATION:
@@ -58,4 +67,4 @@ def to_choice(sites: tuple[Site, ...], plan: BitPlan) -> np.ndarray:
         else:
             blocks = plan.weights[site.tensor]
             bits.append(next(b.bits for b in blocks if b.begin <= site.begin < b.end))
-    return np.array([WIDTHS.index(b) for b in bits], np.int64)
+    return bits

@@ -11,6 +11,7 @@ import numpy as np
 
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.kernel_table import DENSE_KERNELS, dense_kernel
+from tqs_edge.plan.wide_states import WIDE_STATE_BITS
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.quant.scheme import quantize_rows
 from tqs_edge.sensitivity.fake_quant import WIDTHS, site_scale
@@ -104,7 +105,8 @@ class CostTable:
 
     ram, insns: (sites, widths); elements: (sites,), zero where a site holds no weights;
     legal: (sites, widths) bool; kernels: code bytes by weight width, act width, and accumulator of
-    32 or 64 bits, counted once for every kernel that a plan calls
+    32 or 64 bits, counted once for every kernel that a plan calls; wide_states: those that have 32
+    bits whatever is chosen
     """
 
     sites: tuple[Site, ...]
@@ -115,6 +117,7 @@ class CostTable:
     legal: np.ndarray
     uses: tuple[DenseUse, ...]
     kernels: np.ndarray
+    wide_states: frozenset[str] = frozenset()
 
     @cached_property
     def stacked(self) -> StackedUses:
@@ -161,6 +164,7 @@ def cost_table(
     ranges: Mapping[str, float],
     isa: str,
     fixed: Fixed | None = None,
+    wide_states: frozenset[str] = frozenset(),
 ) -> CostTable:
     """The costs on cores of class `isa` ("v6m", "v7m", "dsp").
 
@@ -176,14 +180,15 @@ def cost_table(
         if site.kind is SiteKind.WEIGHT:
             elements[i] = site.elements
         elif site.kind is SiteKind.STATE:
-            ram[i] = [padded * bits // 8 for bits in WIDTHS]
+            wide = site.tensor in wide_states
+            ram[i] = [padded * (WIDE_STATE_BITS if wide else bits) // 8 for bits in WIDTHS]
         else:
             ram[i] = [padded if bits == 8 else 0 for bits in WIDTHS]
             insns[i] = [NARROW_INSNS * site.elements if bits == 8 else 0 for bits in WIDTHS]
     uses = _dense_uses(graph, sites, ranges, isa)
     common = fixed or estimate_fixed(graph)
     kernels = _kernel_bytes(isa)
-    return CostTable(sites, common, ram, insns, elements, legal, uses, kernels)
+    return CostTable(sites, common, ram, insns, elements, legal, uses, kernels, wide_states)
 
 
 def _kernel_bytes(isa: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tqs_edge.errors import InputError
 from tqs_edge.graph.graph import Graph
+from tqs_edge.plan.wide_states import decidable_widths, searched_bits
 from tqs_edge.sensitivity.exact import DamageTable
 from tqs_edge.sensitivity.fake_quant import WIDTHS
 from tqs_edge.sensitivity.predict import predict_damage
@@ -57,9 +58,10 @@ def pin_widths(
     for i, site in enumerate(sites):
         if site.kind is not kind or i in spared:
             continue
-        if bits not in site.widths:
-            raise InputError(f"{kind} sites take {site.widths} bits, not {bits}")
-        pinned[i, [k for k, width in enumerate(WIDTHS) if width != bits]] = np.inf
+        if bits not in decidable_widths(site):
+            raise InputError(f"{kind} sites take {decidable_widths(site)} bits, not {bits}")
+        searched = searched_bits(bits)
+        pinned[i, [k for k, width in enumerate(WIDTHS) if width != searched]] = np.inf
     return pinned
 
 

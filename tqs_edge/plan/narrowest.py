@@ -11,7 +11,9 @@ from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.choice import to_bit_plan
 from tqs_edge.plan.cost import Fixed, cost_table
 from tqs_edge.plan.damage import damage_matrix
+from tqs_edge.plan.pins import resolve_pins
 from tqs_edge.plan.problem import Decided, decided_damage
+from tqs_edge.plan.wide_states import wide_states
 from tqs_edge.sensitivity.fake_quant import WIDTHS
 from tqs_edge.sensitivity.score import SensitivityReport
 from tqs_edge.sensitivity.sites import SiteKind
@@ -35,6 +37,7 @@ def narrowest_plan(
     widest = np.where(allowed, np.arange(len(WIDTHS)), -1).max(axis=1)
     weights = np.array([site.kind is SiteKind.WEIGHT for site in sites])
     choice = np.where(weights, allowed.argmax(axis=1), widest)
-    costs = cost_table(model.graph, sites, ranges, isa, fixed)
+    wide = wide_states(sites, decided.state_bits, resolve_pins(sites, decided.pins))
+    costs = cost_table(model.graph, sites, ranges, isa, fixed, wide)
     usage = {name: float(value[0]) for name, value in costs.usage(choice).items()}
     return to_bit_plan(costs, choice, "narrowest"), usage

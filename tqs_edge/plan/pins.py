@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from tqs_edge.errors import InputError
+from tqs_edge.plan.wide_states import decidable_widths, searched_bits
 from tqs_edge.sensitivity.fake_quant import WIDTHS
 from tqs_edge.sensitivity.sites import Site, SiteKind
 
@@ -42,8 +43,8 @@ def resolve_pins(sites: Sequence[Site], pins: Mapping[str, int]) -> dict[int, in
         named = _sites_of(sites, name)
         for index in named:
             site = sites[index]
-            if bits not in site.widths:
-                legal = ", ".join(map(str, site.widths))
+            if bits not in decidable_widths(site):
+                legal = ", ".join(map(str, decidable_widths(site)))
                 raise InputError(f"pin '{name}={bits}': {site.kind} sites take {legal} bits")
             rank = len(named), name, bits
             if index in found and found[index][0] == rank[0] and found[index][2] != bits:
@@ -63,7 +64,7 @@ def pin_damage(sites: Sequence[Site], damage: np.ndarray, pins: Mapping[str, int
     """
     pinned = damage.copy()
     for index, bits in resolve_pins(sites, pins).items():
-        width = WIDTHS.index(bits)
+        width = WIDTHS.index(searched_bits(bits))
         if not np.isfinite(damage[index, width]):
             raise InputError(
                 f"'{sites[index].id}' cannot be pinned to {bits} bits: the rollout overflows"

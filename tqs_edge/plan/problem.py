@@ -11,6 +11,7 @@ from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.plan.cost import CostTable, Fixed, cost_table
 from tqs_edge.plan.damage import damage_matrix, pin_widths
 from tqs_edge.plan.pins import pin_damage, resolve_pins
+from tqs_edge.plan.wide_states import wide_states
 from tqs_edge.sensitivity.batch import CleanRollouts, clean_rollouts
 from tqs_edge.sensitivity.exact import DamageTable
 from tqs_edge.sensitivity.fake_quant import (
@@ -83,7 +84,8 @@ def make_problem(
     """
     sites, damage = damage_matrix(model.graph, scores, ranges)
     damage = decided_damage(sites, damage, decided)
-    costs = cost_table(model.graph, sites, ranges, isa, fixed)
+    wide = wide_states(sites, decided.state_bits, resolve_pins(sites, decided.pins))
+    costs = cost_table(model.graph, sites, ranges, isa, fixed, wide)
     clean = clean_rollouts(model, contexts, horizon, exog)
     return Problem(costs, damage, limits, clean, quantized_weights(clean, sites, ranges))
 

@@ -13,8 +13,9 @@ from tqs_edge.graph.graph import Graph
 from tqs_edge.plan.bit_plan import BitPlan, RowBlock
 from tqs_edge.plan.budget import fits
 from tqs_edge.plan.cost import CostTable
+from tqs_edge.plan.wide_states import WIDE_STATE_BITS
 from tqs_edge.sensitivity.fake_quant import WIDTHS
-from tqs_edge.sensitivity.sites import ACTIVATION_WIDTHS, WEIGHT_WIDTHS, SiteKind
+from tqs_edge.sensitivity.sites import ACTIVATION_WIDTHS, STATE_WIDTHS, WEIGHT_WIDTHS, SiteKind
 
 STATE_BITS = 16  # recurrent state stays wide (kernels/README.md)
 
@@ -30,14 +31,16 @@ def parse_width_code(code: str) -> tuple[int, int]:
     return widths
 
 
-def uniform_plan(graph: Graph, code: str) -> BitPlan:
-    """The plan `code` ("a8w8", "a16w4", ...); states keep 16 bits. Raises InputError."""
+def uniform_plan(graph: Graph, code: str, state_bits: int = STATE_BITS) -> BitPlan:
+    """The plan `code` ("a8w8", "a16w4", ...), states at `state_bits`. Raises InputError."""
+    if state_bits not in (*STATE_WIDTHS, WIDE_STATE_BITS):
+        raise InputError(f"states take 8, 16 or 32 bits, not {state_bits}")
     act_bits, weight_bits = parse_width_code(code)
     paths = dict.fromkeys(node.weight for node in graph.dense_nodes() if node.weight)
     return BitPlan(
         weights={p: (RowBlock(0, len(graph.constants[p]), weight_bits),) for p in paths},
         activations={name: act_bits for name in dense_inputs(graph)},
-        states={state.name: STATE_BITS for state in graph.states if state.rows_of is None},
+        states={state.name: state_bits for state in graph.states if state.rows_of is None},
         method="uniform",
     )
 

@@ -26,6 +26,7 @@ from tqs_edge.integer.program import (
     ProductOp,
     QTensor,
     ReshapeOp,
+    ScaleOp,
     SliceOp,
 )
 from tqs_edge.integer.reduction_ops import MaxOp, SumOp
@@ -115,6 +116,12 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
         case ProductOp():
             a, b = (_aligned(values[name], y) for name in op.inputs)
             return (a * b * op.multiplier + (1 << (op.shift - 1))) >> op.shift
+        case ScaleOp():
+            x = values[op.input]
+            lead = len(y.shape) - (x.ndim - 1)  # axes that x lacks stand behind its contexts
+            x = x.reshape(len(x), *[1] * lead, *x.shape[1:])
+            scaled = x * op.multiplier.astype(np.int64) + (1 << (op.shift - 1))
+            return op.whole * x + (scaled >> op.shift)
         case SliceOp():
             return values[op.input].take(range(op.begin, op.end), axis=op.axis)
         case ConcatOp():
