@@ -60,7 +60,7 @@ def mixed_plan(graph: Graph, act_bits: int, state_bits: int, widths: tuple[int, 
         weights[node.weight] = tuple(
             RowBlock(edges[k], edges[k + 1], widths[k]) for k in range(count)
         )
-    states = {state.name: state_bits for state in graph.states}
+    states = {state.name: state_bits for state in graph.states if state.rows_of is None}
     acts = {n.inputs[0]: min(act_bits, states.get(n.inputs[0], 16)) for n in graph.dense_nodes()}
     return BitPlan(weights, acts, states, "test")
 

@@ -29,7 +29,11 @@ def wide_tensors(graph: Graph, plan: BitPlan) -> dict[str, str]:
     These are the planned states, views of them, the sums, products and joins that lead from there
     to an update without an operation of 16 bits between, and dense layers that only these read.
     """
-    states = {s.name: s for s in graph.states if plan.states.get(s.name) == WIDE_BITS}
+    states = {
+        s.name: s
+        for s in graph.states
+        if s.rows_of is None and plan.states.get(s.name) == WIDE_BITS
+    }
     if not states:
         return {}
     nodes = {node.name: node for node in graph.nodes}
