@@ -11,13 +11,10 @@ from tqs_edge.errors import UnsupportedOp
 
 NEAREST = "use linear layers, tanh, sigmoid, relu, +, -, *, slices, concatenation and reshapes"
 SUPPORTED = frozenset(
-    "add.Tensor sub.Tensor mul.Tensor div.Tensor neg.default rsub.Scalar "
-    "add.Scalar sub.Scalar mul.Scalar div.Scalar tanh.default sigmoid.default relu.default "
-    "addmm.default mm.default view.default reshape.default _unsafe_view.default permute.default "
-    "unsqueeze.default squeeze.dims squeeze.dim squeeze.default select.int slice.Tensor "
-    "split_with_sizes.default split.Tensor cat.default clone.default alias.default "
-    "lift_fresh_copy.default t.default transpose.int full.default zeros.default ones.default "
-    "unbind.int detach.default dropout.default native_dropout.default".split()
+    "dense.default unfold.default function.default normalize.default deviation.default "
+    "add.Tensor sub.Tensor mul.Tensor div.Tensor maximum.default minimum.default clamp.default "
+    "tanh.default sigmoid.default relu.default matmul.default softmax.int mean.dim "
+    "sum.dim_IntList amax.default permute.default reshape.default slice.Tensor cat.default".split()
 )
 ALTERNATIVES = {
     "gelu": "use relu or tanh as the activation",
