@@ -46,8 +46,9 @@ def import_step(
     main = main.with_attr("num_exog", int(signature.exog is not None))
     main = main.with_attr("constants", paths)
     values = {path: _array(value) for path, value in named.values()}
-    functions = {str(var.name_hint): function for var, function in mod.functions.items()}
-    return tvm.IRModule({**functions, "main": main}), values
+    mod = tvm.IRModule(dict(mod.functions.items()))
+    mod.update_func(mod.get_global_var("main"), main)
+    return mod, values
 
 
 def _array(value: torch.Tensor) -> np.ndarray:

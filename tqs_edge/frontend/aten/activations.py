@@ -118,7 +118,7 @@ def clamp(
 
 def _beside(e: Emitter, which: str, x: Value, limit: float) -> Value:
     """maximum or minimum with a number, which ATen wants as a tensor."""
-    constant = Constant(torch.tensor([float(limit)]), f"{which}_{limit:g}")
+    constant = Constant(torch.tensor([float(limit)]), f"{which}.limit")
     target = aten.maximum.default if which == "maximum" else aten.minimum.default
     return e.unary(target, x, constant)
 

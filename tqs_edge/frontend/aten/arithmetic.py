@@ -138,7 +138,7 @@ def where(e: Emitter, node: torch.fx.Node, mask: Value, a: Operand, b: Operand) 
             return None
         hidden = (keep, 1 - keep)[infinite[0]]
         fill = torch.zeros_like(hidden).masked_fill(hidden.bool(), -float("inf"))
-        return add(e, node, kept, Constant(fill, "mask")) if only_softmax_reads(node) else None
+        return add(e, node, kept, Constant(fill, "mask.keep")) if only_softmax_reads(node) else None
     total = e.binary(aten.add.Tensor, *parts)  # type: ignore[arg-type]
     return total if shape_of(total) == shape_of(node) else None
 
@@ -146,11 +146,11 @@ def where(e: Emitter, node: torch.fx.Node, mask: Value, a: Operand, b: Operand) 
 def _selected(e: Emitter, x: Operand, keep: torch.Tensor, node: torch.fx.Node) -> Value | None:
     """x * keep, None where x holds infinities."""
     if isinstance(x, torch.fx.Node):
-        return e.binary(aten.mul.Tensor, x, Constant(keep, "mask"))
+        return e.binary(aten.mul.Tensor, x, Constant(keep, "mask.keep"))
     value = x.value if isinstance(x, Constant) else torch.tensor(float(x))
     if torch.isinf(value).any():
         return None
-    path = x.path if isinstance(x, Constant) else "mask"
+    path = x.path if isinstance(x, Constant) else "mask.keep"
     return Constant((value * keep).to(torch.float32), path)
 
 

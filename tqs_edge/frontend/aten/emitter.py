@@ -146,6 +146,10 @@ class Emitter:
         inner, axes = self.unpermuted(x)
         if inner is not x:
             return self.permute(self.slice(inner, axes[axis], begin, end), axes)
+        if x.target is aten.reshape.default and _extents(shape_of(x.args[0])) == _extents(  # type: ignore[arg-type]
+            shape_of(x)
+        ):
+            return self._slice_below_reshape(x, axis, begin, end)
         if x.target is aten.slice.Tensor and x.args[1] == axis:
             offset: Any = x.args[2]
             return self.slice(x.args[0], axis, begin + offset, end + offset)  # type: ignore[arg-type]
@@ -158,6 +162,15 @@ class Emitter:
                     return self.slice(known, axis, begin - at, end - at)  # type: ignore[arg-type]
                 at += extent
         return self.call(aten.slice.Tensor, x, axis, begin, end)
+
+    def _slice_below_reshape(self, x: torch.fx.Node, axis: int, begin: int, end: int) -> Value:
+        """A slice of a tensor that only gained or lost axes of extent 1, taken before that."""
+        source: Any = x.args[0]
+        count = sum(extent != 1 for extent in shape_of(x)[:axis])
+        places = [i for i, extent in enumerate(shape_of(source)) if extent != 1]
+        part = self.slice(source, places[count], begin, end)
+        shape = [*shape_of(x)[:axis], end - begin, *shape_of(x)[axis + 1 :]]
+        return self.reshape(part, shape)
 
     def cat(self, parts: Sequence[Value], axis: int) -> Value:
         """Parts laid side by side along an axis."""

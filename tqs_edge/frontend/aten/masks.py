@@ -36,4 +36,4 @@ def masked_scores(mask: Constant) -> Constant:
 
 def mask_of(keep: torch.Tensor) -> Constant:
     """What is added to scores so that only those where `keep` is true count."""
-    return Constant(torch.zeros(keep.shape).masked_fill(~keep, MASKED), "mask")
+    return Constant(torch.zeros(keep.shape).masked_fill(~keep, MASKED), "mask.scores")

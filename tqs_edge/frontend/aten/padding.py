@@ -26,7 +26,7 @@ def _block(x: Value, axis: int, rows: int, fill: float) -> Constant | None:
         return None
     shape = list(shape_of(x))
     shape[axis] = rows
-    return Constant(torch.full(shape, float(fill)), "padding")
+    return Constant(torch.full(shape, float(fill)), "padding.rows")
 
 
 def pad_edge(e: Emitter, x: Value, axis: int, before: int, after: int) -> Value:

@@ -52,7 +52,7 @@ def avg_pool1d(
     )
     if pad and not count_include_pad:
         ones = torch.nn.functional.avg_pool1d(torch.ones(1, 1, length), kernel, step, padding)
-        result = e.binary(aten.mul.Tensor, result, Constant(1 / ones[0], "counts"))
+        result = e.binary(aten.mul.Tensor, result, Constant(1 / ones[0], "pool.counts"))
     return e.reshape(result, shape_of(node))
 
 

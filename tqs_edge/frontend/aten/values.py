@@ -43,7 +43,7 @@ def derived_path(paths: Iterable[str], layer: str, op: str) -> str:
     merged = dict.fromkeys(_merged(path) for path in paths)
     if len(merged) == 1:
         return next(iter(merged))
-    return op if layer == "forward" else f"{layer}.{op}"
+    return f"{layer}.{op}"  # the dot keeps it apart from the names of nodes
 
 
 def _merged(path: str) -> str:
