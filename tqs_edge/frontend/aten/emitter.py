@@ -182,12 +182,13 @@ class Emitter:
         if not tensors:
             value = torch.cat([part.value for part in parts if isinstance(part, Constant)], axis)
             return Constant(value, parts[0].path)  # type: ignore[union-attr]
-        orders = {self.unpermuted(part)[1] for part in tensors}
-        order = orders.pop()
-        if orders or order == tuple(range(len(order))):
-            return self.call(aten.cat.default, list(parts), axis)
-        moved = [self.permute(part, inverse(order)) for part in parts]
-        return self.permute(self.call(aten.cat.default, moved, order[axis]), order)
+        orders = {self.unpermuted(p)[1] for p in tensors if p.target is aten.permute.default}
+        order = next(iter(orders), ())
+        if len(orders) == 1:
+            moved = [self._moved(part, inverse(order)) for part in parts]
+            if None not in moved:
+                return self.permute(self.call(aten.cat.default, moved, order[axis]), order)
+        return self.call(aten.cat.default, list(parts), axis)
 
     # Arithmetic
 

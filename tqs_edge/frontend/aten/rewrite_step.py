@@ -26,7 +26,7 @@ from tqs_edge.frontend.quiet_torch import quiet_torch
 KEPT_WHOLE = (
     "silu mish softplus hardswish hardsigmoid hardtanh log_sigmoid celu selu glu "
     "scaled_dot_product_attention replication_pad1d reflection_pad1d pad avg_pool1d max_pool1d "
-    "adaptive_avg_pool1d unfold upsample_linear1d upsample_nearest1d roll addcmul lerp"
+    "adaptive_avg_pool1d unfold upsample_linear1d upsample_nearest1d roll addcmul lerp mv dot"
 ).split()
 
 
@@ -81,7 +81,8 @@ class _Walk:
         graph = self.emitter.graph
         first = next((n for n in graph.nodes if n.op != "placeholder"), None)
         with graph.inserting_before(first) if first else graph.inserting_after():
-            new = graph.create_node("placeholder", str(node.target), name=node.name)
+            new = graph.create_node("placeholder", str(node.target))
+        new.name = node.name  # as it is in the signature, even where it is a word of Python
         new.meta = dict(node.meta)
         self.inputs.append(spec)
         return new

@@ -43,6 +43,7 @@ def derived_path(paths: Iterable[str], layer: str, op: str) -> str:
     merged = dict.fromkeys(_merged(path) for path in paths)
     if len(merged) == 1:
         return next(iter(merged))
+    layer = "step" if layer == "forward" else layer
     return f"{layer}.{op}"  # the dot keeps it apart from the names of nodes
 
 
