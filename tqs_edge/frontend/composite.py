@@ -115,9 +115,7 @@ def _softplus(emit: Emit, x: relax.Expr) -> relax.Expr:
 
 def _elu(emit: Emit, x: relax.Expr) -> relax.Expr:
     below = emit(relax.op.exp(emit(relax.op.minimum(x, _number(0.0)))))
-    return relax.op.add(
-        emit(relax.op.nn.relu(x)), emit(relax.op.subtract(below, _number(1.0)))
-    )
+    return relax.op.add(emit(relax.op.nn.relu(x)), emit(relax.op.subtract(below, _number(1.0))))
 
 
 def _gelu(emit: Emit, x: relax.Expr) -> relax.Expr:
@@ -150,9 +148,7 @@ BODIES: Mapping[str, Callable[[Emit, relax.Expr], relax.Expr]] = {
     "silu": lambda emit, x: relax.op.multiply(x, emit(relax.op.sigmoid(x))),
     "softplus": _softplus,
     "elu": _elu,
-    "mish": lambda emit, x: relax.op.multiply(
-        x, emit(relax.op.tanh(emit(_softplus(emit, x))))
-    ),
+    "mish": lambda emit, x: relax.op.multiply(x, emit(relax.op.tanh(emit(_softplus(emit, x))))),
 }
 
 

@@ -32,7 +32,17 @@ OPTIONS = [
 def test_convolution_is_computed_without_one(options, out, kernel):
     torch.manual_seed(0)
     found = check(lambda conv, x: conv(x), X, parts=(nn.Conv1d(4, out, kernel, **options),))
-    assert set(found) <= {"permute", "cat", "slice", "reshape", "unfold", "dense", "mul", "sum", "add"}
+    assert set(found) <= {
+        "permute",
+        "cat",
+        "slice",
+        "reshape",
+        "unfold",
+        "dense",
+        "mul",
+        "sum",
+        "add",
+    }
     assert ("dense" in found) == (options.get("groups") != 4 or out != 4)
 
 

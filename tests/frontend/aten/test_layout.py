@@ -20,11 +20,17 @@ BECOMES = {
     "transposes around a mean": (lambda x: x.mT.mean(-1), {"mean": 1, "reshape": 1}),
     "transposed axes of extent 1": (lambda x: x.transpose(0, 1), {"reshape": 1}),
     "reshapes of reshapes": (lambda x: x.reshape(4, 6).flatten().view(1, 8, 3) + 1, {"add": 1}),
-    "expand in a sum": (lambda x: x + x.mean(1, keepdim=True).expand(1, 8, 3), {"mean": 1, "add": 1}),
+    "expand in a sum": (
+        lambda x: x + x.mean(1, keepdim=True).expand(1, 8, 3),
+        {"mean": 1, "add": 1},
+    ),
     "repeat": (lambda x: x.repeat(1, 2, 1), {"cat": 1}),
     "expand": (lambda x: x[:, :1].expand(1, 4, 3), {"slice": 1, "cat": 1}),
     "stack": (lambda x: torch.stack([x, x * 2], -1), {"mul": 1, "reshape": 2, "cat": 1}),
-    "part of a concatenation": (lambda x: torch.cat([x, x * 2], 1)[:, 8:10], {"mul": 1, "slice": 1}),
+    "part of a concatenation": (
+        lambda x: torch.cat([x, x * 2], 1)[:, 8:10],
+        {"mul": 1, "slice": 1},
+    ),
     "slice of a slice": (lambda x: x[:, 2:7][:, 1:3], {"slice": 1}),
     "chunks": (lambda x: x.chunk(4, 1)[2], {"slice": 1}),
     "unbind": (lambda x: x.unbind(1)[-1], {"slice": 1, "reshape": 1}),
@@ -61,7 +67,13 @@ def test_assignment_into_a_tensor_is_a_concatenation():
     assert set(check(assigned, X)) <= {"slice", "reshape", "mul", "cat"}
 
 
-def test_constant_choice_keeps_one_side():
+def test_choice_along_one_axis_is_a_concatenation():
     mask = torch.arange(8)[None, :, None] > 3
-    assert set(check(lambda x: torch.where(mask, x, x * 2), X)) == {"mul", "add"}
-    assert set(check(lambda x: x.masked_fill(mask, 5.0), X)) == {"mul", "add"}
+    assert check(lambda x: torch.where(mask, x, x * 2), X) == {"mul": 1, "slice": 2, "cat": 1}
+    assert check(lambda x: x.masked_fill(mask, 5.0), X) == {"slice": 1, "cat": 1}
+
+
+def test_choice_by_any_other_mask_is_a_sum_of_products():
+    mask = torch.eye(8, 3)[None] > 0
+    assert check(lambda x: torch.where(mask, x, x * 2), X) == {"mul": 3, "add": 1}
+    assert check(lambda x: x.masked_fill(mask, 5.0), X) == {"mul": 1, "add": 1}

@@ -80,12 +80,8 @@ SPELLINGS = {
         (x - x.mean(1, keepdim=True))
         / ((x - x.mean(1, keepdim=True)).pow(2).mean(1, keepdim=True) + 0.1).sqrt()
     ),
-    "scaled": lambda x: (
-        (x - x.mean(1, keepdim=True)) / (2 * x.var(1, keepdim=True) + 0.1) ** 0.5
-    ),
-    "axes put back": lambda x: (
-        (x - x.mean(1).unsqueeze(1)) / (x.var(1).unsqueeze(1) + 0.1).sqrt()
-    ),
+    "scaled": lambda x: (x - x.mean(1, keepdim=True)) / (2 * x.var(1, keepdim=True) + 0.1) ** 0.5,
+    "axes put back": lambda x: (x - x.mean(1).unsqueeze(1)) / (x.var(1).unsqueeze(1) + 0.1).sqrt(),
 }
 
 

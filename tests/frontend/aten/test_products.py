@@ -24,10 +24,19 @@ BECOMES = {
     "batch of one": (lambda x: torch.bmm(x, W[None]), {"dense": 1}),
     "two tensors": (lambda x: x @ x.mT, {"permute": 1, "matmul": 1}),
     "einsum with a constant": (lambda x: torch.einsum("blf,fo->blo", x, W), {"dense": 1}),
-    "einsum of tensors": (lambda x: torch.einsum("blf,bmf->blm", x, x), {"permute": 1, "matmul": 1}),
-    "Fourier features": (lambda x: torch.einsum("blf,kl->bkf", x, WAVES), {"dense": 1, "permute": 2}),
+    "einsum of tensors": (
+        lambda x: torch.einsum("blf,bmf->blm", x, x),
+        {"permute": 1, "matmul": 1},
+    ),
+    "Fourier features": (
+        lambda x: torch.einsum("blf,kl->bkf", x, WAVES),
+        {"dense": 1, "permute": 2},
+    ),
     "running sum": (lambda x: x.cumsum(1), {"dense": 1, "permute": 2}),
-    "interpolation": (lambda x: F.interpolate(x.mT, size=5, mode="linear"), {"dense": 1, "permute": 1}),
+    "interpolation": (
+        lambda x: F.interpolate(x.mT, size=5, mode="linear"),
+        {"dense": 1, "permute": 1},
+    ),
     "nearest": (lambda x: F.interpolate(x.mT, scale_factor=2), {"dense": 1, "permute": 1}),
 }
 

@@ -10,7 +10,7 @@ import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.masks import masked_scores, only_softmax_reads
-from tqs_edge.frontend.aten.values import Constant, Operand, Value, shape_of
+from tqs_edge.frontend.aten.values import Constant, Operand, Value
 from tqs_edge.frontend.aten.variance import (
     Centred,
     Mean,
@@ -125,42 +125,6 @@ def power_of_scalar(e: Emitter, _node: torch.fx.Node, base: float, x: Value) -> 
     return e.function(e.affine(x, scale), "exp")
 
 
-def where(e: Emitter, node: torch.fx.Node, mask: Value, a: Operand, b: Operand) -> Value | None:
-    """a where a constant mask is true, b elsewhere."""
-    if not isinstance(mask, Constant):
-        return None
-    keep = mask.value.to(torch.float32)
-    parts = [_selected(e, x, c, node) for x, c in ((a, keep), (b, 1 - keep))]
-    if None in parts:
-        infinite = [i for i, part in enumerate(parts) if part is None]
-        kept = (a, b)[1 - infinite[0]]
-        if len(infinite) == 2 or isinstance(kept, int | float):
-            return None
-        hidden = (keep, 1 - keep)[infinite[0]]
-        fill = torch.zeros_like(hidden).masked_fill(hidden.bool(), -float("inf"))
-        return add(e, node, kept, Constant(fill, "mask.keep")) if only_softmax_reads(node) else None
-    total = e.binary(aten.add.Tensor, *parts)  # type: ignore[arg-type]
-    return total if shape_of(total) == shape_of(node) else None
-
-
-def _selected(e: Emitter, x: Operand, keep: torch.Tensor, node: torch.fx.Node) -> Value | None:
-    """x * keep, None where x holds infinities."""
-    if isinstance(x, torch.fx.Node):
-        return e.binary(aten.mul.Tensor, x, Constant(keep, "mask.keep"))
-    value = x.value if isinstance(x, Constant) else torch.tensor(float(x))
-    if torch.isinf(value).any():
-        return None
-    path = x.path if isinstance(x, Constant) else "mask.keep"
-    return Constant((value * keep).to(torch.float32), path)
-
-
-def masked_fill(
-    e: Emitter, node: torch.fx.Node, x: Value, mask: Value, fill: Operand
-) -> Value | None:
-    """x with a number where a constant mask is true."""
-    return where(e, node, mask, fill, x)
-
-
 def extremum(target: Any) -> Callable[..., Value]:
     """maximum or minimum of two tensors."""
     return lambda e, _node, a, b: e.binary(target, a, b)
@@ -200,12 +164,6 @@ HANDLERS: dict[Any, Callable[..., Any]] = {
     aten.square.default: lambda e, node, x: mul(e, node, x, x),
     aten.pow.Tensor_Scalar: power,
     aten.pow.Scalar: power_of_scalar,
-    aten.where.self: where,
-    aten.where.ScalarOther: where,
-    aten.where.ScalarSelf: where,
-    aten.where.Scalar: where,
-    aten.masked_fill.Scalar: masked_fill,
-    aten.masked_fill.Tensor: masked_fill,
     aten.maximum.default: extremum(aten.maximum.default),
     aten.minimum.default: extremum(aten.minimum.default),
     aten.addcmul.default: addcmul,

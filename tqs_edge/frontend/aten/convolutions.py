@@ -70,9 +70,7 @@ def _depthwise(
     split = e.reshape(unfolded, (batch, count, kernel, channels))
     factors = Constant(weight.value[:, 0].t().contiguous(), weight.path)
     product = e.binary(aten.mul.Tensor, split, factors)
-    total = e.reshape(
-        e.reduce(aten.sum.dim_IntList, product, [-2]), (batch, count, channels)
-    )
+    total = e.reshape(e.reduce(aten.sum.dim_IntList, product, [-2]), (batch, count, channels))
     return total if bias is None else e.binary(aten.add.Tensor, total, bias)
 
 

@@ -43,7 +43,7 @@ class Emitter:
         self.constants: dict[torch.fx.Node, Constant] = {}
         self._placed: dict[int, torch.fx.Node] = {}
         self._calls: dict[Any, torch.fx.Node] = {}
-        self._paths: dict[str, Constant] = {}
+        self._paths: dict[str, list[torch.fx.Node]] = {}
 
     def call(self, target: Any, *args: Any) -> torch.fx.Node:
         """A call of `target`, or the earlier one with the same arguments; constants are placed."""
@@ -65,24 +65,34 @@ class Emitter:
         return self.placed(arg) if isinstance(arg, Constant) else arg
 
     def placed(self, constant: Constant) -> torch.fx.Node:
-        """The placeholder of a constant, under its path or the first free one like it."""
+        """The placeholder of a constant; equal values under one path share it."""
         if id(constant.value) in self._placed:
             return self._placed[id(constant.value)]
-        path, count = constant.path, 1
-        while path in self._paths:
-            if torch.equal(self._paths[path].value, constant.value):
-                return self._placed[id(self._paths[path].value)]
-            count += 1
-            path = f"{constant.path}_{count}"
-        constant = Constant(constant.value.detach().contiguous(), path)
+        for node in self._paths.setdefault(constant.path, []):
+            if torch.equal(self.constants[node].value, constant.value):
+                return node
         first = next(iter(self.graph.nodes), None)
         with self.graph.inserting_before(first) if first else self.graph.inserting_after():
-            node = self.graph.placeholder(f"c_{path}".replace(".", "_"))
-        node.meta = {"val": self.fake_mode.from_tensor(constant.value, static_shapes=True)}
-        self._paths[path] = constant
+            node = self.graph.placeholder(f"c{len(self.constants)}")
+        value = constant.value.detach().contiguous()
+        node.meta = {"val": self.fake_mode.from_tensor(value, static_shapes=True)}
+        self._paths[constant.path].append(node)
         self._placed[id(constant.value)] = node
         self.constants[node] = constant
         return node
+
+    def read_constants(self) -> dict[torch.fx.Node, tuple[str, torch.Tensor]]:
+        """Placeholder -> (path, value) of the constants that the graph still has.
+
+        Different values that were made from one parameter are numbered: w, w_2.
+        """
+        left, named = set(self.graph.nodes), {}
+        for path, nodes in self._paths.items():
+            kept = [node for node in nodes if node in left]
+            for count, node in enumerate(kept, start=1):
+                own = path if count == 1 else f"{path}_{count}"
+                named[node] = (own, self.constants[node].value.detach().contiguous())
+        return named
 
     # Layout
 

@@ -39,9 +39,7 @@ def cat(e: Emitter, _node: torch.fx.Node, parts: Sequence[Value], dim: int = 0) 
 def stack(e: Emitter, node: torch.fx.Node, parts: Sequence[Value], dim: int = 0) -> Value:
     """Parts side by side along a new axis."""
     dim %= len(shape_of(node))
-    return e.cat(
-        [e.reshape(p, [*shape_of(p)[:dim], 1, *shape_of(p)[dim:]]) for p in parts], dim
-    )
+    return e.cat([e.reshape(p, [*shape_of(p)[:dim], 1, *shape_of(p)[dim:]]) for p in parts], dim)
 
 
 def transpose(e: Emitter, _node: torch.fx.Node, x: Value, a: int, b: int) -> Value:
@@ -56,11 +54,11 @@ def matrix_transpose(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
     return e.permute(x, [1, 0]) if len(shape_of(x)) == 2 else x
 
 
-def repeat(e: Emitter, node: torch.fx.Node, x: Value, counts: Sequence[int]) -> Value:
+def repeat(e: Emitter, _node: torch.fx.Node | None, x: Value, counts: Sequence[int]) -> Value:
     """Copies of x along its axes."""
     rank = len(counts)
-    value = e.reshape(x, (1,) * (rank - len(shape_of(x))) + shape_of(x))
-    source, plain = value, True
+    source = e.reshape(x, (1,) * (rank - len(shape_of(x))) + shape_of(x))
+    value, plain = source, True
     for axis, count in enumerate(counts):
         plain = plain and (count == 1 or shape_of(value)[axis] == 1)
         value = e.cat([value] * count, axis)
@@ -69,13 +67,17 @@ def repeat(e: Emitter, node: torch.fx.Node, x: Value, counts: Sequence[int]) -> 
     return value
 
 
+def expanded(e: Emitter, x: Value, shape: tuple[int, ...]) -> Value:
+    """x repeated along axes of extent 1 and new leading ones."""
+    own = (1,) * (len(shape) - len(shape_of(x))) + shape_of(x)
+    return repeat(e, None, x, [want // have for want, have in zip(shape, own, strict=True)])
+
+
 def expand(
     e: Emitter, node: torch.fx.Node, x: Value, _sizes: Any, *, implicit: bool = False
 ) -> Value:
-    """x repeated along axes of extent 1."""
-    shape = shape_of(node)
-    own = (1,) * (len(shape) - len(shape_of(x))) + shape_of(x)
-    return repeat(e, node, x, [want // have for want, have in zip(shape, own, strict=True)])
+    """x repeated to the shape that torch found."""
+    return expanded(e, x, shape_of(node))
 
 
 HANDLERS: dict[Any, Callable[..., Any]] = {

@@ -47,9 +47,7 @@ def avg_pool1d(
     want = shape_of(node)[-1]
     if (length + 2 * pad - kernel[0]) // step + 1 != want:
         return None  # ceil_mode with a last window over the end
-    result = _pooled(
-        e, aten.mean.dim, pad_constant(e, rows, 1, pad, pad), kernel[0], 1, step
-    )
+    result = _pooled(e, aten.mean.dim, pad_constant(e, rows, 1, pad, pad), kernel[0], 1, step)
     if pad and not count_include_pad:
         ones = torch.nn.functional.avg_pool1d(torch.ones(1, 1, length), kernel, step, padding)
         result = e.binary(aten.mul.Tensor, result, Constant(1 / ones[0], "pool.counts"))
@@ -73,13 +71,13 @@ def max_pool1d(
         return None
     if pad and dilation[0] != 1:
         return None
-    result = _pooled(e, aten.amax.default, pad_edge(e, rows, 1, pad, pad), kernel[0], dilation[0], step)
+    result = _pooled(
+        e, aten.amax.default, pad_edge(e, rows, 1, pad, pad), kernel[0], dilation[0], step
+    )
     return e.reshape(result, shape_of(node))
 
 
-def adaptive_avg_pool1d(
-    e: Emitter, node: torch.fx.Node, x: Value, size: Sequence[int]
-) -> Value:
+def adaptive_avg_pool1d(e: Emitter, node: torch.fx.Node, x: Value, size: Sequence[int]) -> Value:
     """Means over `size` neighbouring ranges that cover the axis."""
     rows, count = _rows(e, x), size[0]
     length = shape_of(rows)[1]

@@ -26,7 +26,7 @@ from tqs_edge.frontend.quiet_torch import quiet_torch
 KEPT_WHOLE = (
     "silu mish softplus hardswish hardsigmoid hardtanh log_sigmoid celu selu glu "
     "scaled_dot_product_attention replication_pad1d reflection_pad1d pad avg_pool1d max_pool1d "
-    "adaptive_avg_pool1d unfold upsample_linear1d upsample_nearest1d roll addcmul lerp mv dot"
+    "adaptive_avg_pool1d unfold upsample_linear1d upsample_nearest1d roll addcmul lerp mv dot prelu _prelu_kernel select_scatter"
 ).split()
 
 
@@ -124,21 +124,16 @@ class _Walk:
             unread = node.op == "call_function" or node in emitter.constants
             if unread and not node.users:
                 graph.erase_node(node)
-        constants = {n: c for n, c in emitter.constants.items() if n in set(graph.nodes)}
+        constants = emitter.read_constants()
         parameters = [
-            InputSpec(InputKind.PARAMETER, TensorArgument(node.name), constant.path)
-            for node, constant in constants.items()
+            InputSpec(InputKind.PARAMETER, TensorArgument(node.name), path)
+            for node, (path, _) in constants.items()
         ]
         order = {node.name: i for i, node in enumerate(graph.find_nodes(op="placeholder"))}
         specs = sorted([*parameters, *self.inputs], key=lambda spec: order[spec.arg.name])
         output_specs = [
-            replace(spec, arg=replace(spec.arg, name=result.name))
-            for spec, result in zip(
-                self.old.graph_signature.output_specs, new_output.all_input_nodes_in_order
-                if hasattr(new_output, "all_input_nodes_in_order")
-                else results,
-                strict=True,
-            )
+            replace(spec, arg=TensorArgument(result.name))
+            for spec, result in zip(self.old.graph_signature.output_specs, results, strict=True)
         ]
         graph.lint()
         return ExportedProgram(
@@ -146,10 +141,8 @@ class _Walk:
             graph=graph,
             graph_signature=ExportGraphSignature(specs, output_specs),
             state_dict={
-                c.path: torch.nn.Parameter(c.value, requires_grad=False)
-                if c.value.is_floating_point()
-                else c.value
-                for c in constants.values()
+                path: torch.nn.Parameter(value, requires_grad=False)
+                for path, value in constants.values()
             },
             range_constraints=self.old.range_constraints,
             module_call_graph=self.old.module_call_graph,
@@ -181,4 +174,6 @@ def _evaluated(node: torch.fx.Node, args: Any, kwargs: Any, sources: list[Consta
         return sources[0].transposed() if result.shape == sources[0].value.T.shape else sources[0]
     if isinstance(result, torch.Tensor):
         return Constant(result, path)
-    return tuple(Constant(part, path) if isinstance(part, torch.Tensor) else part for part in result)
+    return tuple(
+        Constant(part, path) if isinstance(part, torch.Tensor) else part for part in result
+    )

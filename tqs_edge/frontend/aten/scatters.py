@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.layout import expand
 from tqs_edge.frontend.aten.values import Value, shape_of
 
 aten = torch.ops.aten
@@ -39,9 +40,9 @@ def select_scatter(
     return slice_scatter(e, node, x, row, dim, index, index + 1)
 
 
-def copy(e: Emitter, node: torch.fx.Node, x: Value, source: Value, *_args: object) -> Value | None:
-    """The source where it has the shape of what it overwrites."""
-    return source if shape_of(source) == shape_of(x) else None
+def copy(e: Emitter, node: torch.fx.Node, x: Value, source: Value, *_args: object) -> Value:
+    """What overwrites x: the source, repeated to the shape of x."""
+    return expand(e, node, source, None)
 
 
 HANDLERS = {

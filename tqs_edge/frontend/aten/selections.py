@@ -138,9 +138,7 @@ def unfold(
     shape = shape_of(moved)
     count = (shape[-1] - size) // step + 1
     if step == size:
-        rows = e.reshape(
-            e.slice(moved, -1, 0, count * size), [*shape[:-1], count, size]
-        )
+        rows = e.reshape(e.slice(moved, -1, 0, count * size), [*shape[:-1], count, size])
     else:
         column = e.reshape(moved, [*shape, 1])
         rows = e.call(tqs.unfold.default, column, size, 1, step)
@@ -179,6 +177,8 @@ HANDLERS = {
     aten.unfold.default: unfold,
     aten.split_with_sizes.default: split,
     aten.split.Tensor: split,
-    aten.chunk.default: lambda e, node, x, n, dim=0: split(e, node, x, -(-shape_of(x)[dim] // n), dim),
+    aten.chunk.default: lambda e, node, x, n, dim=0: split(
+        e, node, x, -(-shape_of(x)[dim] // n), dim
+    ),
     aten.unbind.int: unbind,
 }
