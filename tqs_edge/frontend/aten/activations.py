@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
-from tqs_edge.frontend.aten.values import Constant, Value, shape_of
+from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 from tqs_edge.frontend.aten.variance import reciprocal_root, root_of_variance
 
 aten = torch.ops.aten
@@ -161,7 +161,7 @@ def _logarithm(base: float) -> Callable[..., Value]:
     return lambda e, _node, x: e.affine(e.function(x, "log"), 1 / math.log(base))
 
 
-HANDLERS = {
+HANDLERS: Handlers = {
     **{
         getattr(aten, name).default: _function(name)
         for name in ("exp", "log", "reciprocal", "sin", "cos", "abs", "erf", "silu", "mish")

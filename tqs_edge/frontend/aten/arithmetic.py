@@ -10,7 +10,7 @@ import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.masks import masked_scores, only_softmax_reads
-from tqs_edge.frontend.aten.values import Constant, Operand, Value
+from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value
 from tqs_edge.frontend.aten.variance import (
     Centred,
     Mean,
@@ -148,7 +148,7 @@ def _number(x: Operand) -> float | None:
     return float(x) if isinstance(x, int | float) else None
 
 
-HANDLERS: dict[Any, Callable[..., Any]] = {
+HANDLERS: Handlers = {
     aten.add.Tensor: add,
     aten.add.Scalar: add,
     aten.sub.Tensor: sub,

@@ -9,7 +9,7 @@ import torch
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.masks import mask_of, masked_scores
 from tqs_edge.frontend.aten.products import matmul
-from tqs_edge.frontend.aten.values import Constant, Value, shape_of
+from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 
 aten = torch.ops.aten
 
@@ -62,7 +62,7 @@ def scaled_dot_product_attention(
     return matmul(e, node, e.call(aten.softmax.int, scores, -1), value)
 
 
-HANDLERS = {
+HANDLERS: Handlers = {
     aten._softmax.default: softmax,
     aten.softmax.int: softmax,
     aten._safe_softmax.default: lambda e, node, x, dim, dtype=None: softmax(e, node, x, dim),

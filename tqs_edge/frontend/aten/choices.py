@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import groupby
-from typing import Any
 
 import torch
 
@@ -12,7 +10,7 @@ from tqs_edge.frontend.aten.arithmetic import add
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.layout import expanded
 from tqs_edge.frontend.aten.masks import only_softmax_reads
-from tqs_edge.frontend.aten.values import Constant, Operand, Value, shape_of
+from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value, shape_of
 
 aten = torch.ops.aten
 MOST_RUNS = 8  # beyond that, two products and a sum cost less than the copies
@@ -92,7 +90,7 @@ def _run(
     return expanded(e, part, tuple(wanted))
 
 
-HANDLERS: dict[Any, Callable[..., Any]] = {
+HANDLERS: Handlers = {
     aten.where.self: where,
     aten.where.ScalarOther: where,
     aten.where.ScalarSelf: where,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from tqs_edge.frontend.aten.step_ops import tqs
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.padding import pad_constant
-from tqs_edge.frontend.aten.values import Constant, Value, shape_of
+from tqs_edge.frontend.aten.step_ops import tqs
+from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 
 aten = torch.ops.aten
 
@@ -94,4 +94,4 @@ def _grouped(
     return e.cat(parts, -1)
 
 
-HANDLERS = {aten.convolution.default: convolution}
+HANDLERS: Handlers = {aten.convolution.default: convolution}

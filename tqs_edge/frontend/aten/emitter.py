@@ -1,4 +1,4 @@
-"""Builds the rewritten step: canonical operations, each emitted once, with transposes moved late."""
+"""Emits the operations of the graph, simplified where they meet, with transposes moved late."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from torch._guards import detect_fake_mode
-from torch._subclasses.fake_tensor import FakeTensorMode
 
+from tqs_edge.frontend.aten.graph_builder import GraphBuilder
 from tqs_edge.frontend.aten.step_ops import tqs
 from tqs_edge.frontend.aten.values import (
     Constant,
@@ -25,8 +25,8 @@ COMMUTATIVE = (aten.add.Tensor, aten.mul.Tensor, aten.maximum.default, aten.mini
 WITH_NUMBERS = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor)
 
 
-class Emitter:
-    """The new graph and what is known about its tensors.
+class Emitter(GraphBuilder):
+    """Emits operations of the graph and knows things about their tensors.
 
     Transposes sink below elementwise operations, slices, concatenations and reductions, so that
     those of neighbouring layers meet and cancel. copies: a tensor that only repeats another
@@ -35,64 +35,9 @@ class Emitter:
     """
 
     def __init__(self, example: torch.Tensor) -> None:
-        self.graph = torch.fx.Graph()
-        self.fake_mode = detect_fake_mode([example]) or FakeTensorMode()
-        self.meta: dict[str, Any] = {}
+        super().__init__(example)
         self.copies: dict[torch.fx.Node, Value] = {}
         self.facts: dict[torch.fx.Node, Any] = {}
-        self.constants: dict[torch.fx.Node, Constant] = {}
-        self._placed: dict[int, torch.fx.Node] = {}
-        self._calls: dict[Any, torch.fx.Node] = {}
-        self._paths: dict[str, list[torch.fx.Node]] = {}
-
-    def call(self, target: Any, *args: Any) -> torch.fx.Node:
-        """A call of `target`, or the earlier one with the same arguments; constants are placed."""
-        placed = tuple(self._place(arg) for arg in args)
-        key = (target, placed)
-        if key in self._calls:
-            return self._calls[key]
-        plain = tuple(_as_lists(arg) for arg in placed)
-        node = self.graph.call_function(target, plain)
-        fakes = torch.fx.map_arg(plain, lambda n: n.meta["val"])
-        with self.fake_mode:
-            node.meta = {**self.meta, "val": target(*fakes).contiguous()}
-        self._calls[key] = node
-        return node
-
-    def _place(self, arg: Any) -> Any:
-        if isinstance(arg, list | tuple):
-            return tuple(self._place(part) for part in arg)
-        return self.placed(arg) if isinstance(arg, Constant) else arg
-
-    def placed(self, constant: Constant) -> torch.fx.Node:
-        """The placeholder of a constant; equal values under one path share it."""
-        if id(constant.value) in self._placed:
-            return self._placed[id(constant.value)]
-        for node in self._paths.setdefault(constant.path, []):
-            if torch.equal(self.constants[node].value, constant.value):
-                return node
-        first = next(iter(self.graph.nodes), None)
-        with self.graph.inserting_before(first) if first else self.graph.inserting_after():
-            node = self.graph.placeholder(f"c{len(self.constants)}")
-        value = constant.value.detach().contiguous()
-        node.meta = {"val": self.fake_mode.from_tensor(value, static_shapes=True)}
-        self._paths[constant.path].append(node)
-        self._placed[id(constant.value)] = node
-        self.constants[node] = constant
-        return node
-
-    def read_constants(self) -> dict[torch.fx.Node, tuple[str, torch.Tensor]]:
-        """Placeholder -> (path, value) of the constants that the graph still has.
-
-        Different values that were made from one parameter are numbered: w, w_2.
-        """
-        left, named = set(self.graph.nodes), {}
-        for path, nodes in self._paths.items():
-            kept = [node for node in nodes if node in left]
-            for count, node in enumerate(kept, start=1):
-                own = path if count == 1 else f"{path}_{count}"
-                named[node] = (own, self.constants[node].value.detach().contiguous())
-        return named
 
     # Layout
 
@@ -226,7 +171,7 @@ class Emitter:
             assert isinstance(known, Constant)
             return Constant(target(torch.as_tensor(left, dtype=torch.float32), right), known.path)
         shapes = [() if isinstance(v, int | float) else shape_of(v) for v in (a, b)]
-        result = tuple(torch.broadcast_shapes(*shapes))
+        result = tuple(np.broadcast_shapes(*shapes))
         if target in WITH_NUMBERS:
             a, b = _number(a, shapes[1], result), _number(b, shapes[0], result)
         a, b = self._narrowed(a, b, result), self._narrowed(b, a, result)
@@ -242,7 +187,7 @@ class Emitter:
         beside = () if isinstance(other, int | float) else shape_of(other)
         if isinstance(x, torch.fx.Node) and x in self.copies:
             source = self.copies[x]
-            if torch.broadcast_shapes(shape_of(source), beside) == result:
+            if np.broadcast_shapes(shape_of(source), beside) == result:
                 return source
         return x
 
@@ -298,7 +243,9 @@ class Emitter:
     def dense(self, x: Value, weight: Constant, bias: Constant | None = None) -> Value:
         """x @ weight^T [+ bias] over the last axis."""
         if isinstance(x, Constant):
-            value = torch.nn.functional.linear(x.value, weight.value, bias and bias.value)
+            value = torch.nn.functional.linear(
+                x.value, weight.value, None if bias is None else bias.value
+            )
             return Constant(value, f"{weight.path}.product")
         args = [weight] if bias is None else [weight, bias]
         return self.call(tqs.dense.default, x, *args)
@@ -320,7 +267,3 @@ def _number(x: Operand, beside: tuple[int, ...], result: tuple[int, ...]) -> Ope
 
 def _extents(shape: Sequence[int]) -> list[int]:
     return [extent for extent in shape if extent != 1]
-
-
-def _as_lists(arg: Any) -> Any:
-    return [_as_lists(part) for part in arg] if isinstance(arg, tuple) else arg

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from tqs_edge.frontend.aten import padding
 from tqs_edge.frontend.aten.emitter import Emitter
-from tqs_edge.frontend.aten.values import Value, shape_of
+from tqs_edge.frontend.aten.values import Handlers, Value, shape_of
 
 aten = torch.ops.aten
 
@@ -80,7 +80,7 @@ def expand(
     return expanded(e, x, shape_of(node))
 
 
-HANDLERS: dict[Any, Callable[..., Any]] = {
+HANDLERS: Handlers = {
     **{
         target: to_own_shape
         for target in (

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import torch
 
-from tqs_edge.frontend.aten.step_ops import tqs
 from tqs_edge.frontend.aten.emitter import Emitter
-from tqs_edge.frontend.aten.values import Constant, Value, shape_of
+from tqs_edge.frontend.aten.step_ops import tqs
+from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 from tqs_edge.frontend.aten.variance import mean_over, variance_over
 
 aten = torch.ops.aten
@@ -149,7 +149,7 @@ def var_mean(
     return variance_over(e, x, dims[0], over), mean_over(e, x, dims[0])
 
 
-HANDLERS = {
+HANDLERS: Handlers = {
     aten._native_batch_norm_legit_no_training.default: batch_norm,
     aten._native_batch_norm_legit.no_stats: instance_norm,
     aten.native_layer_norm.default: layer_norm,

@@ -8,7 +8,7 @@ import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.selections import take
-from tqs_edge.frontend.aten.values import Constant, Value, shape_of
+from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 
 
 def pad_constant(
@@ -77,7 +77,7 @@ def pad_mode(
     return take(e, x, -1, [i % extent for i in range(-pad[0], extent + pad[1])])
 
 
-HANDLERS = {
+HANDLERS: Handlers = {
     torch.ops.aten.replication_pad1d.default: replication_pad1d,
     torch.ops.aten.reflection_pad1d.default: reflection_pad1d,
     torch.ops.aten.constant_pad_nd.default: constant_pad_nd,

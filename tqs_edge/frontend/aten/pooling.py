@@ -10,7 +10,7 @@ import torch
 from tqs_edge.frontend.aten.convolutions import windows
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.padding import pad_constant, pad_edge
-from tqs_edge.frontend.aten.values import Constant, Value, shape_of
+from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 
 aten = torch.ops.aten
 
@@ -49,7 +49,7 @@ def avg_pool1d(
         return None  # ceil_mode with a last window over the end
     result = _pooled(e, aten.mean.dim, pad_constant(e, rows, 1, pad, pad), kernel[0], 1, step)
     if pad and not count_include_pad:
-        ones = torch.nn.functional.avg_pool1d(torch.ones(1, 1, length), kernel, step, padding)
+        ones = torch.nn.functional.avg_pool1d(torch.ones(1, 1, length), kernel[0], step, pad)
         result = e.binary(aten.mul.Tensor, result, Constant(1 / ones[0], "pool.counts"))
     return e.reshape(result, shape_of(node))
 
@@ -104,7 +104,7 @@ def _flat(pool: Callable[..., Value | None]) -> Callable[..., Value | None]:
     return handle
 
 
-HANDLERS = {
+HANDLERS: Handlers = {
     aten.avg_pool1d.default: avg_pool1d,
     aten.avg_pool2d.default: _flat(avg_pool1d),
     aten.max_pool1d.default: max_pool1d,

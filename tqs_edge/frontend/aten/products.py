@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
-from tqs_edge.frontend.aten.values import Constant, Value, shape_of
+from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 
 aten = torch.ops.aten
 
@@ -38,7 +39,7 @@ def _by_constant(e: Emitter, x: Value, right: Constant) -> Value | None:
     """x @ right for a constant with any leading axes."""
     matrix = _one_matrix(right)
     if matrix is not None:
-        lead = torch.broadcast_shapes(shape_of(x)[:-2], right.shape[:-2])
+        lead = np.broadcast_shapes(shape_of(x)[:-2], right.shape[:-2])
         product = e.dense(x, matrix.transposed())
         want = (*lead, *shape_of(product)[-2:])
         return e.reshape(product, want) if math.prod(want) == _size(product) else None
@@ -127,7 +128,7 @@ def along_last(e: Emitter, node: torch.fx.Node, x: Value, *args: Any, **kwargs: 
     return e.dense(x, Constant(images.t().contiguous(), f"{name}.weight"))
 
 
-HANDLERS = {
+HANDLERS: Handlers = {
     aten.mm.default: matmul,
     aten.bmm.default: matmul,
     aten.matmul.default: matmul,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
-from tqs_edge.frontend.aten.values import Value, shape_of
+from tqs_edge.frontend.aten.values import Handlers, Value, shape_of
 from tqs_edge.frontend.aten.variance import (
     mean_over,
     remember,
@@ -135,7 +135,7 @@ def norm(
     return e.reshape(total, shape_of(node))
 
 
-HANDLERS: dict[Any, Callable[..., Any]] = {
+HANDLERS: Handlers = {
     aten.mean.default: mean,
     aten.mean.dim: mean,
     aten.sum.default: reduction(aten.sum.dim_IntList),

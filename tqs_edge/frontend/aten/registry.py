@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from tqs_edge.frontend.aten import (
     activations,
     arithmetic,
@@ -19,12 +16,9 @@ from tqs_edge.frontend.aten import (
     scatters,
     selections,
 )
+from tqs_edge.frontend.aten.values import Handlers
 
-Handler = Callable[..., Any]
-
-# Each takes (emitter, old node, *arguments of the operation) and returns the new value, several
-# for an operation with several outputs, or None for what the graph cannot express.
-HANDLERS: Mapping[Any, Handler] = {
+HANDLERS: Handlers = {
     **activations.HANDLERS,
     **arithmetic.HANDLERS,
     **attention.HANDLERS,

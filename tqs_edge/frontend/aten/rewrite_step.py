@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.export import ExportedProgram, default_decompositions
@@ -26,7 +26,8 @@ from tqs_edge.frontend.quiet_torch import quiet_torch
 KEPT_WHOLE = (
     "silu mish softplus hardswish hardsigmoid hardtanh log_sigmoid celu selu glu "
     "scaled_dot_product_attention replication_pad1d reflection_pad1d pad avg_pool1d max_pool1d "
-    "adaptive_avg_pool1d unfold upsample_linear1d upsample_nearest1d roll addcmul lerp mv dot prelu _prelu_kernel select_scatter"
+    "adaptive_avg_pool1d unfold upsample_linear1d upsample_nearest1d roll addcmul lerp "
+    "mv dot prelu _prelu_kernel select_scatter"
 ).split()
 
 
@@ -45,12 +46,12 @@ def rewrite_step(program: ExportedProgram) -> ExportedProgram:
 
 
 def _decompositions() -> dict[Any, Any]:
-    table = default_decompositions()
+    table: Any = default_decompositions()
     for name in KEPT_WHOLE:
         packet = getattr(torch.ops.aten, name)
         for overload in packet.overloads():
             table.pop(getattr(packet, overload), None)
-    return table  # type: ignore[return-value]
+    return cast(dict[Any, Any], table)
 
 
 class _Walk:

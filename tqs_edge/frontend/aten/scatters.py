@@ -6,7 +6,7 @@ import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.layout import expand
-from tqs_edge.frontend.aten.values import Value, shape_of
+from tqs_edge.frontend.aten.values import Handlers, Value, shape_of
 
 aten = torch.ops.aten
 
@@ -45,7 +45,7 @@ def copy(e: Emitter, node: torch.fx.Node, x: Value, source: Value, *_args: objec
     return expand(e, node, source, None)
 
 
-HANDLERS = {
+HANDLERS: Handlers = {
     aten.slice_scatter.default: slice_scatter,
     aten.select_scatter.default: select_scatter,
     aten.copy.default: copy,

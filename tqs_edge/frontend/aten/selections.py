@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 
-from tqs_edge.frontend.aten.step_ops import tqs
 from tqs_edge.frontend.aten.emitter import Emitter
-from tqs_edge.frontend.aten.values import Constant, Value, shape_of
+from tqs_edge.frontend.aten.step_ops import tqs
+from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 
 aten = torch.ops.aten
 
@@ -17,7 +18,7 @@ aten = torch.ops.aten
 def take(e: Emitter, x: Value, axis: int, indices: Sequence[int]) -> Value:
     """x with entries `indices` along an axis: one slice for each run of neighbours."""
     axis %= len(shape_of(x))
-    steps = {b - a for a, b in zip(indices, indices[1:], strict=False)}
+    steps = {b - a for a, b in pairwise(indices)}
     if len(indices) > 2 and len(steps) == 1 and min(steps) > 1:
         return strided(e, x, axis, indices[0], len(indices), steps.pop())
     parts, begin = [], 0
@@ -164,7 +165,7 @@ def unbind(e: Emitter, node: torch.fx.Node, x: Value, dim: int = 0) -> tuple[Val
     return tuple(select(e, node, x, dim, i) for i in range(shape_of(x)[dim]))
 
 
-HANDLERS = {
+HANDLERS: Handlers = {
     aten.slice.Tensor: slice_,
     aten.select.int: select,
     aten.narrow.default: lambda e, _node, x, dim, start, n: e.slice(x, dim, start, start + n),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -28,6 +29,9 @@ class Constant:
 
 Value = torch.fx.Node | Constant
 Operand = Value | float
+# Each takes (emitter, old node, *arguments of the operation) and returns the new value, several
+# for an operation with several outputs, or None for what the graph cannot express.
+Handlers = dict[Any, Callable[..., Any]]
 
 
 def shape_of(value: Value) -> tuple[int, ...]:

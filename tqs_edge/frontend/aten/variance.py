@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from tqs_edge.frontend.aten.step_ops import tqs
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.step_ops import tqs
 from tqs_edge.frontend.aten.values import Value, shape_of
 
 aten = torch.ops.aten
