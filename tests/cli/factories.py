@@ -78,14 +78,15 @@ def residual_map() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
 
 
 class Unsupported(nn.Module):
-    """Softmax and a cosine: two obstacles at once."""
+    """A comparison and a choice by it: two obstacles at once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lin = nn.Linear(3, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(torch.cos(self.lin(x)), dim=-1)
+        y = self.lin(x)
+        return torch.where(y > 0, torch.tanh(y), 0.1 * y)
 
 
 def unsupported() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tvm
+from tvm import relax
 from tvm.ir import assert_structural_equal
 from tvm.script import ir as I
 from tvm.script import relax as R
 
-from tests.frontend.rewriting import Elementwise, assert_rewrites
+from tests.frontend.rewriting import Elementwise, assert_rewrites, cleaned
+from tqs_edge.frontend.composite import scalar_function
 from tqs_edge.frontend.drop_unit_axes import DropUnitAxes
 from tqs_edge.frontend.fold_layout import FoldLayout
+from tqs_edge.frontend.relax_expr import composite_name, op_name, shape_of
 
 
 def test_vectors_of_rank_three_are_computed_as_rows():
@@ -43,6 +46,22 @@ def test_vectors_of_rank_three_are_computed_as_rows():
 
     both = tvm.ir.transform.Sequential([DropUnitAxes(), FoldLayout()])
     assert_rewrites(both, Before, Expected)
+
+
+def test_functions_of_vectors_are_functions_of_rows():
+    builder = relax.BlockBuilder()
+    h = relax.Var("h", relax.TensorType((1, 1, 4), "float32"))
+    with builder.function("main", [h], attrs={"num_input": 1}):
+        with builder.dataflow():
+            function = builder.add_func(scalar_function(h.ty, "gelu"), "gelu")
+            curve = builder.emit(relax.Call(function, [h]))
+            result = builder.emit_output(relax.Tuple([curve]))
+        builder.emit_func_output(result)
+    after = cleaned(DropUnitAxes()(builder.get()))
+    before, call, shaped, _ = (b.value for b in after["main"].body.blocks[0].bindings)
+    assert (op_name(before), op_name(shaped)) == ("reshape", "reshape")
+    assert composite_name(after, call) == "tqs.function.gelu"
+    assert shape_of(call.args[0]) == (1, 4)
 
 
 def test_pass_leaves_what_does_not_match():

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import tvm
+from tvm import relax
 from tvm.script import ir as I
 from tvm.script import relax as R
 
+from tqs_edge.frontend.composite import (
+    deviation_function,
+    normalize_function,
+    scalar_function,
+    unfold_function,
+)
 from tqs_edge.frontend.extract import extract_graph
 from tqs_edge.graph.graph import Node, Op, StateVariable
 
@@ -70,3 +78,53 @@ def test_every_operation_that_does_not_fit_is_collected():
         ("exp", "exp"),
         ("every_other", "slice with a stride"),
     ]
+
+
+def test_operations_on_axes_and_composites_carry_their_attributes():
+    graph, obstacles = extract_graph(mixed_module(), {})
+    assert graph is not None and obstacles == []
+    assert {node.name: (node.op, dict(node.attrs)) for node in graph.nodes} == {
+        "turned": (Op.TRANSPOSE, {"axes": (-3, -1, -2)}),
+        "product": (Op.MATMUL, {}),
+        "weights": (Op.SOFTMAX, {}),
+        "mean": (Op.MEAN, {"axis": -2}),
+        "total": (Op.SUM, {"axis": -1}),
+        "most": (Op.MAX, {"axis": -1}),
+        "limited": (Op.CLAMP, {"low": -1.0, "high": 0.5}),
+        "larger": (Op.MAXIMUM, {}),
+        "quotient": (Op.DIV, {}),
+        "windows": (Op.UNFOLD, {"kernel": 2, "dilation": 3, "stride": 1}),
+        "normal": (Op.NORMALIZE, {"eps": 0.5}),
+        "spread": (Op.DEVIATION, {"eps": 0.25}),
+        "curve": (Op.FUNCTION, {"function": "gelu"}),
+    }
+
+
+def mixed_module() -> tvm.IRModule:
+    """One of each operation beyond the elementwise ones, by name."""
+    x = relax.Var("x", relax.TensorType((1, 6, 4), "float32"))
+    builder, call = relax.BlockBuilder(), relax.Call
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            turned = builder.emit(relax.op.permute_dims(x, [0, 2, 1]), "turned")
+            product = builder.emit(relax.op.matmul(x, turned), "product")
+            builder.emit(relax.op.nn.softmax(product, 2), "weights")
+            mean = builder.emit(relax.op.mean(x, 1, keepdims=True), "mean")
+            builder.emit(relax.op.sum(x, [2], keepdims=True), "total")
+            builder.emit(relax.op.max(x, -1, keepdims=True), "most")
+            builder.emit(relax.op.clip(x, -1.0, 0.5), "limited")
+            builder.emit(relax.op.maximum(x, mean), "larger")
+            builder.emit(relax.op.divide(x, mean), "quotient")
+            for name, function in (
+                ("windows", unfold_function(x.ty, 2, 3, 1)),
+                ("normal", normalize_function(x.ty, 0.5)),
+                ("spread", deviation_function(x.ty, 0.25)),
+                ("curve", scalar_function(x.ty, "gelu")),
+            ):
+                last = builder.emit(call(builder.add_func(function, "composite"), [x]), name)
+            results = builder.emit_output(relax.Tuple([last]))
+        builder.emit_func_output(results)
+    module = builder.get()
+    attrs = {"num_input": 1, "num_exog": 0, "constants": []}
+    module["main"] = module["main"].with_attrs(attrs)
+    return module

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tvm import relax
 
 DENSE = "tqs.dense"
 AFFINE = "tqs.affine"
 PUSH = "tqs.push"
+UNFOLD = "tqs.unfold"
+NORMALIZE = "tqs.normalize"
+DEVIATION = "tqs.deviation"
+FUNCTION = "tqs.function."  # then a name of graph.functions
 
 
 def dense_function(types: Sequence[relax.TensorType]) -> relax.Function:
@@ -55,6 +61,131 @@ def push_function(state: relax.TensorType, row: relax.TensorType, axis: int) -> 
             output = builder.emit_output(relax.op.concat([older, params[1]], axis))
         builder.emit_func_output(output)
     return _private(builder, PUSH)
+
+
+def unfold_function(
+    ty: relax.TensorType, kernel: int, dilation: int, stride: int
+) -> relax.Function:
+    """unfold(x): rows of the time axis side by side, as Op.UNFOLD; the sizes are attributes."""
+    *_, length, _channels = (int(extent) for extent in ty.shape.values)
+    axis = len(ty.shape.values) - 2
+    reach = (length - (kernel - 1) * dilation - 1) // stride * stride + 1
+
+    def body(builder: relax.BlockBuilder, x: relax.Var) -> relax.Expr:
+        begins = [j * dilation for j in range(kernel)]
+        rows = [
+            builder.emit(relax.op.strided_slice(x, [axis], [b], [b + reach], [stride]))
+            for b in begins
+        ]
+        return relax.op.concat(rows, axis=axis + 1)
+
+    sizes = {"kernel": kernel, "dilation": dilation, "stride": stride}
+    return _of_one(ty, UNFOLD, body, sizes)
+
+
+def normalize_function(ty: relax.TensorType, eps: float) -> relax.Function:
+    """normalize(x) = (x - mean) / sqrt(variance + eps) over the last axis; eps an attribute."""
+
+    def body(builder: relax.BlockBuilder, x: relax.Var) -> relax.Expr:
+        centred, root = _centred_and_deviation(builder, x, eps)
+        return relax.op.divide(centred, builder.emit(root))
+
+    return _of_one(ty, NORMALIZE, body, {"eps": eps})
+
+
+def deviation_function(ty: relax.TensorType, eps: float) -> relax.Function:
+    """deviation(x) = sqrt(variance + eps) over the last axis, extent 1 then; eps an attribute."""
+
+    def body(builder: relax.BlockBuilder, x: relax.Var) -> relax.Expr:
+        return _centred_and_deviation(builder, x, eps)[1]
+
+    return _of_one(ty, DEVIATION, body, {"eps": eps})
+
+
+def _centred_and_deviation(
+    builder: relax.BlockBuilder, x: relax.Var, eps: float
+) -> tuple[relax.Expr, relax.Expr]:
+    mean = builder.emit(relax.op.mean(x, -1, keepdims=True))
+    centred = builder.emit(relax.op.subtract(x, mean))
+    squares = builder.emit(relax.op.multiply(centred, centred))
+    variance = builder.emit(relax.op.mean(squares, -1, keepdims=True))
+    return centred, relax.op.sqrt(builder.emit(relax.op.add(variance, _number(eps))))
+
+
+def scalar_function(ty: relax.TensorType, name: str) -> relax.Function:
+    """The function `name` of graph.functions, elementwise."""
+    return _of_one(ty, f"{FUNCTION}{name}", lambda builder, x: BODIES[name](builder.emit, x), {})
+
+
+Emit = Callable[[relax.Expr], relax.Var]
+
+
+def _softplus(emit: Emit, x: relax.Expr) -> relax.Expr:
+    """max(x, 0) + log(1 + exp(-|x|)), which does not overflow."""
+    small = emit(relax.op.exp(emit(relax.op.negative(emit(relax.op.abs(x))))))
+    rest = emit(relax.op.log(emit(relax.op.add(small, _number(1.0)))))
+    return relax.op.add(emit(relax.op.nn.relu(x)), rest)
+
+
+def _elu(emit: Emit, x: relax.Expr) -> relax.Expr:
+    below = emit(relax.op.exp(emit(relax.op.minimum(x, _number(0.0)))))
+    return relax.op.add(emit(relax.op.nn.relu(x)), emit(relax.op.subtract(below, _number(1.0))))
+
+
+def _gelu(emit: Emit, x: relax.Expr) -> relax.Expr:
+    inner = emit(relax.op.erf(emit(relax.op.multiply(x, _number(math.sqrt(0.5))))))
+    half = emit(relax.op.multiply(x, _number(0.5)))
+    return relax.op.multiply(half, emit(relax.op.add(inner, _number(1.0))))
+
+
+def _gelu_tanh(emit: Emit, x: relax.Expr) -> relax.Expr:
+    square = emit(relax.op.multiply(x, x))
+    scaled = emit(relax.op.multiply(square, _number(0.044715)))
+    inner = emit(relax.op.multiply(emit(relax.op.add(scaled, _number(1.0))), x))
+    inner = emit(relax.op.multiply(inner, _number(math.sqrt(2 / math.pi))))
+    half = emit(relax.op.multiply(x, _number(0.5)))
+    return relax.op.multiply(half, emit(relax.op.add(emit(relax.op.tanh(inner)), _number(1.0))))
+
+
+BODIES: Mapping[str, Callable[[Emit, relax.Expr], relax.Expr]] = {
+    "exp": lambda _emit, x: relax.op.exp(x),
+    "log": lambda _emit, x: relax.op.log(x),
+    "sqrt": lambda _emit, x: relax.op.sqrt(x),
+    "rsqrt": lambda emit, x: relax.op.divide(_number(1.0), emit(relax.op.sqrt(x))),
+    "reciprocal": lambda _emit, x: relax.op.divide(_number(1.0), x),
+    "sin": lambda _emit, x: relax.op.sin(x),
+    "cos": lambda _emit, x: relax.op.cos(x),
+    "abs": lambda _emit, x: relax.op.abs(x),
+    "erf": lambda _emit, x: relax.op.erf(x),
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+    "silu": lambda emit, x: relax.op.multiply(x, emit(relax.op.sigmoid(x))),
+    "softplus": _softplus,
+    "elu": _elu,
+    "mish": lambda emit, x: relax.op.multiply(x, emit(relax.op.tanh(emit(_softplus(emit, x))))),
+}
+
+
+def _of_one(
+    ty: relax.TensorType,
+    composite: str,
+    body: Callable[[relax.BlockBuilder, relax.Var], relax.Expr],
+    attrs: Mapping[str, Any],
+) -> relax.Function:
+    x = relax.Var("x", ty)
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            output = builder.emit_output(body(builder, x))
+        builder.emit_func_output(output)
+    function = _private(builder, composite)
+    for key, value in attrs.items():
+        function = function.with_attr(key, value)
+    return function
+
+
+def _number(value: float) -> relax.Expr:
+    return relax.const(value, "float32")
 
 
 def _private(builder: relax.BlockBuilder, composite: str) -> relax.Function:

@@ -8,9 +8,13 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tqs_edge.frontend.relax_expr import array_of, ints, op_name, shape_of
+from tqs_edge.frontend.composite import FUNCTION, scalar_function
+from tqs_edge.frontend.relax_expr import array_of, composite_name, ints, op_name, shape_of
 
-ELEMENTWISE = ("add", "subtract", "multiply", "tanh", "sigmoid", "nn.relu", "negative", "divide")
+ELEMENTWISE = (
+    *("add", "subtract", "multiply", "divide", "maximum", "minimum"),
+    *("tanh", "sigmoid", "nn.relu", "negative"),
+)
 
 
 @tvm.transform.module_pass(opt_level=0, name="DropUnitAxes")
@@ -40,8 +44,13 @@ class _DropUnitAxes(PyExprMutator):
         if not tensor or len(shape) == 2 or not _is_vector(shape):
             return call
         rows: relax.Expr
+        function = composite_name(self.builder_.get(), call)
         if op_name(call) in ELEMENTWISE and all(self.can_be_row(arg) for arg in call.args):
             rows = relax.Call(call.op, [self.row(arg) for arg in call.args], call.attrs)
+        elif function.startswith(FUNCTION):
+            row = self.row(call.args[0])
+            of_row = scalar_function(row.ty, function.removeprefix(FUNCTION))
+            rows = relax.Call(self.builder_.add_func(of_row, "function"), [row])
         elif op_name(call) == "strided_slice" and _slices_a_vector(call):
             begin, end = ints(call.args[2]), ints(call.args[3])
             rows = relax.op.strided_slice(self.row(call.args[0]), [1], begin, end)

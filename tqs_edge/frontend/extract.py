@@ -10,7 +10,15 @@ import tvm
 from tvm import relax
 
 from tqs_edge.errors import UnsupportedOp
-from tqs_edge.frontend.composite import AFFINE, DENSE, affine_constants
+from tqs_edge.frontend.composite import (
+    AFFINE,
+    DENSE,
+    DEVIATION,
+    FUNCTION,
+    NORMALIZE,
+    UNFOLD,
+    affine_constants,
+)
 from tqs_edge.frontend.obstacles import NEAREST
 from tqs_edge.frontend.relax_expr import array_of, composite_name, ints, op_name, shape_of
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
@@ -22,6 +30,17 @@ ELEMENTWISE = {
     "tanh": Op.TANH,
     "sigmoid": Op.SIGMOID,
     "nn.relu": Op.RELU,
+    "divide": Op.DIV,
+    "maximum": Op.MAXIMUM,
+    "minimum": Op.MINIMUM,
+    "matmul": Op.MATMUL,
+}
+COMMUTATIVE = ("add", "multiply", "maximum", "minimum")
+REDUCTIONS = {"mean": Op.MEAN, "sum": Op.SUM, "max": Op.MAX}
+COMPOSITES = {
+    UNFOLD: (Op.UNFOLD, ("kernel", "dilation", "stride")),
+    NORMALIZE: (Op.NORMALIZE, ("eps",)),
+    DEVIATION: (Op.DEVIATION, ("eps",)),
 }
 
 
@@ -74,9 +93,16 @@ class _Reader:
         if composite == AFFINE:
             scale, offset = affine_constants(self.mod[value.op])
             return Op.AFFINE, [value.args[0]], {"attrs": {"scale": scale, "offset": offset}}
+        if composite in COMPOSITES:
+            op, keys = COMPOSITES[composite]
+            attrs = self.mod[value.op].attrs
+            return op, [value.args[0]], {"attrs": {key: _plain(attrs[key]) for key in keys}}
+        if composite.startswith(FUNCTION):
+            named = {"attrs": {"function": composite.removeprefix(FUNCTION)}}
+            return Op.FUNCTION, [value.args[0]], named
         if operator in ELEMENTWISE:
             operands = list(value.args)
-            if operator in ("add", "multiply"):  # commute, so that a constant comes second
+            if operator in COMMUTATIVE:  # commute, so that a constant comes second
                 operands.sort(key=self.is_constant)
             return ELEMENTWISE[operator], operands, {}
         if operator == "reshape":
@@ -88,6 +114,30 @@ class _Reader:
             return Op.CONCAT, parts, {"attrs": {"axis": axis}}
         if operator == "strided_slice":
             return self.describe_slice(name, value)
+        if not operator:
+            raise UnsupportedOp(name, type(value).__name__, NEAREST)
+        return self.describe_axes(name, operator, value)
+
+    def describe_axes(
+        self, name: str, operator: str, value: relax.Call
+    ) -> tuple[Op, list[relax.Expr], dict[str, Any]]:
+        """describe() of an operation that names axes; UnsupportedOp for any other."""
+        x = value.args[0]
+        rank = len(shape_of(x))
+        if operator == "permute_dims":
+            axes = value.attrs.axes
+            order = range(rank - 1, -1, -1) if axes is None else ints(axes)
+            return Op.TRANSPOSE, [x], {"attrs": {"axes": tuple(a % rank - rank for a in order)}}
+        if operator in REDUCTIONS:
+            axes = ints(value.attrs.axis or range(rank))
+            if len(axes) == 1 and value.attrs.keepdims:
+                return REDUCTIONS[operator], [x], {"attrs": {"axis": axes[0] % rank - rank}}
+            operator = f"{operator} over several axes or without keepdims"
+        if operator == "clip":
+            low, high = (float(prim.value) for prim in value.args[1:3])
+            return Op.CLAMP, [x], {"attrs": {"low": low, "high": high}}
+        if operator == "nn.softmax" and int(value.attrs.axis) % rank == rank - 1:
+            return Op.SOFTMAX, [x], {}
         raise UnsupportedOp(name, operator or type(value).__name__, NEAREST)
 
     def describe_slice(
@@ -138,3 +188,9 @@ class _Reader:
             constants=self.used,
             shapes=shapes | {node.name: node.shape for node in self.nodes},
         )
+
+
+def _plain(value: Any) -> int | float:
+    """A number in the attributes of a function."""
+    number = getattr(value, "value", value)
+    return int(number) if isinstance(number, int) else float(number)

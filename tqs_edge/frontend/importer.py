@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
+from tqs_edge.frontend.import_ops import CONVERTERS
 from tqs_edge.frontend.signature import StepSignature
 from tqs_edge.frontend.step_program import constants_by_placeholder, promote_constants
 
@@ -28,7 +29,13 @@ def import_step(
     named = constants_by_placeholder(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TVM's importer uses deprecated torch.fx accessors
-        mod = from_exported_program(program, keep_params_as_input=True, run_ep_decomposition=False)
+        own = any(str(node.target).startswith("tqs.") for node in program.graph.nodes)
+        mod = from_exported_program(
+            program,
+            keep_params_as_input=True,
+            run_ep_decomposition=False,
+            custom_convert_map=dict(CONVERTERS) if own else None,
+        )
     main = mod["main"].without_attr("params")
     params = {param.name: param for param in main.params}
     inputs = [params[name] for name in signature.placeholders]
@@ -39,7 +46,9 @@ def import_step(
     main = main.with_attr("num_exog", int(signature.exog is not None))
     main = main.with_attr("constants", paths)
     values = {path: _array(value) for path, value in named.values()}
-    return tvm.IRModule({"main": main}), values
+    mod = tvm.IRModule(dict(mod.functions.items()))
+    mod.update_func(mod.get_global_var("main"), main)
+    return mod, values
 
 
 def _array(value: torch.Tensor) -> np.ndarray:

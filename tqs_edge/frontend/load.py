@@ -9,6 +9,7 @@ import torch
 import tvm
 
 from tqs_edge.errors import InputError, TqsError, UnsupportedOp
+from tqs_edge.frontend.aten.rewrite_step import rewrite_step
 from tqs_edge.frontend.canonicalize import canonicalize
 from tqs_edge.frontend.check_import import check_import
 from tqs_edge.frontend.extract import extract_graph
@@ -17,7 +18,7 @@ from tqs_edge.frontend.importer import import_step
 from tqs_edge.frontend.obstacles import find_obstacles
 from tqs_edge.frontend.signature import StepSignature, read_signature
 from tqs_edge.frontend.source import ModelSource, Source, open_source
-from tqs_edge.frontend.step_program import decompose, reject_bad_constants
+from tqs_edge.frontend.step_program import reject_bad_constants
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 
 Step = Callable[..., tuple[torch.Tensor, ...]]
@@ -76,7 +77,7 @@ def _examine(
     opened: Source, form: RolloutForm | None
 ) -> tuple[LoadedModel | None, Sequence[TqsError]]:
     """(model, no obstacles) or (None, every obstacle that can be seen at once)."""
-    program = decompose(opened.program)
+    program = rewrite_step(opened.program)
     obstacles: list[TqsError] = []
     try:
         signature = read_signature(program)

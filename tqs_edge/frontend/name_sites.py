@@ -8,7 +8,7 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from tqs_edge.frontend.composite import DENSE
+from tqs_edge.frontend.composite import DENSE, FUNCTION
 from tqs_edge.frontend.relax_expr import composite_name, ints, op_name
 
 C_KEYWORDS = frozenset(
@@ -16,7 +16,15 @@ C_KEYWORDS = frozenset(
     "inline int long register restrict return short signed sizeof static struct switch typedef "
     "union unsigned void volatile while".split()
 )
-SHORT_NAMES = {"subtract": "sub", "multiply": "mul", "nn.relu": "relu"}
+SHORT_NAMES = {
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "clip": "clamp",
+    "permute_dims": "transpose",
+    "nn.relu": "relu",
+    "nn.softmax": "softmax",
+}
 
 
 @tvm.transform.module_pass(opt_level=0, name="NameSites")
@@ -94,7 +102,7 @@ def _wanted_name(mod: tvm.IRModule, main: relax.Function, value: relax.Expr, nam
         position = next(i for i, p in enumerate(main.params) if p.same_as(value.args[1]))
         return dense_name(str(main.attrs["constants"][position - int(main.attrs["num_input"])]))
     if composite:
-        return composite.removeprefix("tqs.")
+        return identifier(composite.removeprefix(FUNCTION).removeprefix("tqs."))
     operator = op_name(value)
     if operator == "strided_slice" and value.args[0] in names.chosen:
         begin, end = ints(value.args[2])[0], ints(value.args[3])[0]

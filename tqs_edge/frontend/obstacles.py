@@ -9,34 +9,52 @@ from torch.export import ExportedProgram
 
 from tqs_edge.errors import UnsupportedOp
 
-NEAREST = "use linear layers, tanh, sigmoid, relu, +, -, *, slices, concatenation and reshapes"
+NEAREST = (
+    "use linear layers, convolutions over time, attention, normalisations, activations, "
+    "arithmetic, slices and reshapes of float tensors"
+)
+# What the graph has, as `aten.rewrite_step` spells it; all else is what it had to leave.
 SUPPORTED = frozenset(
-    "add.Tensor sub.Tensor mul.Tensor div.Tensor neg.default rsub.Scalar "
-    "add.Scalar sub.Scalar mul.Scalar div.Scalar tanh.default sigmoid.default relu.default "
-    "addmm.default mm.default view.default reshape.default _unsafe_view.default permute.default "
-    "unsqueeze.default squeeze.dims squeeze.dim squeeze.default select.int slice.Tensor "
-    "split_with_sizes.default split.Tensor cat.default clone.default alias.default "
-    "lift_fresh_copy.default t.default transpose.int full.default zeros.default ones.default "
-    "unbind.int detach.default dropout.default native_dropout.default".split()
+    "dense.default unfold.default function.default normalize.default deviation.default "
+    "add.Tensor sub.Tensor mul.Tensor div.Tensor maximum.default minimum.default clamp.default "
+    "tanh.default sigmoid.default relu.default matmul.default softmax.int mean.dim "
+    "sum.dim_IntList amax.default permute.default reshape.default slice.Tensor cat.default".split()
 )
 ALTERNATIVES = {
-    "gelu": "use relu or tanh as the activation",
-    "elu": "use relu or tanh as the activation",
-    "silu": "use x * sigmoid(x)",
-    "leaky_relu": "use relu",
-    "hardtanh": "use tanh, or relu for a lower limit of 0",
-    "clamp": "use tanh, or relu for a lower limit of 0",
-    "softmax": "use sigmoid gates",
-    "_softmax": "use sigmoid gates",
-    "native_layer_norm": "train without LayerNorm or fold it into the next linear layer",
-    "_native_batch_norm_legit_no_training": "fold BatchNorm into the linear layer before it",
-    "convolution": "use a linear layer over the flattened window",
-    "bmm": "use linear layers: products of two activations of rank 3 have no kernel",
-    "exp": "use sigmoid or tanh",
-    "sin": "pass sin and cos of the phase as exogenous inputs",
-    "cos": "pass sin and cos of the phase as exogenous inputs",
-    "pow": "use x * x",
     "embedding": "pass the embedded vector as an exogenous input",
+    "where": "use a constant mask, maximum, minimum, clamp or a sigmoid gate",
+    "convolution": "use nn.Conv1d; for nn.ConvTranspose1d an interpolation and nn.Conv1d",
+    "max_pool2d_with_indices": "use nn.MaxPool1d",
+    "topk": "use softmax weights over all entries",
+    "sort": "use softmax weights over all entries",
+    "argmax": "use softmax weights over all entries",
+    "floor": "leave the value as it is, or use a sigmoid gate",
+    "round": "leave the value as it is: the integers round by themselves",
+    "sign": "use tanh or clamp with a steep slope",
+    "atan2": "return sine and cosine of the angle",
+    "pow": "use a whole exponent up to 16, or exp and log",
+    "cumprod": "use exp of a sum of logarithms",
+    "scaled_dot_product_attention": "use constant masks and equal numbers of heads",
+    "mm": "make one factor a constant, or both of the same rank",
+    "gather": "use indices that are known when the model is exported",
+    "index": "use indices along one axis that are known when the model is exported",
+    "index_put": "write by slices, or use torch.cat",
+    "index_select": "use indices that are known when the model is exported",
+    "grid_sampler_2d": "interpolate to fixed positions with a constant matrix",
+    "upsample_bilinear2d": "interpolate one axis at a time, by a constant matrix",
+    "rand": "make the step deterministic: pass the noise as an exogenous input",
+    "randn": "make the step deterministic: pass the noise as an exogenous input",
+    "randn_like": "make the step deterministic: pass the noise as an exogenous input",
+    "rand_like": "make the step deterministic: pass the noise as an exogenous input",
+    "bernoulli": "make the step deterministic: call model.eval() before the export",
+    **{
+        name: "multiply by a constant matrix of sines and cosines, real and imaginary part apart"
+        for name in ("_fft_r2c", "_fft_c2r", "_fft_c2c", "complex", "view_as_complex")
+    },
+    **{
+        name: "use maximum, minimum, clamp or a sigmoid gate instead of a comparison"
+        for name in ("gt", "lt", "ge", "le", "eq", "ne")
+    },
 }
 
 
@@ -50,15 +68,6 @@ def find_obstacles(program: ExportedProgram) -> list[UnsupportedOp]:
         if name not in SUPPORTED:
             short = name.split(".")[0]
             obstacles.append(UnsupportedOp(layer_of(node), short, ALTERNATIVES.get(short, NEAREST)))
-        elif name in ("mm.default", "addmm.default") and not _by_a_weight(node, program):
-            obstacles.append(
-                UnsupportedOp(layer_of(node), "matmul", "multiply by one parameter: x @ weight.T")
-            )
-        elif name == "div.Tensor" and isinstance(node.args[1], torch.fx.Node):
-            if not _is_constant(node.args[1], program):
-                obstacles.append(
-                    UnsupportedOp(layer_of(node), "div", "divide by a constant, not by a tensor")
-                )
     return obstacles
 
 
@@ -73,19 +82,3 @@ def _name(node: torch.fx.Node) -> str:
     if isinstance(node.target, torch._ops.OpOverload):
         return f"{node.target.overloadpacket.__name__}.{node.target._overloadname}"
     return str(node.target)
-
-
-def _is_constant(node: torch.fx.Node, program: ExportedProgram) -> bool:
-    """Whether a value depends on parameters, buffers and literals only."""
-    if node.op == "placeholder":
-        return node.name not in program.graph_signature.user_inputs
-    return all(_is_constant(source, program) for source in node.all_input_nodes)
-
-
-def _by_a_weight(node: torch.fx.Node, program: ExportedProgram) -> bool:
-    """Whether the right factor is a parameter or its transpose, which a dense kernel can hold."""
-    factor = node.args[-1]
-    assert isinstance(factor, torch.fx.Node)
-    if factor.target in (torch.ops.aten.permute.default, torch.ops.aten.t.default):
-        factor = factor.all_input_nodes[0]
-    return factor.op == "placeholder" and _is_constant(factor, program)

@@ -1,0 +1,1 @@
+"""ATen operations of an exported step rewritten into the few that the graph has."""

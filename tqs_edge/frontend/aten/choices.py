@@ -1,0 +1,100 @@
+"""Choices between two tensors by a mask that is constant."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import torch
+
+from tqs_edge.frontend.aten.arithmetic import add
+from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.layout import expanded
+from tqs_edge.frontend.aten.masks import only_softmax_reads
+from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value, shape_of
+
+aten = torch.ops.aten
+MOST_RUNS = 8  # beyond that, two products and a sum cost less than the copies
+
+
+def where(e: Emitter, node: torch.fx.Node, mask: Value, a: Operand, b: Operand) -> Value | None:
+    """a where a constant mask is true, b elsewhere."""
+    if not isinstance(mask, Constant):
+        return None
+    joined = _joined(e, shape_of(node), mask, a, b)
+    if joined is not None:
+        return joined
+    keep = mask.value.to(torch.float32)
+    parts = [_selected(e, x, c, node) for x, c in ((a, keep), (b, 1 - keep))]
+    if None in parts:
+        infinite = [i for i, part in enumerate(parts) if part is None]
+        kept = (a, b)[1 - infinite[0]]
+        if len(infinite) == 2 or isinstance(kept, int | float):
+            return None
+        hidden = (keep, 1 - keep)[infinite[0]]
+        fill = torch.zeros_like(hidden).masked_fill(hidden.bool(), -float("inf"))
+        return add(e, node, kept, Constant(fill, "mask.keep")) if only_softmax_reads(node) else None
+    total = e.binary(aten.add.Tensor, *parts)  # type: ignore[arg-type]
+    return total if shape_of(total) == shape_of(node) else None
+
+
+def _selected(e: Emitter, x: Operand, keep: torch.Tensor, node: torch.fx.Node) -> Value | None:
+    """x * keep, None where x holds infinities."""
+    if isinstance(x, torch.fx.Node):
+        return e.binary(aten.mul.Tensor, x, Constant(keep, "mask.keep"))
+    value = x.value if isinstance(x, Constant) else torch.tensor(float(x))
+    if torch.isinf(value).any():
+        return None
+    path = x.path if isinstance(x, Constant) else "mask.keep"
+    return Constant((value * keep).to(torch.float32), path)
+
+
+def masked_fill(
+    e: Emitter, node: torch.fx.Node, x: Value, mask: Value, fill: Operand
+) -> Value | None:
+    """x with a number where a constant mask is true."""
+    return where(e, node, mask, fill, x)
+
+
+def _joined(
+    e: Emitter, shape: tuple[int, ...], mask: Constant, a: Operand, b: Operand
+) -> Value | None:
+    """Slices of both side by side, where the mask changes along one axis only and not often."""
+    places = [i - len(mask.shape) for i, extent in enumerate(mask.shape) if extent != 1]
+    if len(places) != 1:
+        return None
+    axis = places[0]
+    runs = [(bool(key), len(list(group))) for key, group in groupby(mask.value.flatten().tolist())]
+    if len(runs) > MOST_RUNS:
+        return None
+    parts, begin = [], 0
+    for first, count in runs:
+        parts.append(_run(e, shape, a if first else b, axis, begin, begin + count))
+        begin += count
+    known = [part for part in parts if part is not None]
+    return e.cat(known, axis) if len(known) == len(parts) else None
+
+
+def _run(
+    e: Emitter, shape: tuple[int, ...], x: Operand, axis: int, begin: int, end: int
+) -> Value | None:
+    """x[begin:end] along an axis of what it is broadcast to, None for infinities."""
+    if isinstance(x, int | float):
+        x = Constant(torch.full((1,) * len(shape), float(x)), "mask.fill")
+    if isinstance(x, Constant) and bool(torch.isinf(x.value).any()):
+        return None
+    own = (1,) * (len(shape) - len(shape_of(x))) + shape_of(x)
+    whole = e.reshape(x, own)
+    part = whole if own[axis] == 1 else e.slice(whole, axis, begin, end)
+    wanted = list(shape)
+    wanted[axis] = end - begin
+    return expanded(e, part, tuple(wanted))
+
+
+HANDLERS: Handlers = {
+    aten.where.self: where,
+    aten.where.ScalarOther: where,
+    aten.where.ScalarSelf: where,
+    aten.where.Scalar: where,
+    aten.masked_fill.Scalar: masked_fill,
+    aten.masked_fill.Tensor: masked_fill,
+}

@@ -1,0 +1,151 @@
+"""Means, sums, maxima, variances and norms over axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.values import Handlers, Value, shape_of
+from tqs_edge.frontend.aten.variance import (
+    mean_over,
+    remember,
+    root_of_variance,
+    variance_over,
+)
+
+aten = torch.ops.aten
+
+
+def _axes(x: Value, dims: int | Sequence[int] | None) -> list[int]:
+    rank = len(shape_of(x))
+    if dims is None or dims == []:
+        return list(range(rank))
+    return [dim % rank for dim in ([dims] if isinstance(dims, int) else dims)]
+
+
+def mean(
+    e: Emitter, node: torch.fx.Node, x: Value, dims: Any = None, keepdim: bool = False, **_kw: Any
+) -> Value:
+    """The mean over axes."""
+    axes = _axes(x, dims)
+    result = mean_over(e, x, axes[0]) if len(axes) == 1 else e.reduce(aten.mean.dim, x, axes)
+    return e.reshape(result, shape_of(node))
+
+
+def reduction(target: Any, scale: float = 1.0) -> Callable[..., Value]:
+    """A handler of sums and maxima; scale: -1 for a minimum, both before and after."""
+
+    def handle(
+        e: Emitter,
+        node: torch.fx.Node,
+        x: Value,
+        dims: Any = None,
+        keepdim: bool = False,
+        **_kw: Any,
+    ) -> Value:
+        reduced = e.reduce(target, e.affine(x, scale), _axes(x, dims))
+        return e.reshape(e.affine(reduced, scale), shape_of(node))
+
+    return handle
+
+
+def maximum_and_index(
+    e: Emitter, node: torch.fx.Node, x: Value, dim: int, keepdim: bool = False
+) -> tuple[Value, None] | None:
+    """x.max(dim) where nothing reads the index."""
+    if any(user.args[1] == 1 and user.users for user in node.users):
+        return None
+    values = e.reduce(aten.amax.default, x, [dim])
+    return e.reshape(values, tuple(node.meta["val"][0].shape)), None
+
+
+def _flattened(e: Emitter, x: Value, axes: list[int]) -> tuple[Value, int] | None:
+    """(x with the axes as one, which one), None where other axes stand between them."""
+    shape, first, last = shape_of(x), min(axes), max(axes)
+    if sorted(axes) != list(range(first, last + 1)):
+        return None
+    extent = torch.Size(shape[first : last + 1]).numel()
+    return e.reshape(x, [*shape[:first], extent, *shape[last + 1 :]]), first
+
+
+def variance(
+    e: Emitter,
+    node: torch.fx.Node,
+    x: Value,
+    dims: Any = None,
+    *,
+    correction: float | None = 1,
+    keepdim: bool = False,
+) -> Value | None:
+    """The variance over axes, over n - correction."""
+    axes = _axes(x, dims)
+    if len(axes) == 1:
+        result = variance_over(e, x, axes[0], 1.0 if correction is None else correction)
+        return result if keepdim else _reshaped(e, result, shape_of(node))
+    flat = _flattened(e, x, axes)
+    if flat is None:
+        return None
+    result = variance_over(e, *flat, 1.0 if correction is None else correction)
+    return _reshaped(e, result, shape_of(node))
+
+
+def _reshaped(e: Emitter, variance: Value, shape: tuple[int, ...]) -> Value:
+    """A variance without its axis; its square root is a reshaped deviation all the same."""
+    result = e.reshape(variance, shape)
+    if isinstance(variance, torch.fx.Node) and variance in e.facts:
+        remember(e, result, e.facts[variance])
+    return result
+
+
+def deviation(
+    e: Emitter, node: torch.fx.Node, x: Value, dims: Any = None, **options: Any
+) -> Value | None:
+    """The standard deviation over axes."""
+    axes = _axes(x, dims)
+    flat = (x, axes[0]) if len(axes) == 1 else _flattened(e, x, axes)
+    if flat is None:
+        return None
+    correction = options.get("correction", 1)
+    found = variance_over(e, *flat, 1.0 if correction is None else correction)
+    root = root_of_variance(e, found)
+    return None if root is None else e.reshape(root, shape_of(node))
+
+
+def norm(
+    e: Emitter,
+    node: torch.fx.Node,
+    x: Value,
+    order: float = 2,
+    dims: Any = None,
+    keepdim: bool = False,
+    **_kw: Any,
+) -> Value | None:
+    """The Euclidean or absolute norm over axes."""
+    axes = _axes(x, dims)
+    if order == 1:
+        total = e.reduce(aten.sum.dim_IntList, e.function(x, "abs"), axes)
+    elif order == 2:
+        squares = e.binary(aten.mul.Tensor, x, x)
+        total = e.function(e.reduce(aten.sum.dim_IntList, squares, axes), "sqrt")
+    else:
+        return None
+    return e.reshape(total, shape_of(node))
+
+
+HANDLERS: Handlers = {
+    aten.mean.default: mean,
+    aten.mean.dim: mean,
+    aten.sum.default: reduction(aten.sum.dim_IntList),
+    aten.sum.dim_IntList: reduction(aten.sum.dim_IntList),
+    aten.amax.default: reduction(aten.amax.default),
+    aten.max.default: reduction(aten.amax.default),
+    aten.amin.default: reduction(aten.amax.default, -1.0),
+    aten.min.default: reduction(aten.amax.default, -1.0),
+    aten.max.dim: maximum_and_index,
+    aten.var.correction: variance,
+    aten.std.correction: deviation,
+    aten.linalg_vector_norm.default: norm,
+}

@@ -1,0 +1,34 @@
+"""Which function rewrites which ATen operation."""
+
+from __future__ import annotations
+
+from tqs_edge.frontend.aten import (
+    activations,
+    arithmetic,
+    attention,
+    choices,
+    convolutions,
+    layout,
+    norms,
+    pooling,
+    products,
+    reductions,
+    scatters,
+    selections,
+)
+from tqs_edge.frontend.aten.values import Handlers
+
+HANDLERS: Handlers = {
+    **activations.HANDLERS,
+    **arithmetic.HANDLERS,
+    **attention.HANDLERS,
+    **choices.HANDLERS,
+    **convolutions.HANDLERS,
+    **layout.HANDLERS,
+    **norms.HANDLERS,
+    **pooling.HANDLERS,
+    **products.HANDLERS,
+    **reductions.HANDLERS,
+    **scatters.HANDLERS,
+    **selections.HANDLERS,
+}

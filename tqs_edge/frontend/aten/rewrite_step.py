@@ -1,0 +1,180 @@
+"""ExportedProgram -> one that calls the operations of the graph only, where it can be."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from torch.export import ExportedProgram, default_decompositions
+from torch.export.graph_signature import (
+    ExportGraphSignature,
+    InputKind,
+    InputSpec,
+    TensorArgument,
+)
+
+from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.registry import HANDLERS
+from tqs_edge.frontend.aten.values import Constant, Value, derived_path
+from tqs_edge.frontend.obstacles import layer_of
+from tqs_edge.frontend.quiet_torch import quiet_torch
+
+# Operations with a shorter way to the graph than torch's own decomposition of them.
+KEPT_WHOLE = (
+    "silu mish softplus hardswish hardsigmoid hardtanh log_sigmoid celu selu glu "
+    "scaled_dot_product_attention replication_pad1d reflection_pad1d pad avg_pool1d max_pool1d "
+    "adaptive_avg_pool1d unfold upsample_linear1d upsample_nearest1d roll addcmul lerp "
+    "mv dot prelu _prelu_kernel select_scatter"
+).split()
+
+
+def rewrite_step(program: ExportedProgram) -> ExportedProgram:
+    """The program in operations of the graph; what cannot be expressed in them stays as it is.
+
+    Everything that depends on parameters and literals only is computed here. Constants are
+    parameters of the new program under the paths of what they were made from.
+    """
+    with quiet_torch():
+        program = program.run_decompositions(_decompositions())
+    walk = _Walk(program)
+    for node in program.graph.nodes:
+        walk.visit(node)
+    return walk.program()
+
+
+def _decompositions() -> dict[Any, Any]:
+    table: Any = default_decompositions()
+    for name in KEPT_WHOLE:
+        packet = getattr(torch.ops.aten, name)
+        for overload in packet.overloads():
+            table.pop(getattr(packet, overload), None)
+    return cast(dict[Any, Any], table)
+
+
+class _Walk:
+    """Visits the old nodes in order and holds the new value of each."""
+
+    def __init__(self, program: ExportedProgram) -> None:
+        self.old = program
+        self.specs = {spec.arg.name: spec for spec in program.graph_signature.input_specs}
+        self.values: dict[torch.fx.Node, Any] = {}
+        example = next(iter(program.graph.find_nodes(op="placeholder"))).meta["val"]
+        self.emitter = Emitter(example)
+        self.inputs: list[InputSpec] = []
+
+    def visit(self, node: torch.fx.Node) -> None:
+        if node.op == "placeholder":
+            self.values[node] = self.placeholder(node)
+        elif node.op == "call_function":
+            self.emitter.meta = {
+                key: node.meta[key] for key in ("nn_module_stack",) if key in node.meta
+            }
+            self.values[node] = self.rewritten(node)
+
+    def placeholder(self, node: torch.fx.Node) -> Value:
+        spec = self.specs[node.name]
+        if spec.kind is not InputKind.USER_INPUT:
+            stored = {**self.old.state_dict, **self.old.constants}
+            return Constant(stored[spec.target].detach(), str(spec.target))
+        graph = self.emitter.graph
+        first = next((n for n in graph.nodes if n.op != "placeholder"), None)
+        with graph.inserting_before(first) if first else graph.inserting_after():
+            new = graph.create_node("placeholder", str(node.target))
+        new.name = node.name  # as it is in the signature, even where it is a word of Python
+        new.meta = dict(node.meta)
+        self.inputs.append(spec)
+        return new
+
+    def rewritten(self, node: torch.fx.Node) -> Any:
+        args: Any = torch.fx.map_arg(node.args, lambda n: self.values[n])
+        kwargs: Any = torch.fx.map_arg(node.kwargs, lambda n: self.values[n])
+        if node.target is operator.getitem:
+            return args[0][args[1]] if isinstance(args[0], list | tuple) else self.kept(node)
+        sources = [self.values[source] for source in node.all_input_nodes]
+        if all(isinstance(source, Constant) for source in sources):
+            return _evaluated(node, args, kwargs, sources)
+        handler: Callable[..., Any] | None = HANDLERS.get(node.target)
+        if handler and all(isinstance(s, Constant | torch.fx.Node | tuple) for s in sources):
+            result = handler(self.emitter, node, *args, **kwargs)
+            if result is not None:
+                return result
+        return self.kept(node)
+
+    def kept(self, node: torch.fx.Node) -> torch.fx.Node:
+        """The node as it is: an obstacle that is reported later."""
+
+        def placed(source: torch.fx.Node) -> Any:
+            value = self.values[source]
+            return self.emitter.placed(value) if isinstance(value, Constant) else value
+
+        new = self.emitter.graph.node_copy(node, placed)
+        new.meta = dict(node.meta)
+        return new
+
+    def program(self) -> ExportedProgram:
+        """The new program, without what nothing reads."""
+        graph, emitter = self.emitter.graph, self.emitter
+        outputs = self.old.graph.output_node()
+        results: Any = torch.fx.map_arg(outputs.args[0], self.result)
+        new_output = graph.output(results)
+        new_output.meta = dict(outputs.meta)
+        for node in reversed(list(graph.nodes)):
+            unread = node.op == "call_function" or node in emitter.constants
+            if unread and not node.users:
+                graph.erase_node(node)
+        constants = emitter.read_constants()
+        parameters = [
+            InputSpec(InputKind.PARAMETER, TensorArgument(node.name), path)
+            for node, (path, _) in constants.items()
+        ]
+        order = {node.name: i for i, node in enumerate(graph.find_nodes(op="placeholder"))}
+        specs = sorted([*parameters, *self.inputs], key=lambda spec: order[spec.arg.name])
+        output_specs = [
+            replace(spec, arg=TensorArgument(result.name))
+            for spec, result in zip(self.old.graph_signature.output_specs, results, strict=True)
+        ]
+        graph.lint()
+        return ExportedProgram(
+            root=torch.nn.Module(),
+            graph=graph,
+            graph_signature=ExportGraphSignature(specs, output_specs),
+            state_dict={
+                path: torch.nn.Parameter(value, requires_grad=False)
+                for path, value in constants.values()
+            },
+            range_constraints=self.old.range_constraints,
+            module_call_graph=self.old.module_call_graph,
+            constants={},
+            verifiers=self.old.verifiers,
+        )
+
+    def result(self, node: torch.fx.Node) -> torch.fx.Node:
+        """What the step returns in place of `node`: a tensor of its shape."""
+        value = self.values[node]
+        return self.emitter.placed(value) if isinstance(value, Constant) else value
+
+
+def _evaluated(node: torch.fx.Node, args: Any, kwargs: Any, sources: list[Constant]) -> Any:
+    """The value of a node that depends on constants only."""
+
+    def value(part: Any) -> Any:
+        if isinstance(part, list | tuple):
+            return [value(p) for p in part]
+        return part.value if isinstance(part, Constant) else part
+
+    with torch.no_grad():
+        result = node.target(  # type: ignore[operator]
+            *(value(arg) for arg in args), **{key: value(arg) for key, arg in kwargs.items()}
+        )
+    name = str(node.target).split(".")[1]
+    path = derived_path([source.path for source in sources], layer_of(node), name)
+    if name in ("t", "permute", "transpose") and sources[0].value.ndim == 2:
+        return sources[0].transposed() if result.shape == sources[0].value.T.shape else sources[0]
+    if isinstance(result, torch.Tensor):
+        return Constant(result, path)
+    return tuple(
+        Constant(part, path) if isinstance(part, torch.Tensor) else part for part in result
+    )

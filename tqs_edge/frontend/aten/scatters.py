@@ -1,0 +1,52 @@
+"""Assignments into parts of a tensor (x[:, 0] = y) as concatenations."""
+
+from __future__ import annotations
+
+import torch
+
+from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.layout import expand
+from tqs_edge.frontend.aten.values import Handlers, Value, shape_of
+
+aten = torch.ops.aten
+
+
+def slice_scatter(
+    e: Emitter,
+    _node: torch.fx.Node,
+    x: Value,
+    part: Value,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+) -> Value | None:
+    """x with x[start:end] along an axis replaced by `part`."""
+    extent = shape_of(x)[dim]
+    begin, stop, _ = slice(start, end).indices(extent)
+    if step != 1:
+        return None
+    before, after = e.slice(x, dim, 0, begin), e.slice(x, dim, stop, extent)
+    return e.cat([before, part, after], dim)
+
+
+def select_scatter(
+    e: Emitter, node: torch.fx.Node, x: Value, part: Value, dim: int, index: int
+) -> Value | None:
+    """x with one entry of an axis replaced by `part`."""
+    dim %= len(shape_of(x))
+    index %= shape_of(x)[dim]
+    row = e.reshape(part, [*shape_of(part)[:dim], 1, *shape_of(part)[dim:]])
+    return slice_scatter(e, node, x, row, dim, index, index + 1)
+
+
+def copy(e: Emitter, node: torch.fx.Node, x: Value, source: Value, *_args: object) -> Value:
+    """What overwrites x: the source, repeated to the shape of x."""
+    return expand(e, node, source, None)
+
+
+HANDLERS: Handlers = {
+    aten.slice_scatter.default: slice_scatter,
+    aten.select_scatter.default: select_scatter,
+    aten.copy.default: copy,
+}
