@@ -24,10 +24,16 @@ SHAPE = (1, 6, 4)
 
 
 def built(
-    *nodes: Node, constants: Mapping[str, np.ndarray] | None = None, act_bits: int = 16
+    *nodes: Node,
+    constants: Mapping[str, np.ndarray] | None = None,
+    act_bits: int = 16,
+    ranges: Mapping[str, float] | None = None,
 ) -> tuple[IntegerProgram, np.ndarray, np.ndarray, dict[str, int]]:
     """The program of nodes that end in "y", its y and the float one, both real (N, *shape), and
-    how many values of each tensor were clipped."""
+    how many values of each tensor were clipped.
+
+    ranges: take the place of those observed.
+    """
     shapes = {"x": SHAPE, **{n.name: n.shape for n in nodes}}
     graph = Graph("x", None, (), "y", nodes, constants or {}, shapes)
     rng = np.random.default_rng(0)
@@ -37,10 +43,12 @@ def built(
         {"x": torch.from_numpy(x)},
         weight=lambda path: torch.from_numpy(np.asarray(graph.constants[path])),
     )
-    ranges = {name: float(value.abs().amax()) for name, value in tensors.items()}
+    observed = {name: float(value.abs().amax()) for name, value in tensors.items()}
     weights = {n.weight: (RowBlock(0, n.shape[-1], 16),) for n in graph.dense_nodes() if n.weight}
     acts = {n.inputs[0]: act_bits for n in graph.dense_nodes()}
-    program = build_program(graph, BitPlan(weights, acts, {}, "test"), ranges)
+    program = build_program(
+        graph, BitPlan(weights, acts, {}, "test"), {**observed, **(ranges or {})}
+    )
     counts = dict.fromkeys(program.tensors, 0)
     q = quantize(x, program.tensors["x"].scale, 16)
     values = run_step(program, {"x": q}, counts)
@@ -84,8 +92,7 @@ def test_every_operation_follows_float(nodes: tuple[Node, ...]) -> None:
     program, y, want, counts = built(*nodes, constants=CONSTANTS)
     lsb = program.tensors[program.output].scale
     assert np.abs(y - want).max() <= 4 * lsb
-    if nodes[-1].op not in (Op.MAXIMUM, Op.MINIMUM):  # what they do not choose may be clipped
-        assert not any(counts.values())
+    assert not any(counts.values())
 
 
 def test_a_quiet_mean_of_loud_numbers_keeps_their_resolution() -> None:
@@ -176,3 +183,15 @@ def test_every_sum_is_proven(op: Op, count: int, bits: int, x_scale: float, rati
     assert (count << (bits - 1)) * made.factor + (1 << (made.shift - 1)) < 1 << 63
     exact = x_scale / y_scale / (count if op is Op.MEAN else 1)
     assert abs(made.factor / 2**made.shift - exact) <= exact * 2.0**-26 + 2.0**-62
+
+
+@pytest.mark.parametrize(("op", "losses"), [(Op.MINIMUM, 0), (Op.MAXIMUM, 9 * 24)])
+def test_clipped_values_count_where_they_are_chosen(op: Op, losses: int) -> None:
+    capped = np.full((1, 1, 4), 1e-3, np.float32)
+    nodes = (
+        node("loud", Op.AFFINE, "x", scale=0.0, offset=50.0),
+        Node("small", op, ("loud", "capped"), SHAPE),
+        node("y", Op.AFFINE, "small", scale=1.0, offset=0.0),
+    )
+    _, _, _, counts = built(*nodes, constants={"capped": capped}, ranges={"small": 1e-3})
+    assert counts["small"] == losses and not counts["small_0"]

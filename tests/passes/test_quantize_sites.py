@@ -73,6 +73,15 @@ def test_another_function_under_the_same_name_is_refused() -> None:
         quantize(case.module, replace(case.program, ops=ops))
 
 
+def test_another_extremum_under_the_same_name_is_refused() -> None:
+    case = make_case(MODELS["mixer"]())
+    ops = tuple(
+        replace(op, function="minimum") if op.output == "leaky" else op for op in case.program.ops
+    )
+    with pytest.raises(InputError, match=r"'leaky' is relax\.maximum, the program has a minimum"):
+        quantize(case.module, replace(case.program, ops=ops))
+
+
 def test_another_shape_is_refused() -> None:
     case = make_case(gru())
     tensors = {**case.program.tensors, "r": replace(case.program.tensors["r"], shape=(1, 31))}

@@ -9,6 +9,7 @@ import pytest
 
 from tests.graphs import gru_contexts, gru_graph
 from tests.passes.small_models import midpoint
+from tests.passes.window_models import convolution
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.kernel_table import dense_kernel
 from tqs_edge.plan.choice import to_bit_plan, to_choice
@@ -72,6 +73,14 @@ def test_average_bits_of_a_uniform_plan_are_its_width(costs: CostTable) -> None:
 def test_narrow_activations_need_a_copy(costs: CostTable) -> None:
     wide, narrow = usage_of(costs, "a16w8"), usage_of(costs, "a8w8")
     assert narrow["ram"] - wide["ram"] == 16 + 16 + 16  # x, h and h_next, padded to 16 elements
+
+
+def test_unfolded_activations_are_narrowed_before_they_are_repeated() -> None:
+    model = convolution()
+    ranges = observe_ranges(model, gru_contexts(model, 3), 20)
+    costs = cost_table(model.graph, list_sites(model.graph), ranges, "dsp", Fixed(0.0, 0.0, 0.0))
+    (patches,) = [i for i, site in enumerate(costs.sites) if site.id == "act:patches"]
+    assert costs.ram[patches].max() == 32  # the 11 * 2 padded inputs, not the 9 * 6 patches
 
 
 def test_estimate_of_what_plans_share_is_positive() -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.graphs import gru_graph, linear_map
 from tqs_edge.backends.graph_backend import graph_backend
 from tqs_edge.errors import InputError
+from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.sensitivity.sites import SiteKind, list_backend_sites, list_sites
 
 
@@ -18,6 +19,19 @@ def test_blocks_stay_inside_gates() -> None:
     spans = [(s.begin, s.end) for s in sites if s.tensor == "cell.weight_hh"]
     assert spans[:4] == [(0, 8), (8, 16), (16, 20), (20, 28)]
     assert len(spans) == 9 and spans[-1] == (56, 60)
+
+
+def test_gates_are_seen_through_bounds_and_reductions_along_other_axes() -> None:
+    chain = (
+        Node("wide", Op.DENSE, ("x",), (1, 3, 6), {}, "w"),
+        Node("bounded", Op.CLAMP, ("wide",), (1, 3, 6), {"low": -1.0, "high": 1.0}),
+        Node("level", Op.MEAN, ("bounded",), (1, 1, 6), {"axis": -2}),
+        Node("y", Op.SLICE, ("level",), (1, 1, 2), {"axis": -1, "begin": 1, "end": 3}),
+    )
+    shapes = {"x": (1, 3, 2), **{n.name: n.shape for n in chain}}
+    graph = Graph("x", None, (), "y", chain, {"w": np.ones((6, 2), np.float32)}, shapes)
+    blocks = [(s.begin, s.end) for s in list_sites(graph) if s.tensor == "w"]
+    assert blocks == [(0, 1), (1, 3), (3, 6)]
 
 
 def test_blocks_cover_every_row_once() -> None:

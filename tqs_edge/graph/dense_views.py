@@ -14,6 +14,14 @@ def dense_inputs(graph: Graph) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name not in graph.constants))
 
 
+def unmoved(graph: Graph, tensor: str) -> str:
+    """The tensor whose elements `tensor` repeats unfolded or transposed; itself for any other."""
+    made = {node.name: node for node in graph.nodes}
+    while tensor in made and made[tensor].op in (Op.UNFOLD, Op.TRANSPOSE):
+        tensor = made[tensor].inputs[0]
+    return tensor
+
+
 def view_name(tensor: str) -> str:
     """The name of the copy that dense nodes read."""
     return f"{tensor}__dense_view"

@@ -16,8 +16,8 @@ from tqs_edge.passes.dense_kernel import dense_kernel, dense_shape, strided_rows
 from tqs_edge.passes.fixed_point_tir import WIDE_SHIFT
 from tqs_edge.passes.fuse_loops import is_call_tir
 from tqs_edge.passes.integer_ops import ELEMENTWISE
+from tqs_edge.passes.moved_rows import first_row, is_moved, overlapping_rows, row_copy
 from tqs_edge.passes.push_call import push_kernel
-from tqs_edge.passes.unfolded_rows import first_row, overlapping_rows, row_copy
 from tqs_edge.quant.scheme import integer_limits
 
 # Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
@@ -64,19 +64,19 @@ class _Dispatcher(PyExprMutator):
 
     def _dense(self, call: relax.Call, func: tirx.PrimFunc) -> relax.Call:
         x, *weights = call.args[1]
-        shape, unfold = dense_shape(func), self._unfold_of(x)
-        if unfold is not None:
-            return self._replace(call, *self._convolution(func, unfold, weights))
+        shape, move = dense_shape(func), self._move_of(x)
+        if move is not None:
+            return self._replace(call, *self._moved_dense(func, move, weights))
         if shape.stride != shape.depth:
             x = self._emit_rows(x, strided_rows(func, f"{func.attrs['tqs.tensor']}_rows"))
         return self._replace(call, *dense_kernel(func, [x, *weights], shape))
 
-    def _convolution(
-        self, func: tirx.PrimFunc, unfold: relax.Call, weights: Sequence[relax.Expr]
+    def _moved_dense(
+        self, func: tirx.PrimFunc, move: relax.Call, weights: Sequence[relax.Expr]
     ) -> tuple[tirx.PrimFunc, list[relax.Expr]]:
-        """The kernel calls of a dense function that reads the rows that `unfold` makes."""
-        source, shape = unfold.args[1][0], dense_shape(func)
-        moved = self.functions[unfold.args[0]]
+        """The kernel calls of a dense function that reads the rows that `move` makes."""
+        source, shape = move.args[1][0], dense_shape(func)
+        moved = self.functions[move.args[0]]
         overlapping = overlapping_rows(moved, shape)
         if overlapping is not None:
             return dense_kernel(func, [source, *weights], overlapping)
@@ -92,12 +92,12 @@ class _Dispatcher(PyExprMutator):
         out = relax.TensorType(rows.params[-1].ty.shape, str(x.ty.dtype))
         return self.builder_.emit(relax.call_tir(gvar, relax.Tuple([x]), out), name)
 
-    def _unfold_of(self, x: relax.Expr) -> relax.Call | None:
-        """The call that makes the unfolded rows `x`; None for any other tensor."""
+    def _move_of(self, x: relax.Expr) -> relax.Call | None:
+        """The call that makes the unfolded or transposed `x`; None for any other tensor."""
         made = self.lookup_binding(x) if isinstance(x, relax.Var) else None
         if made is None or not is_call_tir(made) or made.args[0] not in self.functions:
             return None
-        return made if "tqs.unfold" in self.functions[made.args[0]].attrs else None
+        return made if is_moved(self.functions[made.args[0]]) else None
 
     def _replace(
         self, call: relax.Call, func: tirx.PrimFunc, args: Sequence[relax.Expr]

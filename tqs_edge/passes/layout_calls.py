@@ -16,7 +16,7 @@ from tqs_edge.passes.integer_ops import OPAQUE, IntegerCall, dtype_of, loop_nest
 
 
 def transpose_call(op: TransposeOp, program: IntegerProgram) -> IntegerCall:
-    """The output's axis i is the input's axis axes[i]."""
+    """The output's axis i is the input's axis axes[i]; the attribute "tqs.axes" holds them."""
     x, y = program.tensors[op.input], program.tensors[op.output]
     axes = [axis + len(x.shape) for axis in op.axes]
     source = te.placeholder(x.shape, dtype_of(x), name=x.name)
@@ -26,7 +26,8 @@ def transpose_call(op: TransposeOp, program: IntegerProgram) -> IntegerCall:
 
     moved = [axis for axis in axes if x.shape[axis] > 1]
     result = te.compute(y.shape, element, name=y.name)
-    return _copy_call(source, result, op.input, is_view=moved == sorted(moved))
+    call = _copy_call(source, result, op.input, is_view=moved == sorted(moved))
+    return IntegerCall(call.func.with_attr("tqs.axes", axes), call.operands)
 
 
 def unfold_call(op: UnfoldOp, program: IntegerProgram) -> IntegerCall:
@@ -37,33 +38,27 @@ def unfold_call(op: UnfoldOp, program: IntegerProgram) -> IntegerCall:
     x, y = program.tensors[op.input], program.tensors[op.output]
     source = te.placeholder(x.shape, dtype_of(x), name=x.name)
     unfold = (op.kernel, op.dilation, op.stride)
-    result = unfolded(source, y.shape, unfold, y.name)
+
+    def copies(inputs: Sequence[tirx.Buffer], outputs: Sequence[tirx.Buffer]) -> tirx.Stmt:
+        row = [tirx.Var(f"i{d}", "int64") for d in range(len(y.shape) - 1)]
+        copy = copy_unfolded_row(inputs[0], row, unfold, outputs[0], row)
+        return loop_nest(row, y.shape[:-1], copy)
+
+    result = statement(y.name, [source], y.shape, dtype_of(y), copies)
     whole = op.kernel == x.shape[-2] and op.dilation == 1
     is_view = whole or (op.kernel == 1 and op.stride == 1)
     call = _copy_call(source, result, op.input, is_view=is_view)
     return IntegerCall(call.func.with_attr("tqs.unfold", list(unfold)), call.operands)
 
 
-def unfolded(
-    x: te.Tensor, shape: Sequence[int], unfold: tuple[int, int, int], name: str
-) -> te.Tensor:
-    """x unfolded by (kernel, dilation, stride) as a tensor of `shape`: all rows or the first."""
-
-    def copies(inputs: Sequence[tirx.Buffer], outputs: Sequence[tirx.Buffer]) -> tirx.Stmt:
-        row = [tirx.Var(f"i{d}", "int64") for d in range(len(shape) - 1)]
-        return loop_nest(row, shape[:-1], copy_row(inputs[0], row, unfold, outputs[0], row))
-
-    return statement(name, [x], shape, str(x.dtype), copies)
-
-
-def copy_row(
+def copy_unfolded_row(
     x: tirx.Buffer,
     row: Sequence[tirx.Expr],
     unfold: tuple[int, int, int],
     target: tirx.Buffer,
     there: Sequence[tirx.Expr],
 ) -> tirx.Stmt:
-    """target[there, :] = the unfolded row of index `row`."""
+    """target[there, :] = the row of index `row` of x unfolded by (kernel, dilation, stride)."""
     kernel, dilation, stride = unfold
     *batch, t = row
     channels = int(x.shape[-1])
@@ -72,9 +67,22 @@ def copy_row(
     j, c = tirx.Var("j", "int64"), tirx.Var("c", "int64")
     source = t * stride + j * dilation + tirx.floordiv(c, channels)
     value = x[(*batch, source, tirx.floormod(c, channels))]
-    return loop_nest(
-        [j, c], [taps, run], tirx.BufferStore(target, value, [*there, j * channels + c])
-    )
+    copy = tirx.BufferStore(target, value, [*there, j * channels + c])
+    return loop_nest([j, c], [taps, run], copy)
+
+
+def copy_transposed_row(
+    x: tirx.Buffer,
+    row: Sequence[tirx.Expr],
+    axes: Sequence[int],
+    target: tirx.Buffer,
+    there: Sequence[tirx.Expr],
+) -> tirx.Stmt:
+    """target[there, :] = the row of index `row` of x with its axes (not negative) permuted."""
+    c = tirx.Var("c", "int64")
+    indices = [*row, c]
+    value = x[tuple(indices[axes.index(axis)] for axis in range(len(axes)))]
+    return loop_nest([c], [int(x.shape[axes[-1]])], tirx.BufferStore(target, value, [*there, c]))
 
 
 def _copy_call(x: te.Tensor, y: te.Tensor, operand: str, *, is_view: bool) -> IntegerCall:

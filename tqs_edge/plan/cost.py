@@ -9,6 +9,7 @@ from math import prod
 
 import numpy as np
 
+from tqs_edge.graph.dense_views import unmoved
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.kernel_table import DENSE_KERNELS, dense_kernel
 from tqs_edge.plan.wide_states import WIDE_STATE_BITS
@@ -183,8 +184,10 @@ def cost_table(
             wide = site.tensor in wide_states
             ram[i] = [padded * (WIDE_STATE_BITS if wide else bits) // 8 for bits in WIDTHS]
         else:
+            count = prod(graph.shapes[unmoved(graph, site.tensor)])  # narrowed before it is moved
+            padded = -(-count // ACT_PADDING) * ACT_PADDING
             ram[i] = [padded if bits == 8 else 0 for bits in WIDTHS]
-            insns[i] = [NARROW_INSNS * site.elements if bits == 8 else 0 for bits in WIDTHS]
+            insns[i] = [NARROW_INSNS * count if bits == 8 else 0 for bits in WIDTHS]
     uses = _dense_uses(graph, sites, ranges, isa)
     common = fixed or estimate_fixed(graph)
     kernels = _kernel_bytes(isa)

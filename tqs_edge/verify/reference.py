@@ -91,17 +91,40 @@ def run_step(
     """All tensors of one step, each int64 (N, *shape); adds clipped values to `saturations`."""
     values: dict[str, Ints] = {name: np.asarray(v, np.int64) for name, v in inputs.items()}
     values |= {name: v.astype(np.int64)[None] for name, v in program.constants.items()}
+    copies = {
+        name
+        for op in program.ops
+        if isinstance(op, ExtremumOp)
+        for position, name in enumerate(op.inputs)
+        if name == f"{op.output}_{position}"  # rescaled for this operation alone
+    }
+    clips: dict[str, Ints] = {}
     for op in program.ops:
         y = program.tensors[op.output]
         exact = _compute(op, y, values)
         low, high = -(1 << (y.bits - 1)), (1 << (y.bits - 1)) - 1
         clipped = np.clip(exact, low, high)
-        if not isinstance(op, LutOp):  # a saturated table is the function, not a loss
-            saturations[op.output] += int(np.count_nonzero(clipped != exact))
+        lost = clipped != exact
+        if op.output in copies:  # clipped, but only lost where it is chosen
+            clips[op.output] = lost.astype(np.int64)
+        elif isinstance(op, ExtremumOp):
+            saturations[op.output] += _chosen_losses(op, y, clipped, values, clips)
+        elif not isinstance(op, LutOp):  # a saturated table is the function, not a loss
+            saturations[op.output] += int(np.count_nonzero(lost))
         if isinstance(op, AffineOp):
             clipped = np.maximum(clipped, op.lowest)
         values[op.output] = clipped
     return values
+
+
+def _chosen_losses(
+    op: ExtremumOp, y: QTensor, chosen: Ints, values: Tensors, clips: Tensors
+) -> int:
+    """How many chosen values are clipped copies; clips: 1 where a copy was clipped, else 0."""
+    lost = np.zeros(chosen.shape, bool)
+    for name in set(op.inputs) & clips.keys():
+        lost |= (_aligned(clips[name], y) == 1) & (_aligned(values[name], y) == chosen)
+    return int(np.count_nonzero(lost))
 
 
 def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:

@@ -1,4 +1,4 @@
-"""Convolutions: dense kernels on unfolded rows, copied only where they have to be."""
+"""Dense kernels on unfolded and transposed rows, which are copied only where they have to be."""
 
 from __future__ import annotations
 
@@ -21,11 +21,19 @@ def convolution(
     rows = (shape[-2] - (kernel - 1) * dilation - 1) // stride + 1
     unfolded = (*shape[:-2], rows, kernel * shape[-1])
     attrs = {"kernel": kernel, "dilation": dilation, "stride": stride}
-    nodes = (
-        Node("rows", Op.UNFOLD, ("x",), unfolded, attrs),
-        Node("y", Op.DENSE, ("rows",), (*unfolded[:-1], 3), {}, "w"),
-    )
-    weights = np.random.default_rng(0).normal(size=(3, unfolded[-1])).astype(np.float32)
+    return on_rows(shape, Node("rows", Op.UNFOLD, ("x",), unfolded, attrs), bits)
+
+
+def mixing(shape: tuple[int, ...], axes: tuple[int, ...], bits: int = 16) -> IntegerProgram:
+    """x -> transposed -> y of three columns."""
+    turned = tuple(shape[axis] for axis in axes)
+    return on_rows(shape, Node("rows", Op.TRANSPOSE, ("x",), turned, {"axes": axes}), bits)
+
+
+def on_rows(shape: tuple[int, ...], rows: Node, bits: int) -> IntegerProgram:
+    """A dense layer on what `rows` makes of x."""
+    nodes = (rows, Node("y", Op.DENSE, ("rows",), (*rows.shape[:-1], 3), {}, "w"))
+    weights = np.random.default_rng(0).normal(size=(3, rows.shape[-1])).astype(np.float32)
     shapes = {"x": shape, **{n.name: n.shape for n in nodes}}
     graph = Graph("x", None, (), "y", nodes, {"w": weights}, shapes)
     return build_program(graph, mixed_plan(graph, bits, 16, (8, 4)), dict.fromkeys(shapes, 3.0))
@@ -62,6 +70,23 @@ def test_convolutions_are_the_same_by_every_executor(
     program = convolution(shape, kernel, dilation, stride, bits)
     y = check_executors_agree(program, integers(shape), tmp_path)
     assert y.std() > 100
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
+    "shape, axes",
+    [((1, 9, 3), (-3, -1, -2)), ((2, 5, 4), (-1, -3, -2)), ((2, 5, 4), (-2, -3, -1))],
+)
+def test_layers_across_time_are_the_same_by_every_executor(
+    shape: tuple[int, ...], axes: tuple[int, ...], bits: int, tmp_path: Path
+) -> None:
+    y = check_executors_agree(mixing(shape, axes, bits), integers(shape), tmp_path)
+    assert y.std() > 100
+
+
+def test_transposed_rows_are_copied_one_at_a_time() -> None:
+    assert calls(mixing((1, 40, 3), (-3, -1, -2))) == ["step_y_row", "step_y"]
+    assert calls(mixing((1, 1, 40), (-2, -3, -1))) == ["copy_s16", "step_y"]
 
 
 def test_rows_that_start_at_words_are_read_where_they_lie() -> None:
