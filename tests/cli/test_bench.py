@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tqs_edge.cli.study import sources_or_study, sources_or_zoo
+from tqs_edge.zoo import STUDY_MODELS
 
 KERNEL_KEYS = [
     *("kernel", "act_bits", "weight_bits", "rows", "depth", "core", "compiler"),
@@ -57,6 +59,12 @@ def test_plan(cli: Cli, tmp_path: Path) -> None:
     assert [r["method"] for r in records] == ["uniform", "hessian", "tqs"]
     assert all(STUDY_KEYS <= r.keys() for r in records)
     assert json.loads((folder / "records.json").read_text()) == records
+
+
+def test_the_study_is_of_its_own_part_of_the_zoo_unless_models_are_named() -> None:
+    assert sources_or_study(None) == [f"zoo:{name}" for name in STUDY_MODELS]
+    assert set(sources_or_study(None)) < set(sources_or_zoo(None))
+    assert sources_or_study(["a.pt2"]) == sources_or_zoo(["a.pt2"]) == ["a.pt2"]
 
 
 def test_unknown_methods_are_refused(cli: Cli) -> None:

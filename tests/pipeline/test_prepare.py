@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tests.cli import factories
 from tqs_edge import zoo
+from tqs_edge.errors import InputError
 from tqs_edge.pipeline.prepare import MAX_CONTEXTS, Prepared, prepare
 
 
@@ -43,3 +45,16 @@ def test_a_seed_draws_free_running_windows_too() -> None:
     one, two = (prepare(model, example_inputs=inputs, horizon=8, seed=s) for s in (1, 2))
     assert len({*starts(one), *starts(two)}) == 4
     assert len(one.planning.contexts) == len(one.judging.contexts) == MAX_CONTEXTS
+
+
+def test_zoo_rows_known_in_advance_are_cut_to_the_calls_of_the_rollout() -> None:
+    prepared = prepare("zoo:driven-euler", horizon=10)
+    exog, frames = prepared.planning.exog, prepared.planning.frames
+    assert exog is not None and exog.shape == (MAX_CONTEXTS, 10, 1)
+    assert np.abs(frames - prepared.planning.truth).max() < 0.2
+
+
+def test_zoo_rows_known_in_advance_end_with_the_horizon_of_the_card() -> None:
+    most = zoo.card_of("driven-euler").horizon
+    with pytest.raises(InputError, match=f"for {most} steps; shorten --horizon"):
+        prepare("zoo:driven-euler", horizon=most + 1)

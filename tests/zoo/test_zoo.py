@@ -23,29 +23,36 @@ def model(request):
 
 
 @torch.no_grad()
-def free_rollout(model: zoo.ZooModel, contexts: np.ndarray, horizon: int) -> np.ndarray:
+def free_rollout(
+    model: zoo.ZooModel, contexts: np.ndarray, horizon: int, exog: np.ndarray | None = None
+) -> np.ndarray:
+    """Frames [N, horizon, F]; exog [N, calls, E] is repeated where the rollout outlasts it."""
     rows = torch.from_numpy(contexts)
     if model.form == "windowed":
         return free_window(model, rows, horizon)
-    states = [torch.zeros(len(rows), *shape[1:]) for shape in model.card.state_shapes]
-
-    def step(x: torch.Tensor) -> torch.Tensor:
-        if not states:
-            return model.module(x)
-        output, *states[:] = model.module(x, *states)
-        return output
-
-    frames = [[step(rows[:, t]) for t in range(rows.shape[1])][-1]]
-    while len(frames) < horizon:
-        frames.append(step(frames[-1]))
-    return torch.stack(frames, 1).numpy()
+    # The batch of a state is its last axis but one.
+    states = [torch.zeros(*s[:-2], len(rows), s[-1]) for s in model.card.state_shapes]
+    frames: list[torch.Tensor] = []
+    for call in range(rows.shape[1] + horizon - 1):
+        x = rows[:, call] if call < rows.shape[1] else frames[-1]
+        known = () if exog is None else (torch.from_numpy(exog[:, call % exog.shape[1]]),)
+        outputs = model.module(x, *known, *states)
+        output, *states = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
+        frames.append(output)
+    return torch.stack(frames[-horizon:], 1).numpy()
 
 
 def free_window(model: zoo.ZooModel, rows: torch.Tensor, horizon: int) -> np.ndarray:
     length = rows.shape[1]
     while rows.shape[1] < length + horizon:
         rows = torch.cat([rows, model.module(rows[:, -length:])], 1)
-    return rows[:, length:].numpy()
+    return rows[:, length : length + horizon].numpy()
+
+
+def all_exog(model: zoo.ZooModel) -> np.ndarray | None:
+    if model.planning_exog is None:
+        return None
+    return np.concatenate([model.planning_exog, model.judging_exog])
 
 
 def nrmse(frames: np.ndarray, truth: np.ndarray) -> float:
@@ -67,9 +74,9 @@ def test_module_is_in_eval_mode_and_runs_on_its_example_inputs(model):
     assert not model.module.training
     outputs = model.module(*model.example_inputs)
     output, *states = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
-    rows = (1,) if model.form == "windowed" else ()
+    rows = (model.card.block,) if model.form == "windowed" else ()
     assert output.shape == (1, *rows, model.card.features)
-    assert [s.shape for s in states] == [i.shape for i in model.example_inputs[1:]]
+    assert [tuple(s.shape) for s in states] == list(model.card.state_shapes)
 
 
 def test_contexts_have_the_promised_shape_type_and_scale(model):
@@ -80,6 +87,10 @@ def test_contexts_have_the_promised_shape_type_and_scale(model):
         assert 0.3 < contexts.std() < 2
     assert np.array_equal(model.contexts[: shape[0]], model.planning_contexts)
     assert model.planning_truth.shape == (shape[0], model.horizon, shape[2])
+    for exog in (model.planning_exog, model.judging_exog):
+        calls = shape[1] + model.horizon - 1
+        assert (exog is None) == (model.card.exog == 0)
+        assert exog is None or exog.shape == (shape[0], calls, model.card.exog)
 
 
 def test_no_context_is_in_both_halves(model):
@@ -89,26 +100,24 @@ def test_no_context_is_in_both_halves(model):
     assert not windows_of(model.planning_contexts) & windows_of(model.judging_contexts)
 
 
-def test_rollout_stays_finite_bounded_and_alive_over_1000_steps(model):
-    frames = free_rollout(model, model.contexts, 1000)
+def test_rollout_stays_finite_bounded_and_alive_over_ten_horizons(model):
+    # Nothing holds the energy of the pendulum without friction: it goes over the top in the end.
+    steps = 1000 if model.name == "pendulum-ode" else max(1000, 10 * model.horizon)
+    frames = free_rollout(model, model.contexts, steps, all_exog(model))
     assert np.isfinite(frames).all()
     assert np.abs(frames).max() < 2 * max(3.0, np.abs(model.contexts).max())
-    assert frames[:, 900:].std(axis=1).min() > 0.1
+    assert frames[:, -100:].std(axis=1).min() > 0.1
 
 
-@pytest.mark.parametrize(
-    ("name", "steps", "limit"),
-    [
-        ("lorenz-gru", 40, 0.1),
-        ("gru-4x32", 150, 0.05),
-        ("mackey-mlp", 100, 0.05),
-        ("pendulum-ode", 150, 0.05),
-    ],
-)
-def test_rollout_follows_the_generated_system(name, steps, limit):
-    model = zoo.load(name)
-    frames = free_rollout(model, model.judging_contexts, steps)
-    assert nrmse(frames, model.judging_truth[:, :steps]) < limit
+def test_rollout_error_is_below_what_the_card_says(model):
+    frames = free_rollout(model, model.judging_contexts, model.horizon, model.judging_exog)
+    assert nrmse(frames, model.judging_truth) < model.card.nrmse
+
+
+def test_lorenz_rollout_follows_the_attractor_while_it_is_predictable():
+    model = zoo.load("lorenz-gru")
+    frames = free_rollout(model, model.judging_contexts, 40)
+    assert nrmse(frames, model.judging_truth[:, :40]) < 0.1
 
 
 def test_pulse_forecast_beats_repeating_the_last_beat_for_two_beats_and_for_the_horizon():
@@ -128,9 +137,10 @@ def test_sea_forecast_beats_repeating_the_last_year():
     assert nrmse(frames, truth) < 0.9 * nrmse(last_year, truth)
 
 
-def test_co2_forecast_beats_repeating_the_last_year():
-    model = zoo.load("co2-lstm")
-    frames = free_rollout(model, model.judging_contexts, model.horizon)
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("co2-")])
+def test_co2_forecast_beats_repeating_the_last_year(name):
+    model = zoo.load(name)
+    frames = free_rollout(model, model.judging_contexts, model.horizon, model.judging_exog)
     last_year = np.tile(model.judging_contexts[:, -52:], (1, model.horizon // 52, 1))
     truth = model.judging_truth
     assert nrmse(frames, truth) < 0.9 * nrmse(last_year, truth)
@@ -177,6 +187,17 @@ def test_changed_weights_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "WEIGHTS_DIR", tmp_path)
     with pytest.raises(InputError, match="gru-4x32"):
         zoo.load("gru-4x32")
+
+
+def test_study_models_are_in_the_zoo():
+    assert set(zoo.STUDY_MODELS) < set(NAMES)
+
+
+def test_cards_state_small_models_and_every_network_is_used():
+    from tqs_edge.zoo.network_kinds import NETWORKS
+
+    assert {card.network for card in zoo.MODELS.values()} == set(NETWORKS)
+    assert all(zoo.weights_path(name).stat().st_size < 60_000 for name in NAMES)
 
 
 def test_unknown_name_lists_the_models():

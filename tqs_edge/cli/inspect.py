@@ -65,6 +65,7 @@ def models(json: JsonOption = None) -> None:
                 "form": card.form,
                 "features": card.features,
                 "horizon": card.horizon,
+                "nrmse": card.nrmse,
                 "dataset": card.dataset,
                 "licence": card.licence,
             }

@@ -25,6 +25,10 @@ PAGE, RECORDS, SUMMARY, PARTS = "study.html", "records.json", "summary.json", "p
 ModelsOption = Annotated[
     list[str] | None, typer.Option("--model", help="zoo:NAME or a file; may be repeated. All zoo.")
 ]
+StudyModelsOption = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="zoo:NAME or a file; may be repeated. Seven of the zoo."),
+]
 BitsOption = Annotated[str, typer.Option("--bits", help="Average weight bits.")]
 SeedsOption = Annotated[
     int, typer.Option("--seeds", min=1, help="How many; each draws its own probes and windows.")
@@ -42,7 +46,7 @@ OutputOption = Annotated[
 
 
 def plan(
-    model: ModelsOption = None,
+    model: StudyModelsOption = None,
     bits: BitsOption = "3,4,5,6,8",
     seeds: SeedsOption = 3,
     method: MethodsOption = None,
@@ -60,7 +64,7 @@ def plan(
     from tqs_edge.bench.study_summary import summarise
 
     requests = study_requests(
-        sources_or_zoo(model),
+        sources_or_study(model),
         seeds=seeds,
         averages=_numbers(bits),
         methods=method or (),
@@ -104,6 +108,13 @@ def sources_or_zoo(models: Sequence[str] | None) -> Sequence[str]:
     from tqs_edge.zoo import MODELS
 
     return models or [f"zoo:{name}" for name in MODELS]
+
+
+def sources_or_study(models: Sequence[str] | None) -> Sequence[str]:
+    """The models named, or those of the zoo that the planning methods are compared on."""
+    from tqs_edge.zoo import STUDY_MODELS
+
+    return models or [f"zoo:{name}" for name in STUDY_MODELS]
 
 
 def _numbers(text: str) -> tuple[float, ...]:

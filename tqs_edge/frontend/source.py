@@ -187,7 +187,7 @@ def _flat_call(
 
     def call(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         args, kwargs = pytree.tree_unflatten(list(tensors), spec)
-        with torch.no_grad():
+        with quiet_torch(), torch.no_grad():
             return tuple(pytree.tree_leaves(module(*args, **kwargs)))
 
     return call

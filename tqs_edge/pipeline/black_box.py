@@ -24,6 +24,7 @@ from tqs_edge.pipeline.prepare import (
     check_finite,
     choose_contexts,
     given_contexts,
+    zoo_contexts,
     zoo_horizon,
 )
 from tqs_edge.sensitivity.score import PROBES, score
@@ -69,7 +70,7 @@ def prepare_black_box(
     steps = horizon or (zoo_horizon(str(source)) if shipped else DEFAULT_HORIZON)
     check_horizon(steps, MAX_CONTEXTS, box.features, box.weights)
     if shipped:
-        contexts = _zoo_contexts(str(source))
+        contexts = _zoo_contexts(box, str(source), steps)
     else:
         contexts = given_contexts(
             box.sizes, _run(box), context, exog, steps, count=2 * MAX_CONTEXTS
@@ -115,11 +116,12 @@ def score_black_box(
     return Scores(report, None)
 
 
-def _zoo_contexts(source: str) -> Contexts:
+def _zoo_contexts(box: BlackBox, source: str, horizon: int) -> Contexts:
     from tqs_edge import zoo
 
     entry = zoo.load(source.removeprefix("zoo:"))
-    return Contexts(entry.planning_contexts, None, "zoo series, planning part")
+    values, exog = entry.planning_contexts, entry.planning_exog
+    return zoo_contexts(box.sizes, values, exog, "planning", horizon)
 
 
 def _run(box: BlackBox) -> Callable[[torch.Tensor, int], torch.Tensor]:

@@ -23,7 +23,7 @@ from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 from tqs_edge.graph.threads import one_thread
-from tqs_edge.graph.time_loop import RolloutSizes
+from tqs_edge.graph.time_loop import RolloutSizes, calls_of
 from tqs_edge.pipeline.horizon import check_horizon
 
 DEFAULT_HORIZON = 120
@@ -135,14 +135,33 @@ def _zoo_trials(
 
     entry = zoo.load(source.removeprefix("zoo:"))
     parts = (
-        ("planning", entry.planning_contexts, entry.planning_truth),
-        ("judging", entry.judging_contexts, entry.judging_truth),
+        ("planning", entry.planning_contexts, entry.planning_exog, entry.planning_truth),
+        ("judging", entry.judging_contexts, entry.judging_exog, entry.judging_truth),
     )
     planning, judging = (
-        _trials(model, Contexts(values, None, f"zoo series, {name} part"), horizon, truth, seed)
-        for name, values, truth in parts
+        _trials(model, zoo_contexts(model, values, exog, name, horizon), horizon, truth, seed)
+        for name, values, exog, truth in parts
     )
     return planning, judging
+
+
+def zoo_contexts(
+    model: RolloutSizes, values: np.ndarray, exog: np.ndarray | None, part: str, horizon: int
+) -> Contexts:
+    """Contexts of a zoo series, exog cut to the calls of a rollout; InputError where it is short.
+
+    values float32 (N, L, F); exog float32 (N, calls of the card's horizon, E) or None.
+    """
+    if exog is not None:
+        calls = calls_of(model, values.shape[1], horizon)
+        if exog.shape[1] < calls:
+            most = horizon - (calls - exog.shape[1])
+            raise InputError(
+                f"the zoo knows this model's exogenous inputs for {most} steps; shorten --horizon "
+                "or give --context and --exog"
+            )
+        exog = exog[:, :calls]
+    return Contexts(values, exog, f"zoo series, {part} part")
 
 
 def _trials(

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqs_edge.errors import InputError
-from tqs_edge.zoo.cards import MODELS, ModelCard, card_of
+from tqs_edge.zoo.cards import MODELS, STUDY_MODELS, card_of
+from tqs_edge.zoo.model_card import ModelCard
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import nn
 
-__all__ = ["MODELS", "ModelCard", "ZooModel", "build", "card_of", "load"]
+__all__ = ["MODELS", "STUDY_MODELS", "ModelCard", "ZooModel", "build", "card_of", "load"]
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 CONTEXTS_PER_PART = 32
@@ -29,6 +30,8 @@ class ZooModel:
     planning_contexts: float32 [N, context_length, F], for measuring ranges and searching plans
     judging_contexts:  float32 [N, context_length, F] from another part of the series
     planning_truth, judging_truth: float32 [N, horizon, F], the rows that followed
+    planning_exog, judging_exog: float32 [N, context_length + horizon - 1, E], a row for each call;
+                       None without exogenous inputs
     """
 
     card: ModelCard
@@ -38,6 +41,8 @@ class ZooModel:
     planning_truth: np.ndarray
     judging_contexts: np.ndarray
     judging_truth: np.ndarray
+    planning_exog: np.ndarray | None = None
+    judging_exog: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -89,23 +94,11 @@ def load(name: str) -> ZooModel:
 
 def build(card: ModelCard) -> nn.Module:
     """The untrained module that a card describes."""
-    from tqs_edge.zoo import networks
-    from tqs_edge.zoo.series import PENDULUM_STEP
+    from tqs_edge.zoo.network_kinds import NETWORKS
 
-    features, hidden = card.features, card.hidden
-    match card.network:
-        case "gru" | "residual-gru":
-            residual = card.network == "residual-gru"
-            return networks.GruForecaster(features, hidden, residual=residual)
-        case "lstm":
-            return networks.LstmForecaster(features, hidden)
-        case "linear":
-            return networks.LinearStateSpace(features, hidden)
-        case "mlp":
-            return networks.WindowMlp(card.context_length, features, hidden)
-        case "neural-ode":
-            return networks.NeuralOde(features, hidden, step=PENDULUM_STEP)
-    raise InputError(f"zoo model '{card.name}' has no network '{card.network}'")
+    if card.network not in NETWORKS:
+        raise InputError(f"zoo model '{card.name}' has no network '{card.network}'")
+    return NETWORKS[card.network](card)
 
 
 def _with_contexts(card: ModelCard, module: nn.Module) -> ZooModel:
@@ -114,15 +107,19 @@ def _with_contexts(card: ModelCard, module: nn.Module) -> ZooModel:
     from tqs_edge.zoo import series as source
 
     series = source.SERIES[card.dataset]()
-    length, rows = card.context_length, card.context_length + card.horizon
-    planning = source.windows(series.planning, rows, CONTEXTS_PER_PART)
-    judging = source.windows(series.judging, rows, CONTEXTS_PER_PART)
+    length, features = card.context_length, card.features
+    planning, judging = (
+        source.windows(part, length + card.horizon, CONTEXTS_PER_PART)
+        for part in (series.planning, series.judging)
+    )
     return ZooModel(
         card=card,
         module=module,
-        example_inputs=tuple(torch.zeros(s) for s in (card.input_shape, *card.state_shapes)),
-        planning_contexts=planning[:, :length],
-        planning_truth=planning[:, length:],
-        judging_contexts=judging[:, :length],
-        judging_truth=judging[:, length:],
+        example_inputs=tuple(torch.zeros(shape) for shape in card.input_shapes),
+        planning_contexts=planning[:, :length, :features],
+        planning_truth=planning[:, length:, :features],
+        judging_contexts=judging[:, :length, :features],
+        judging_truth=judging[:, length:, :features],
+        planning_exog=planning[:, :-1, features:] if card.exog else None,
+        judging_exog=judging[:, :-1, features:] if card.exog else None,
     )

@@ -1,4 +1,8 @@
-"""The zoo's networks, each one step of a forecaster that is rolled out on its own output."""
+"""The zoo's networks, each one step of a forecaster that is rolled out on its own output.
+
+Here are the plain ones and the seven of the study; networks_recurrent, _driven, _convolution,
+_linear, _mlp and _attention hold one family each, and network_kinds names them all.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ Derivative = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Series:
-    """Standardised float32 parts of one series, each a list of unbroken stretches (rows, F)."""
+    """Standardised float32 parts of one series, each a list of unbroken stretches (rows, F + E);
+    the E columns that are known in advance come last."""
 
     training: list[np.ndarray]
     planning: list[np.ndarray]
@@ -104,6 +105,27 @@ def pendulum() -> Series:
     return _standardise(stretches[:24], stretches[24:30], stretches[30:])
 
 
+def driven_pendulum() -> Series:
+    """A pendulum with friction under a torque: angle, angular velocity and torque (exogenous), the
+    torque of a row acting until the next.
+
+    x'' = u - sin x - 0.3 x', u a sum of three sines that never repeats, of at most 0.9.
+    """
+    rows, finer, skip = 6000, 5, 200
+    time = PENDULUM_STEP * np.arange(rows)
+    torque = sum(a * np.sin(w * time) for a, w in ((0.4, 0.61), (0.3, 1.117), (0.2, 0.2903)))
+    state, states = np.zeros(2), []
+    for push in np.asarray(torque):
+        states.append([*state, push])
+
+        def derivative(v: np.ndarray, push: float = push) -> np.ndarray:
+            return np.array([v[1], push - np.sin(v[0]) - 0.3 * v[1]])
+
+        dt = PENDULUM_STEP / finer
+        state = integrate(derivative, state, dt=dt, rows=finer, skip=0)[-1]
+    return _split(np.array(states[skip:]))
+
+
 def mackey_glass() -> Series:
     """The Mackey-Glass delay equation, one row each 2 time units, F = 1; chaotic.
 
@@ -149,6 +171,18 @@ def carbon_dioxide() -> Series:
     ppm = np.interp(np.arange(len(ppm)), np.flatnonzero(known), ppm[known])
     parts = (ppm[:1270], ppm[1270:1610], ppm[1610:])
     return _standardise(*([less_past_mean(part, 52)[:, None]] for part in parts))
+
+
+def carbon_dioxide_with_calendar() -> Series:
+    """As `carbon_dioxide`, with cosine and sine of the time of year of the row to be forecast, so
+    that both are known in advance: F = 1, E = 2."""
+    plain = carbon_dioxide()
+    first, parts = CO2_WITHOUT_GAPS + 52 - 1, []
+    for part, start in ((plain.training, 0), (plain.planning, 1270), (plain.judging, 1610)):
+        weeks = first + start + 1 + np.arange(len(part[0]))
+        turn = 2 * np.pi * weeks * 7 / 365.25
+        parts.append([np.column_stack([part[0][:, 0], np.cos(turn), np.sin(turn)])])
+    return _standardise(*parts)
 
 
 def less_past_mean(values: np.ndarray, count: int) -> np.ndarray:
@@ -210,4 +244,6 @@ SERIES: dict[str, Callable[[], Series]] = {
     "mackey-glass": mackey_glass,
     "pendulum": pendulum,
     "co2": carbon_dioxide,
+    "co2-calendar": carbon_dioxide_with_calendar,
+    "driven-pendulum": driven_pendulum,
 }

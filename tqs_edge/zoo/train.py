@@ -24,6 +24,8 @@ from tqs_edge.zoo import (
     weights_path,
 )
 from tqs_edge.zoo.networks import CalendarFilter
+from tqs_edge.zoo.networks_recurrent import EchoState
+from tqs_edge.zoo.train_reservoir import RidgeRecipe, fit_readout
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Recipe:
     seed: int = 0
 
 
-RECIPES = {
+RECIPES: dict[str, Recipe | RidgeRecipe] = {
     "ppg-gru": Recipe(2000, 64, 10, 25, 6e-3, 0.12, weight_noise=0.05),
     "lorenz-gru": Recipe(2400, 64, 5, 40, 5e-3, 0.0),
     "gru-4x32": Recipe(1600, 48, 10, 60, 6e-3, 0.0),
@@ -57,13 +59,39 @@ RECIPES = {
     "mackey-mlp": Recipe(2000, 64, 5, 40, 5e-3, 0.0),
     "pendulum-ode": Recipe(9000, 128, 3, 16, 2e-2, 0.0),
     "co2-lstm": Recipe(1200, 32, 13, 52, 1e-2, 0.1),
+    "mackey-esn": RidgeRecipe(noise=1e-2, penalty=3e-7),
+    "oscillators-mingru": Recipe(1000, 32, 10, 50, 8e-3, 0.0),
+    "oscillators-lru": Recipe(1000, 32, 10, 50, 8e-3, 0.0),
+    "mackey-gru2": Recipe(1000, 32, 5, 40, 8e-3, 0.0),
+    "oscillators-lstm-proj": Recipe(1000, 32, 10, 50, 8e-3, 0.0),
+    "co2-tide": Recipe(400, 32, 8, 40, 5e-3, 0.1),
+    "driven-euler": Recipe(3000, 64, 3, 20, 1e-2, 0.0),
+    "co2-tcn": Recipe(500, 16, 4, 40, 1e-2, 0.1),
+    "mackey-wavenet": Recipe(800, 32, 1, 16, 1e-2, 0.0),
+    "oscillators-dsconv": Recipe(1500, 64, 1, 16, 1e-2, 0.0),
+    "co2-dlinear": Recipe(800, 32, 8, 51, 5e-3, 0.1),
+    "oscillators-nlinear": Recipe(2000, 64, 7, 79, 5e-3, 0.0),
+    "co2-rlinear": Recipe(800, 32, 7, 79, 5e-3, 0.1),
+    "mackey-nbeats": Recipe(2500, 64, 3, 39, 5e-3, 0.0),
+    "oscillators-tsmixer": Recipe(1200, 32, 1, 31, 1e-2, 0.0),
+    "mackey-patchtst": Recipe(1500, 64, 3, 31, 5e-3, 0.0),
 }
 WARM_UP_SHARE = 0.06
 CLIP_NORM = 1.0
 
 
-def train(card: ModelCard, recipe: Recipe) -> nn.Module:
-    """The trained module; the loss is the squared error of context and free-running steps alike."""
+def train(card: ModelCard, recipe: Recipe | RidgeRecipe) -> nn.Module:
+    """The trained module, in eval mode."""
+    if isinstance(recipe, RidgeRecipe):
+        module = build(card)
+        assert isinstance(module, EchoState)
+        fit_readout(module, series.SERIES[card.dataset]().training, recipe)
+        return module.eval()
+    return train_rollouts(card, recipe)
+
+
+def train_rollouts(card: ModelCard, recipe: Recipe) -> nn.Module:
+    """The module trained by gradient descent on the squared error of context and free steps."""
     torch.manual_seed(recipe.seed)
     generator = np.random.default_rng(recipe.seed)
     module = CalendarFilter() if card.network == "linear" else build(card)
@@ -77,6 +105,8 @@ def train(card: ModelCard, recipe: Recipe) -> nn.Module:
         free = round(
             recipe.first_free_steps + grown * (recipe.free_steps - recipe.first_free_steps)
         )
+        if iteration == recipe.iterations // 2:
+            freeze_batch_norms(module)
         rows = card.context_length + free + 1
         batch = random_windows(stretches, rows, recipe.batch, generator)
         optimizer.zero_grad()
@@ -89,6 +119,13 @@ def train(card: ModelCard, recipe: Recipe) -> nn.Module:
         if iteration % 200 == 0 or iteration == recipe.iterations - 1:
             print(f"{card.name}: step {iteration}, {free} free, loss {loss.item():.5f}", flush=True)
     return (module.plain() if isinstance(module, CalendarFilter) else module).eval()
+
+
+def freeze_batch_norms(module: nn.Module) -> None:
+    """Makes batch norms use their running statistics from here on, as the shipped model will."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.eval()
 
 
 @contextmanager
@@ -118,28 +155,31 @@ def rollout_loss(
     module: nn.Module, batch: torch.Tensor, card: ModelCard, noise: float
 ) -> torch.Tensor:
     """Mean squared error of a rollout over batch [N, rows, F]: context rows first, then free."""
-    noisy = batch + noise * torch.randn_like(batch)
-    outputs = run_free(module, noisy, card)
+    shaken = batch[..., : card.features] + noise * torch.randn_like(batch[..., : card.features])
+    outputs = run_free(module, torch.cat([shaken, batch[..., card.features :]], -1), card)
     # The first rows come before the state can know where in the cycle it is.
     blind = card.context_length // 4 if card.form == "recurrent" else 0
-    return (outputs[:, blind:] - batch[:, blind - outputs.shape[1] :]).square().mean()
+    truth = batch[:, blind - outputs.shape[1] :, : card.features]
+    return (outputs[:, blind:] - truth).square().mean()
 
 
 def run_free(module: nn.Module, rows: torch.Tensor, card: ModelCard) -> torch.Tensor:
-    """One output for each row of rows [N, rows, F] after the first: those of the context are fed,
-    then the module's own outputs. A windowed model has none before its window is full."""
+    """One output for each row of rows [N, rows, F + E] after the first: those of the context are
+    fed, then the module's own outputs. A windowed model has none before its window is full."""
     context, steps = card.context_length, rows.shape[1] - 1
+    values, exog = rows[..., : card.features], rows[..., card.features :]
     outputs: list[torch.Tensor] = []
     if card.form == "windowed":
-        window = rows[:, :context]
-        for _ in range(steps + 1 - context):
-            outputs.append(module(window)[:, 0])
-            window = torch.cat([window[:, 1:], outputs[-1][:, None]], 1)
-        return torch.stack(outputs, 1)
-    states = [rows.new_zeros(len(rows), card.hidden) for _ in card.state_shapes]
+        window = values[:, :context]
+        for _ in range(0, steps + 1 - context, card.block):
+            outputs.append(module(window))
+            window = torch.cat([window, outputs[-1]], 1)[:, -context:]
+        return torch.cat(outputs, 1)[:, : steps + 1 - context]
+    states = [rows.new_zeros(*s[:-2], len(rows), s[-1]) for s in card.state_shapes]
     for t in range(steps):
-        x = rows[:, t] if t < context else outputs[-1]
-        output, *states = module(x, *states) if states else (module(x),)
+        x = values[:, t] if t < context else outputs[-1]
+        inputs = (x, exog[:, t], *states) if card.exog else (x, *states)
+        output, *states = module(*inputs) if states else (module(*inputs),)
         outputs.append(output)
     return torch.stack(outputs, 1)
 
@@ -147,7 +187,7 @@ def run_free(module: nn.Module, rows: torch.Tensor, card: ModelCard) -> torch.Te
 def random_windows(
     stretches: list[np.ndarray], rows: int, count: int, generator: np.random.Generator
 ) -> torch.Tensor:
-    """`count` windows [count, rows, F], each start of every stretch equally likely."""
+    """`count` windows [count, rows, F + E], each start of every stretch equally likely."""
     starts = [len(part) - rows + 1 for part in stretches]
     owners = generator.choice(len(stretches), count, p=np.array(starts) / sum(starts))
     cuts = [(s, generator.integers(starts[s])) for s in owners]
