@@ -10,9 +10,9 @@ import numpy as np
 
 from tests.codegen.c_package import STRICT, run, write_package
 from tests.diagonal_models import POLES, decays
-from tests.passes.float_module import float_module
 from tests.passes.small_models import mixed_plan
 from tqs_edge.codegen.emit import emit
+from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.passes.lower import lower
@@ -71,7 +71,7 @@ def rollout(state_bits: int, folder: Path) -> Rollout:
 def rolled(program: IntegerProgram, e: np.ndarray, folder: Path) -> np.ndarray:
     """The states (STEPS, width) of the C package, the first of them checked by the reference."""
     model = decays()
-    bundle = emit(lower(float_module(model.graph), program), program, model, "0123abcd")
+    bundle = emit(lower(graph_module(model.graph), program), program, model, "0123abcd")
     (folder / "roll.c").write_text(DRIVER)
     sources = [*map(str, write_package(bundle, folder)), str(folder / "roll.c")]
     include = ["-I", str(folder), "-I", str(resource_dir("kernels"))]

@@ -8,8 +8,8 @@ import numpy as np
 import tvm
 
 from tests.graphs import gru_contexts, gru_graph, linear_map
-from tests.passes.float_module import float_module
 from tests.passes.window_models import convolution, mixer
+from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
@@ -47,7 +47,7 @@ def make_case(
     if exog is not None:
         q_exog = quantize(exog, program.tensors[program.exog].scale, 16).astype(np.int16)
     q_contexts = quantize(contexts, x.scale, 16).astype(np.int16)
-    return Case(model, float_module(model.graph), program, q_contexts, q_exog)
+    return Case(model, graph_module(model.graph), program, q_contexts, q_exog)
 
 
 def mixed_plan(graph: Graph, act_bits: int, state_bits: int, widths: tuple[int, ...]) -> BitPlan:

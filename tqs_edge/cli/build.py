@@ -29,6 +29,7 @@ from tqs_edge.cli.options import (
     RunnerOption,
     SeedOption,
     StateBitsOption,
+    StreamOption,
     parse_bytes,
 )
 from tqs_edge.errors import InputError
@@ -65,6 +66,7 @@ def compile_(
     runner: RunnerOption = None,
     block_rows: BlockRowsOption = BLOCK_ROWS,
     seed: SeedOption = 0,
+    stream: StreamOption = True,
     dump_ir: Annotated[Path | None, typer.Option(help="Write the IR after each phase.")] = None,
 ) -> int:
     """Integer firmware for BOARD, verified on the installed simulators, with its report."""
@@ -96,6 +98,7 @@ def compile_(
         compiler=compiler,
         runner=runner,
         seed=seed,
+        stream=stream,
         dump_ir=dump_ir,
     )
     report = compile_package(job, stage)

@@ -31,6 +31,7 @@ from tqs_edge.cli.options import (
     RamOption,
     SeedOption,
     StateBitsOption,
+    StreamOption,
     ToleranceOption,
     parse_bytes,
 )
@@ -53,6 +54,7 @@ def score(
     horizon: HorizonOption = None,
     context: ContextOption = None,
     exog: ExogOption = None,
+    stream: StreamOption = True,
     tolerance: ToleranceOption = 0.05,
     every_site: Annotated[bool, typer.Option("--all", help="One row for each site.")] = False,
     exact: Annotated[bool, typer.Option(help="Also quantize every site at every width.")] = False,
@@ -77,7 +79,7 @@ def score(
     probing: dict[str, Any] = {"probes": probes, "block_rows": block_rows, "seed": seed}
     chosen = backend or default_backend(model)
     prepared, scores, limit = (
-        _score_graph(model, given, probing, exact=exact)
+        _score_graph(model, given | {"stream": stream}, probing, exact=exact)
         if chosen is BackendName.GRAPH
         else _score_black_box(model, chosen, device, given, probing, exact=exact)
     )
@@ -168,6 +170,7 @@ def plan(
     horizon: HorizonOption = None,
     context: ContextOption = None,
     exog: ExogOption = None,
+    stream: StreamOption = True,
     scores: Annotated[Path | None, typer.Option(help="A file saved by `score -o`.")] = None,
     block_rows: BlockRowsOption = BLOCK_ROWS,
     seed: SeedOption = 0,
@@ -195,7 +198,9 @@ def plan(
     budget = Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)
     saved = load(scores, Scores) if scores else None
     with stage("load"):
-        prepared = prepare(model, form=form, context=context, exog=exog, horizon=horizon)
+        prepared = prepare(
+            model, form=form, context=context, exog=exog, horizon=horizon, stream=stream
+        )
     if saved is None:  # a wrong pin should not have to wait for the scores
         resolve_pins(list_sites(prepared.model.graph, block_rows), pins)
     exact = method == "exact"

@@ -23,6 +23,10 @@ ModelArgument = Annotated[
 FormOption = Annotated[
     RolloutForm | None, typer.Option("--form", help="The rollout form, where it is not inferred.")
 ]
+StreamOption = Annotated[
+    bool,
+    typer.Option(help="Compute only what a new row of the window changes, where that saves much."),
+]
 HorizonOption = Annotated[
     int | None,
     typer.Option("--horizon", min=1, help="Steps to roll out (zoo: its own; 120)."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from tqs_edge.graph.graph import Graph, Node, Op
 
@@ -14,11 +15,30 @@ def dense_inputs(graph: Graph) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name not in graph.constants))
 
 
+# Operations whose elements are elements of what they move, the operand at this position.
+MOVED_OPERAND = MappingProxyType(
+    {Op.SLICE: 0, Op.RESHAPE: 0, Op.TRANSPOSE: 0, Op.UNFOLD: 0, Op.PUSH: 1}
+)
+
+
+def moved_operand(graph: Graph, node: Node) -> str | None:
+    """The tensor that a node moves without a change; None where it computes or joins tensors."""
+    if node.op in MOVED_OPERAND:
+        return node.inputs[MOVED_OPERAND[node.op]]
+    if node.op is Op.CONCAT:  # padding
+        tensors = [name for name in node.inputs if name not in graph.constants]
+        return tensors[0] if len(tensors) == 1 else None
+    return None
+
+
 def unmoved(graph: Graph, tensor: str) -> str:
-    """The tensor whose elements `tensor` repeats unfolded or transposed; itself for any other."""
+    """The tensor whose elements `tensor` holds in another place; itself for any other."""
     made = {node.name: node for node in graph.nodes}
-    while tensor in made and made[tensor].op in (Op.UNFOLD, Op.TRANSPOSE):
-        tensor = made[tensor].inputs[0]
+    while tensor in made:
+        source = moved_operand(graph, made[tensor])
+        if source is None:
+            break
+        tensor = source
     return tensor
 
 

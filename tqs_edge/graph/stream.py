@@ -106,12 +106,20 @@ def _demand(graph: Graph, axes: TimeAxes) -> tuple[dict[str, Needed], str | None
                     demand_all(name)
             continue
         time, rows = axes.timed[node.name], needed[node.name]
-        one_piece = prod(node.shape[: time.axis]) == 1
-        if rows.oldest < time.first or rows.newest > time.last or (rows.rows > 1 and not one_piece):
+        one_piece = prod(node.shape[: time.axis]) == 1 or rows.rows == 1
+        if rows.oldest < time.first or rows.newest > time.last or not one_piece:
             return needed, node.name
         for read in axes.reads[node.name]:
-            demand(read.tensor, rows.newest - read.oldest, rows.newest - read.newest)
+            oldest = rows.oldest if passes_rows_on(node, axes) else rows.newest
+            demand(read.tensor, oldest - read.oldest, rows.newest - read.newest)
     return needed, None
+
+
+def passes_rows_on(node: Node, axes: TimeAxes) -> bool:
+    """Whether the rows of a timed node are rows of its input, as they are: what pads or cuts the
+    time axis. Then they are kept there."""
+    joins = node.op in (Op.SLICE, Op.CONCAT)
+    return joins and bool(node.attrs["axis"] == axes.timed[node.name].axis)
 
 
 def _rewritten(graph: Graph, axes: TimeAxes, needed: Mapping[str, Needed]) -> Graph:
@@ -130,6 +138,7 @@ class _Writer:
         self.nodes: list[Node] = []
         self.states: list[StateVariable] = []
         self.shapes = {graph.input: self.row_shape(graph.input)}
+        self.sources: dict[str, str] = {}  # of tensors whose rows are rows of another
 
     def row_shape(self, name: str, rows: int = 1) -> tuple[int, ...]:
         """The shape of a timed tensor with that many rows."""
@@ -155,9 +164,10 @@ class _Writer:
 
     def rows(self, name: str, oldest: int, newest: int) -> str:
         """A tensor of these rows of a timed tensor."""
+        name = self.sources.get(name, name)
         kept = self.needed[name]
-        if kept.rows == 1:
-            return name
+        if oldest == kept.newest:
+            return name  # the row that this step makes
         whole = f"{name}_rows_next"
         begin, end = oldest - kept.oldest, newest - kept.oldest + 1
         if end - begin == kept.rows:
@@ -176,12 +186,19 @@ class _Writer:
         if node.name not in self.needed:
             return
         newest = self.needed[node.name].newest
+        if passes_rows_on(node, self.axes):
+            (read,) = self.axes.reads[node.name]
+            self.sources[node.name] = self.sources.get(read.tensor, read.tensor)
+            if node.name == self.graph.output:
+                row = self.rows(node.name, newest, newest)
+                self.add(Node(node.name, Op.RESHAPE, (row,), self.row_shape(node.name)))
+            return
         views = {
             read.tensor: self.rows(read.tensor, newest - read.oldest, newest - read.newest)
             for read in self.axes.reads[node.name]
         }
         shape = self.row_shape(node.name)
-        if self.only_moves_time(node):
+        if self.lies_as_kept(node):
             (view,) = views.values()
             self.add(Node(node.name, Op.RESHAPE, (view,), shape))
         else:
@@ -189,13 +206,10 @@ class _Writer:
             self.add(replace(node, inputs=inputs, shape=shape))
         self.keep(node.name)
 
-    def only_moves_time(self, node: Node) -> bool:
-        """Whether a row of the node is a row of its input, or kept rows as they lie."""
-        if node.op is Op.RESHAPE:
-            return True
-        if node.op in (Op.SLICE, Op.CONCAT):
-            return bool(node.attrs["axis"] == self.axes.timed[node.name].axis)
-        return node.op is Op.UNFOLD and node.attrs["dilation"] == 1
+    def lies_as_kept(self, node: Node) -> bool:
+        """Whether a row of the node has the numbers of kept rows as they lie."""
+        side_by_side = node.op is Op.UNFOLD and node.attrs["dilation"] == 1
+        return node.op is Op.RESHAPE or side_by_side
 
     def whole(self, name: str) -> str:
         """An operand of a node that is computed as a whole: every row of a timed tensor."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqs_edge.errors import InputError
+from tqs_edge.graph.dense_views import unmoved
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
@@ -146,7 +147,8 @@ class _Builder:
 
     def _dense_input(self, name: str) -> QTensor:
         """The tensor at the planned activation width; a narrower tensor is read as it is."""
-        narrow = dense_input(self.tensors[name], self.plan.activations[name], self.ranges[name])
+        largest = self.ranges[unmoved(self.graph, name)]
+        narrow = dense_input(self.tensors[name], self.plan.activations[name], largest)
         return self.tensors[self._as(name, narrow, narrow.name)]
 
     def _operand(self, name: str, output_bits: int = 16) -> QTensor:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
+from tqs_edge.graph.dense_views import moved_operand
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.integer.program import QTensor
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.quant.scheme import integer_limits
 
 SCALE_KEEPING = (Op.SLICE, Op.RESHAPE, Op.TRANSPOSE, Op.UNFOLD, Op.MAX)
-WHOLE_VIEWS = (Op.TRANSPOSE, Op.UNFOLD)  # every element stays, so the range does
+NARROWED_FIRST = (Op.TRANSPOSE, Op.UNFOLD)  # where dense nodes read fewer bits
 FINEST_RESCALE = 2.0**-12  # of an operand that is rescaled; bounded by constants.MAX_LEFT_SHIFT
 SUM_LIMIT = 2.0**30  # output LSBs that a sum of the largest inputs may reach before saturation
 
@@ -35,6 +40,22 @@ def finest_scale(node: Node, operands: list[QTensor]) -> float:
     return 0.0
 
 
+def joined_scale(
+    graph: Graph, node: Node, tensors: Mapping[str, QTensor]
+) -> tuple[int, float] | None:
+    """(bits, scale) of a concatenation whose tensors all have them and whose constants fit; else
+    None. So rows keep their integers where padding is put before them."""
+    parts = {(tensors[n].bits, tensors[n].scale) for n in node.inputs if n in tensors}
+    if node.op is not Op.CONCAT or len(parts) != 1:
+        return None
+    ((bits, scale),) = parts
+    if bits > 16:
+        return None
+    reach = scale * integer_limits(bits)[1]
+    constants = [graph.constants[n] for n in node.inputs if n in graph.constants]
+    return (bits, scale) if all(np.abs(c).max(initial=0.0) <= reach for c in constants) else None
+
+
 def sum_bound(node: Node, x: QTensor) -> int:
     """A bound on the magnitude of a MEAN's or SUM's sum of integers."""
     return x.shape[int(node.attrs["axis"])] << (x.bits - 1)
@@ -46,9 +67,11 @@ def sum_gain(node: Node, x: QTensor) -> float:
 
 
 def dense_reader_bits(graph: Graph, plan: BitPlan, name: str) -> int:
-    """The widest planned width where only dense nodes read the tensor, seen through views that
-    keep all elements; else 16."""
-    carried = name == graph.output or any(s.update == name for s in graph.states)
+    """The widest planned width where only dense nodes read the tensor, here or where it is moved
+    to; else 16."""
+    carried = name == graph.output or any(
+        s.update == name and s.rows_of is None for s in graph.states
+    )
     readers = graph.consumers(name)
     if carried or not readers:
         return 16
@@ -58,4 +81,5 @@ def dense_reader_bits(graph: Graph, plan: BitPlan, name: str) -> int:
 def _reader_bits(graph: Graph, plan: BitPlan, reader: Node, name: str) -> int:
     if reader.op is Op.DENSE:
         return plan.activations[name]
-    return dense_reader_bits(graph, plan, reader.name) if reader.op in WHOLE_VIEWS else 16
+    moves = moved_operand(graph, reader) == name
+    return dense_reader_bits(graph, plan, reader.name) if moves else 16

@@ -44,7 +44,7 @@ def move_op(node: Node, x: QTensor | None, y: QTensor, like: Like) -> IntegerOp:
             return UnfoldOp(name, source, attrs["kernel"], attrs["dilation"], attrs["stride"])
         case Op.PUSH:
             state, row = node.inputs
-            return PushOp(name, state, row, attrs["axis"])
+            return PushOp(name, state, like(row, y, f"{row}_a{y.bits}"), attrs["axis"])
         case Op.MEAN | Op.SUM:
             return sum_op(node, x, y)
         case Op.MAX:

@@ -6,13 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from tqs_edge.graph.dense_views import unmoved
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.chosen_scales import (
+    NARROWED_FIRST,
     SCALE_KEEPING,
-    WHOLE_VIEWS,
     dense_reader_bits,
     finest_scale,
+    joined_scale,
     keeps_scale,
 )
 from tqs_edge.integer.planned_weights import planned_rows
@@ -60,13 +62,19 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
         source = tensors.get(node.inputs[0])
         tie = tied.get(node.name)
         if node.op is Op.PUSH:
-            row = tensors[node.inputs[1]]
-            for name in (node.inputs[0], node.name):
-                put(name, row.bits, row.scale)
+            past, row = node.inputs
+            bits = dense_reader_bits(graph, plan, node.name)
+            kept = dense_input(tensors[row], bits, ranges[unmoved(graph, row)])
+            for rows in (past, node.name):
+                put(rows, kept.bits, kept.scale)
         elif source is not None and keeps_scale(node, source):
-            bits = dense_reader_bits(graph, plan, node.name) if node.op in WHOLE_VIEWS else 16
-            kept = dense_input(source, bits, ranges[source.name]) if bits < 16 else source
+            kept = source
+            if node.op in NARROWED_FIRST:
+                bits = dense_reader_bits(graph, plan, node.name)
+                kept = dense_input(source, bits, ranges[unmoved(graph, source.name)])
             put(node.name, kept.bits, kept.scale)
+        elif tie is None and (joined := joined_scale(graph, node, tensors)) is not None:
+            put(node.name, *joined)
         elif node.name in wide:
             scale = wide_scale(tensors[wide[node.name]].scale, ranges[node.name])
             put(node.name, WIDE_BITS, scale)
@@ -75,7 +83,8 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
             put(node.name, bits, _table_scale(bits))
         elif node.op is Op.DENSE:
             assert source is not None
-            x = dense_input(source, plan.activations[source.name], ranges[source.name])
+            largest = ranges[unmoved(graph, source.name)]
+            x = dense_input(source, plan.activations[source.name], largest)
             finest = _finest_output(graph, plan, node, x)
             wanted = tie.scale if tie else _free_scale(graph, node, 16, ranges, finest)
             put(node.name, 16, max(wanted, finest))

@@ -48,7 +48,8 @@ class CompileJob:
     """What `tqs-edge compile` was asked for. At most one of budget, plan and uniform.
 
     pins: widths by name of sites (plan/pins.py); block_rows: rows that share one width; all_cores:
-    also verify on every core with every installed compiler and simulator.
+    also verify on every core with every installed compiler and simulator; stream: compute only what
+    a new row of the window changes, where that saves much.
     """
 
     source: Any
@@ -73,6 +74,7 @@ class CompileJob:
     seed: int = 0
     dump_ir: Path | None = None
     all_cores: bool = False
+    stream: bool = True
 
 
 def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
@@ -97,6 +99,7 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
                 context=job.context,
                 exog=job.exog,
                 horizon=job.horizon,
+                stream=job.stream,
             )
         resolve_pins(list_sites(prepared.model.graph, job.block_rows), job.pins)
         with stage("score") as advance:

@@ -19,6 +19,7 @@ from tqs_edge.frontend.contexts import (
     split_contexts,
 )
 from tqs_edge.frontend.load import LoadedModel, load_model
+from tqs_edge.frontend.streaming import streaming
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
@@ -71,15 +72,18 @@ def prepare(
     exog: Path | None = None,
     horizon: int | None = None,
     seed: int | None = None,
+    stream: bool = True,
 ) -> Prepared:
     """The model that `source` names (see frontend.load_model) with its rollouts.
 
     Contexts come from the files, from the zoo for zoo models, else from the model's own free run;
     one half is planned on, the other judged on. Of more than MAX_CONTEXTS a half, evenly
-    spaced ones are taken, or with a `seed` a random choice. Raises InputError, UnsupportedOp,
-    NonFiniteRollout.
+    spaced ones are taken, or with a `seed` a random choice. stream: windowed models that gain by it
+    take one row per step (graph/stream.py). Raises InputError, UnsupportedOp, NonFiniteRollout.
     """
     loaded = load_model(source, form=form, example_inputs=example_inputs)
+    if stream:
+        loaded = streaming(loaded)
     shipped = str(source).startswith("zoo:") and context is None
     steps = horizon or (zoo_horizon(str(source)) if shipped else DEFAULT_HORIZON)
     constants = loaded.model.graph.constants
