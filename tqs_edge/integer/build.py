@@ -10,6 +10,7 @@ import numpy as np
 from tqs_edge.errors import InputError
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
+from tqs_edge.integer.build_nonlinear import NONLINEAR, build_nonlinear
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
 from tqs_edge.integer.planned_weights import planned_bias, planned_rows
 from tqs_edge.integer.program import (
@@ -112,6 +113,8 @@ class _Builder:
                 self.ops.append(ConcatOp(node.name, parts, node.attrs["axis"]))
             case Op.RESHAPE:
                 self.ops.append(ReshapeOp(node.name, node.inputs[0]))
+            case op if op in NONLINEAR:
+                self._nonlinear(node, y)
 
     def _dense(self, node: Node, y: QTensor) -> None:
         assert node.weight is not None
@@ -156,6 +159,20 @@ class _Builder:
         coarse = replace(y, name=f"{y.name}_p", bits=16, scale=4.0 * a.scale * b.scale)
         self.tensors[coarse.name] = coarse
         self.ops += [product_op(a, b, coarse), affine_op((coarse,), (1.0,), 0.0, y)]
+
+    def _nonlinear(self, node: Node, y: QTensor) -> None:
+        built = build_nonlinear(node, tuple(self._sixteen_bits(n) for n in node.inputs), y)
+        self.tensors |= {tensor.name: tensor for tensor in built.tensors}
+        self.ops += built.ops
+
+    def _sixteen_bits(self, name: str) -> QTensor:
+        """The operand, or a 16-bit copy that holds its observed range."""
+        x = self._operand(name)
+        if x.bits == 16:
+            return x
+        scale = scale_for_range(RANGE_HEADROOM * self.ranges[name], 16)
+        like = replace(x, bits=16, scale=scale)
+        return self.tensors[self._as(name, like, f"{name}_q16")]
 
     def _table(self, node: Node) -> None:
         name = node.inputs[0]

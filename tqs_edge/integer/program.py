@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tqs_edge.integer.nonlinear_ops import NonlinearOp
+
 
 @dataclass(frozen=True)
 class QTensor:
@@ -123,7 +125,7 @@ class ReshapeOp:
     input: str
 
 
-IntegerOp = DenseOp | AffineOp | ProductOp | LutOp | SliceOp | ConcatOp | ReshapeOp
+IntegerOp = DenseOp | AffineOp | ProductOp | LutOp | SliceOp | ConcatOp | ReshapeOp | NonlinearOp
 
 
 @dataclass(frozen=True)

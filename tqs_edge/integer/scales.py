@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
+from tqs_edge.integer.build_nonlinear import NONLINEAR, Q15
 from tqs_edge.integer.planned_weights import planned_rows
 from tqs_edge.integer.program import QTensor
 from tqs_edge.plan.bit_plan import BitPlan
@@ -57,6 +58,10 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
             finest = _finest_output(graph, plan, node, x)
             wanted = tie.scale if tie else _free_scale(graph, node, 16, ranges, finest)
             put(node.name, 16, max(wanted, finest))
+        elif node.op is Op.SOFTMAX:
+            put(node.name, 16, Q15)
+        elif node.op in NONLINEAR and (tie is None or tie.bits != 16):
+            put(node.name, 16, _free_scale(graph, node, 16, ranges))
         elif tie is not None:
             put(node.name, tie.bits, tie.scale)
         else:

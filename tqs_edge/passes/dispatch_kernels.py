@@ -13,6 +13,7 @@ from tvm.sym import Analyzer
 
 from tqs_edge.passes.dense_kernel import dense_kernel, dense_shape, strided_rows
 from tqs_edge.passes.integer_ops import ELEMENTWISE
+from tqs_edge.passes.nonlinear_kernels import marked_kernel
 from tqs_edge.quant.scheme import integer_limits
 
 # Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
@@ -52,7 +53,8 @@ class _Dispatcher(PyExprMutator):
             return self._dense(call, func)
         if "tqs.table" in func.attrs:
             return self._replace(call, table_kernel(func), [call.args[1][0]])
-        return call
+        marked = marked_kernel(func)
+        return call if marked is None else self._replace(call, marked, list(call.args[1]))
 
     def _dense(self, call: relax.Call, func: tirx.PrimFunc) -> relax.Call:
         x, *weights = call.args[1]

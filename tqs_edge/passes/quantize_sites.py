@@ -9,6 +9,18 @@ import tvm
 from tvm import relax
 
 from tqs_edge.errors import InputError, UnsupportedOp
+from tqs_edge.graph.functions import FUNCTIONS
+from tqs_edge.integer.nonlinear_ops import (
+    FUNCTION_OPS,
+    DeviationOp,
+    DivideOp,
+    LogOp,
+    MatmulOp,
+    NormalizeOp,
+    PowerOp,
+    SoftmaxOp,
+    TableOp,
+)
 from tqs_edge.integer.program import (
     AffineOp,
     ConcatOp,
@@ -32,6 +44,8 @@ from tqs_edge.passes.integer_ops import (
     reshape_call,
     slice_call,
 )
+from tqs_edge.passes.nonlinear_calls import divide_call, log_call, power_call, table_call
+from tqs_edge.passes.row_calls import deviation_call, matmul_call, normalize_call, softmax_call
 
 BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     DenseOp: dense_call,
@@ -41,6 +55,14 @@ BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     SliceOp: slice_call,
     ConcatOp: concat_call,
     ReshapeOp: reshape_call,
+    TableOp: table_call,
+    PowerOp: power_call,
+    LogOp: log_call,
+    DivideOp: divide_call,
+    SoftmaxOp: softmax_call,
+    NormalizeOp: normalize_call,
+    DeviationOp: deviation_call,
+    MatmulOp: matmul_call,
 }
 
 # What a float operation may have become. A product too coarse for its output ends in a rescale.
@@ -56,6 +78,17 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
     "relax.strided_slice": (SliceOp,),
     "relax.concat": (ConcatOp,),
     "relax.reshape": (ReshapeOp,),
+    "relax.divide": (AffineOp, DivideOp),
+    "relax.matmul": (AffineOp, MatmulOp),
+    "relax.nn.softmax": (SoftmaxOp,),
+    "tqs.normalize": (AffineOp, NormalizeOp),
+    "tqs.deviation": (AffineOp, DeviationOp),
+    **{
+        f"tqs.function.{name}": (AffineOp, FUNCTION_OPS[name])
+        if name in FUNCTION_OPS
+        else (TableOp,)
+        for name in FUNCTIONS
+    },
 }
 
 
@@ -98,6 +131,8 @@ def _check_binding(var: relax.Var, kind: str, op: IntegerOp, tensor: QTensor) ->
         raise InputError(f"layer '{var.name}' is {kind}, the program has {type(op).__name__}")
     if isinstance(op, LutOp) and kind != f"relax.{op.function}":
         raise InputError(f"layer '{var.name}' is {kind}, the program has a {op.function} table")
+    if isinstance(op, TableOp | PowerOp) and kind != f"tqs.function.{op.function}":
+        raise InputError(f"layer '{var.name}' is {kind}, the program has the {op.function}")
     shape = tuple(int(n) for n in var.ty.shape)
     if shape != tensor.shape:
         raise InputError(f"layer '{var.name}' has shape {shape}, the program {tensor.shape}")

@@ -27,6 +27,7 @@ from tqs_edge.integer.program import (
     SliceOp,
 )
 from tqs_edge.quant.lut import sigmoid_s16, tanh_s16
+from tqs_edge.verify.reference_nonlinear import compute_nonlinear, outside_domain
 
 Ints = NDArray[np.int64]
 Tensors = Mapping[str, Ints]
@@ -94,6 +95,7 @@ def run_step(
         clipped = np.clip(exact, low, high)
         if not isinstance(op, LutOp):  # a saturated table is the function, not a loss
             saturations[op.output] += int(np.count_nonzero(clipped != exact))
+            saturations[op.output] += outside_domain(op, values)
         if isinstance(op, AffineOp):
             clipped = np.maximum(clipped, op.lowest)
         values[op.output] = clipped
@@ -123,6 +125,8 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
             table = tanh_s16 if op.function == "tanh" else sigmoid_s16
             wide = table(values[op.input], op.fraction_bits).astype(np.int64)
             return wide if y.bits == 16 else (wide + 128) >> 8
+        case _:
+            return compute_nonlinear(op, values)
 
 
 def _dense(block: DenseBlock, x: Ints) -> Ints:
