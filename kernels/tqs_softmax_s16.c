@@ -23,14 +23,15 @@ void tqs_softmax_s16(const int16_t *restrict x, const int16_t *restrict table, i
                      int32_t length) {
     for (int32_t row = 0; row < rows; ++row, x += length, y += length) {
         const int16_t top = largest(x, length);
-        uint32_t total = 0;
+        uint64_t sum = 0;
         for (int32_t i = 0; i < length; ++i) {
             const int32_t distance = (top - x[i]) * (1 << 15);
             const int32_t power = tqs_round_high(tqs_product(distance, multiplier), shift);
             const uint32_t term = exp2_of_minus(power, table);
-            total += term >> (30 - sum_bits);
+            sum += term;
             y[i] = (int16_t)((term + (1 << 14)) >> 15);
         }
+        const uint32_t total = (uint32_t)(sum >> (30 - sum_bits));
         const int32_t zeros = tqs_leading_zeros(total);
         const uint32_t inverse = tqs_reciprocal(total << zeros);
         for (int32_t i = 0; i < length; ++i) {

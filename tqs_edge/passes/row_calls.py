@@ -63,11 +63,8 @@ def softmax_call(op: SoftmaxOp, program: IntegerProgram) -> IntegerCall:
         return ((int64(65536) - lost) << int64(14)) >> te.min(p >> int64(16), int64(31))
 
     terms = stage(f"{y.name}_terms", term, power)
-    total = te.compute(
-        lead,
-        lambda *i: te.sum(terms(*_row(x, i), k) >> int64(30 - bits), axis=k),
-        name=f"{y.name}_total",
-    )
+    whole = te.compute(lead, lambda *i: te.sum(terms(*_row(x, i), k), axis=k), name=f"{y.name}_sum")
+    total = stage(f"{y.name}_total", lambda e: e >> int64(30 - bits), whole)
     zeros = leading_zeros(total)
     inverse = reciprocal(shifted(total, zeros))
 

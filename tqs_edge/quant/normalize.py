@@ -10,6 +10,7 @@ import numpy as np
 
 from tqs_edge.quant.power import Ints, high_product, inverse_root, leading_zeros, round_shift
 
+MAX_ERROR = 0.55  # output LSBs, besides saturation, against the same integers and epsilon
 MAX_LENGTH = 32767  # |n * x - sum(x)| < 2^31
 MAX_SPREAD = 1 << 62  # n^2 * (variance + eps) stays below
 

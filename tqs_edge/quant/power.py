@@ -24,6 +24,9 @@ INVERSE_ROOT_START = (716935381, 881881295, 439840162)  # 2.67 - 3.29 m + 1.64 m
 RECIPROCAL_MAX_ERROR = 2.0**-25  # relative, of `reciprocal`, every mantissa
 INVERSE_ROOT_MAX_ERROR = 2.0**-19  # relative, of `inverse_root`, every mantissa
 
+MAX_ERROR = 0.55  # output LSBs, of quotients and roots, besides saturation
+LOG_MAX_ERROR = 2.5e-5  # of a logarithm in real units, besides half an output LSB
+
 LARGEST_MULTIPLIER = 1 << 30
 DIVIDE_SHIFTS, ROOT_SHIFTS, INVERSE_ROOT_SHIFTS = (16, 48), (10, 33), (1, 24)
 ONE = 1 << 14  # numerator of a reciprocal
