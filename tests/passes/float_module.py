@@ -6,6 +6,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from tests.passes.nonlinear_values import NONLINEAR, nonlinear_value
 from tqs_edge.frontend.composite import affine_function, dense_function
 from tqs_edge.graph.graph import Graph, Node, Op
 
@@ -53,6 +54,8 @@ def _value(builder: relax.BlockBuilder, node: Node, values: dict[str, relax.Var]
             return relax.op.concat(args, node.attrs["axis"])
         case Op.RESHAPE:
             return relax.op.reshape(args[0], node.shape)
+    if node.op in NONLINEAR:
+        return nonlinear_value(builder, node, args)
     return UNARY[node.op](args[0])
 
 
