@@ -46,26 +46,30 @@ static inline uint32_t tqs_inverse_root(uint32_t v) {
     return tqs_inverse_root_step(v, g) << 1;
 }
 
-/* sat16(v * 2^left * factor / 2^down) where down >= 32, else with left raised by 32 - down.
-   The caller proves |v| << left < 2^31 and |factor| <= 2^30. */
+/* sat16(v * factor / 2^down), rounded, for down >= 2; factor <= 2^30, and factor >= 2^28 where
+   down < 32: there v is shifted left instead, and a v that has no room for it saturates anyway. */
 static inline int16_t tqs_scale_s16(int32_t v, uint32_t factor, int32_t down) {
+    TQS_ASSERT(down >= 2 && factor <= UINT32_C(1) << 30);
     if (down < 32) {
-        v = (int32_t)((uint32_t)v << (32 - down));
+        const int32_t left = 32 - down, limit = INT32_MAX >> left;
+        v = (v > limit ? limit : v < -limit ? -limit : v) * (INT32_C(1) << left);
         down = 32;
     }
     return tqs_sat16(tqs_round_high((int64_t)v * (int32_t)factor, down));
 }
 
-/* sat16(a / max(b, 1) * multiplier / 2^shift); multiplier in [0, 2^30], shift in [16, 48]. */
+/* sat16(a / max(b, 1) * multiplier / 2^shift); multiplier in [0, 2^30], shift in [2, 48],
+   multiplier >= 2^29 where shift < 48. */
 static inline int16_t tqs_divide_s16(int16_t a, int16_t b, int32_t multiplier, int32_t shift) {
     const uint32_t divisor = b < 1 ? 1u : (uint32_t)b;
     const int32_t zeros = tqs_leading_zeros(divisor);
     const uint64_t product = (uint64_t)tqs_reciprocal(divisor << zeros) * (uint32_t)multiplier;
-    TQS_ASSERT(shift >= 16 && shift <= 48);
+    TQS_ASSERT(shift >= 2 && shift <= 48);
     return tqs_scale_s16(a, (uint32_t)(product >> 31), shift + 31 - zeros);
 }
 
-/* sat16(2^14 / max(x, 1) * multiplier / 2^shift); multiplier in [0, 2^30], shift in [16, 48]. */
+/* sat16(2^14 / max(x, 1) * multiplier / 2^shift); multiplier in [0, 2^30], shift in [2, 48],
+   multiplier >= 2^29 where shift < 48. */
 static inline int16_t tqs_reciprocal_s16(int16_t x, int32_t multiplier, int32_t shift) {
     return tqs_divide_s16(1 << 14, x, multiplier, shift);
 }

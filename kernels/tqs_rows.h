@@ -17,8 +17,8 @@ void tqs_softmax_s16(const int16_t *restrict x, const int16_t *restrict table, i
 /* y = sat16((length * x - sum(x)) / sqrt(w) * multiplier / 2^shift) of every row, where
    w = length * sum(x^2) - sum(x)^2 + epsilon.
    shapes:    x and y (rows, length)
-   ranges:    rows >= 1; 1 <= length <= 32767; epsilon >= 1, w < 2^62; multiplier in [0, 2^30];
-              shift in [2 + ceil(log2(length) / 2), 31]
+   ranges:    rows >= 1; 1 <= length <= 32767; epsilon >= 1, w < 2^62; multiplier in [0, 2^30],
+              >= 2^29 where shift < 31; shift in [2, 31]
    alignment: 2 bytes; aliasing: none; writes: y exactly
    twin:      tqs_edge.quant.normalize.normalize */
 void tqs_normalize_s16(const int16_t *restrict x, int64_t epsilon, int32_t multiplier,
@@ -26,8 +26,9 @@ void tqs_normalize_s16(const int16_t *restrict x, int64_t epsilon, int32_t multi
 
 /* y = sat16(sqrt(w) * multiplier / 2^shift) of every row, w as above.
    shapes:    x (rows, length), y (rows)
-   ranges:    as above, but shift such that shift - 2 + half >= 32 for every w, 4^half the power of
-              four that shifts w to [2^62, 2^64)
+   ranges:    rows, length, epsilon and w as above; multiplier in [0, 2^30]; shift such that
+              shift - 2 + half >= 32 for every w, 4^half the power of four that shifts w to
+              [2^62, 2^64)
    alignment: 2 bytes; aliasing: none; writes: y exactly
    twin:      tqs_edge.quant.normalize.deviation */
 void tqs_deviation_s16(const int16_t *restrict x, int64_t epsilon, int32_t multiplier,

@@ -69,7 +69,7 @@ def test_leading_zeros_equal_c(host: HostKernels) -> None:
 def test_every_input_of_a_power_equals_c(host: HostKernels, function: str, place: float) -> None:
     low, high = FUNCTIONS[function][0]
     shift = round(low + place * (high - low))
-    for multiplier in (1 << 30, (1 << 29) + 12345, 1, 0):
+    for multiplier in (1 << 30, (1 << 29) + 12345):
         want = power(function, WIDE, multiplier, shift)
         assert (
             host.over(f"{function}_s16", EVERY_INPUT, multiplier, shift) == saturated(want)
@@ -79,7 +79,7 @@ def test_every_input_of_a_power_equals_c(host: HostKernels, function: str, place
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("factor", [1e-3, 0.7, 181.0, 16000.0])
+@pytest.mark.parametrize("factor", [1e-3, 0.7, 181.0, 20000.0])
 def test_powers_err_by_half_an_lsb(function: str, factor: float) -> None:
     shifts, exact = FUNCTIONS[function]
     multiplier, shift = normal_multiplier(factor, shifts, "y")
@@ -101,7 +101,7 @@ integers = st.integers(-32768, 32767) | st.sampled_from([-32768, -1, 0, 1, 2, 32
 
 @given(
     pairs=st.lists(st.tuples(integers, integers), min_size=1, max_size=40),
-    multiplier=st.integers(0, 2**30),
+    multiplier=st.integers(2**29, 2**30),
     shift=st.integers(*DIVIDE_SHIFTS),
 )
 def test_quotients_equal_c_and_python_integers(
@@ -115,7 +115,7 @@ def test_quotients_equal_c_and_python_integers(
     assert (divide(a.astype(object), b.astype(object), multiplier, shift) == wide).all()
 
 
-@pytest.mark.parametrize("factor", [1e-4, 0.4, 1.0, 999.0, 16384.0])
+@pytest.mark.parametrize("factor", [1e-4, 0.4, 1.0, 999.0, 16384.0, 3e8 / 2])
 def test_quotients_err_by_half_an_lsb(factor: float) -> None:
     multiplier, shift = normal_multiplier(factor, DIVIDE_SHIFTS, "y")
     rng = np.random.default_rng(0)
@@ -128,7 +128,7 @@ def test_quotients_err_by_half_an_lsb(factor: float) -> None:
 
 def test_a_factor_without_multiplier_is_refused() -> None:
     with pytest.raises(OverflowUnproven, match="'y': a factor of"):
-        normal_multiplier(16385.0, DIVIDE_SHIFTS, "y")
+        normal_multiplier(2.0**28 + 1, DIVIDE_SHIFTS, "y")
 
 
 @pytest.mark.parametrize("y_scale", [4e-4, 1e-4, 2.0**-16])

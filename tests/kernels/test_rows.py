@@ -72,8 +72,7 @@ def test_normalisation_equals_c_and_python_integers(
 ) -> None:
     x = rows_of_every_size(length)
     wide = x.astype(np.int64)
-    least = 2 + math.ceil(math.log2(length) / 2)
-    for multiplier, shift in ((1 << 30, least), (987654321, 17), (1, 31)):
+    for multiplier, shift in ((1 << 30, 2), (1 << 29, 9), (987654321, 17), (1, 31)):
         want = normalize(wide, epsilon, multiplier, shift)
         got = by_kernel(host, "tqs_normalize_s16", x, length, epsilon, multiplier, shift)
         assert (got == saturated(want)).all()
@@ -98,14 +97,6 @@ def test_normalisation_errs_by_half_an_lsb(length: int) -> None:
     exact = root * 2.0 ** (30 - shift)
     error = deviation(x, 7, 1 << 30, shift) - exact
     assert np.abs(error[exact < 32767]).max() <= MAX_ERROR
-
-
-def test_left_shifted_distances_fit_32_bits() -> None:
-    # (n x - sum)^2 <= (n - 1) * spread: what the least shift of a normalisation rests on.
-    for length in LENGTHS:
-        x = rows_of_every_size(length).astype(object)
-        distance = length * x - x.sum(-1, keepdims=True)
-        assert (distance**2 <= (length - 1) * spread(x, 0)).all()
 
 
 @pytest.mark.parametrize(("rows", "depth", "columns"), [(1, 1, 1), (3, 7, 2), (2, 300, 5)])

@@ -180,7 +180,7 @@ def _epsilon(x: QTensor, eps: float, y: QTensor) -> int:
 
 
 def _normalize(x: QTensor, eps: float, y: QTensor, built: Built) -> None:
-    shifts = (2 + math.ceil(math.log2(x.shape[-1]) / 2), 31)
+    shifts = normalize.NORMALIZE_SHIFTS
     epsilon = _epsilon(x, eps, y)
     made = _at_least(y, _finest(1.0, shifts), built)
     multiplier, shift = power.normal_multiplier(1.0 / made.scale, shifts, y.name)

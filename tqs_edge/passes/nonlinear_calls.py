@@ -160,9 +160,20 @@ def _quotient(a: te.Tensor, b: te.Tensor, multiplier: int, shift: int, y: QTenso
 
 
 def scaled(name: str, v: te.Tensor, factor: te.Tensor, down: te.Tensor) -> te.Tensor:
-    """v * factor / 2^down, by a shift of at least 32; twin of tqs_scale_s16."""
+    """v * factor / 2^down, by a shift of at least 32; twin of quant.power.scale."""
     left = stage(f"{name}_left", lambda d: te.max(int64(32) - d, int64(0)), down)
-    return stage(name, lambda e, f, d, s: round_shift((e << s) * f, d + s), v, factor, down, left)
+    limit = stage(f"{name}_limit", lambda s: int64(2**31 - 1) >> s, left)
+    clamped = stage(
+        f"{name}_clamped", lambda e, most: te.max(te.min(e, most), int64(0) - most), v, limit
+    )
+    return stage(
+        name,
+        lambda e, f, d, s: round_shift((e << s) * f, d + s),
+        clamped,
+        factor,
+        down,
+        left,
+    )
 
 
 def _saturated(value: te.Tensor, y: QTensor) -> te.Tensor:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tqs_edge.quant.power import Ints, high_product, inverse_root, leading_zeros, round_shift
+from tqs_edge.quant.power import Ints, high_product, inverse_root, leading_zeros, round_shift, scale
 
 MAX_ERROR = 0.55  # output LSBs, besides saturation, against the same integers and epsilon
+NORMALIZE_SHIFTS = (2, 31)
 MAX_LENGTH = 32767  # |n * x - sum(x)| < 2^31
 MAX_SPREAD = 1 << 62  # n^2 * (variance + eps) stays below
 
@@ -27,10 +28,8 @@ def normalize(x: Ints, epsilon: int, multiplier: int, shift: int) -> Ints:
     """(n x - sum(x)) / sqrt(spread) * multiplier / 2^shift, not saturated."""
     v, half = _mantissa(spread(x, epsilon))
     factor = (inverse_root(v) * multiplier) >> 31
-    down = shift + 31 - half
-    left = np.maximum(32 - down, 0)
     distance = x.shape[-1] * x - x.sum(axis=-1, keepdims=True)
-    return round_shift((distance << left) * factor, down + left)
+    return scale(distance, factor, shift + 31 - half)
 
 
 def deviation(x: Ints, epsilon: int, multiplier: int, shift: int) -> Ints:

@@ -28,7 +28,7 @@ MAX_ERROR = 0.55  # output LSBs, of quotients and roots, besides saturation
 LOG_MAX_ERROR = 2.5e-5  # of a logarithm in real units, besides half an output LSB
 
 LARGEST_MULTIPLIER = 1 << 30
-DIVIDE_SHIFTS, ROOT_SHIFTS, INVERSE_ROOT_SHIFTS = (16, 48), (10, 33), (1, 24)
+DIVIDE_SHIFTS, ROOT_SHIFTS, INVERSE_ROOT_SHIFTS = (2, 48), (10, 33), (1, 24)
 ONE = 1 << 14  # numerator of a reciprocal
 LOG_KNOT_BITS = 7
 LOG_FRACTION_BITS = 23  # of the integer logarithm that the multiplier scales
@@ -93,14 +93,22 @@ def round_shift(v: Ints, shift: int | Ints) -> Ints:
     return (v + half) >> shift
 
 
+def scale(v: Ints, factor: Ints, down: Ints) -> Ints:
+    """v * factor / 2^down, not saturated; values that saturate for certain may be smaller.
+
+    factor <= 2^30, and factor >= 2^28 where down < 32: there v is shifted left instead.
+    """
+    left = np.maximum(32 - down, 0)
+    limit = np.right_shift(np.int64(2**31 - 1), left)
+    return round_shift((np.clip(v, -limit, limit) << left) * factor, down + left)
+
+
 def divide(a: Ints, b: Ints, multiplier: int, shift: int) -> Ints:
     """a / max(b, 1) * multiplier / 2^shift, not saturated; 16-bit a and b."""
     b = np.maximum(b, 1)
     zeros = leading_zeros(b)
     factor = (reciprocal(b << zeros) * multiplier) >> 31
-    down = shift + 31 - zeros
-    left = np.maximum(32 - down, 0)
-    return round_shift((a << left) * factor, down + left)
+    return scale(a, factor, shift + 31 - zeros)
 
 
 def power(function: str, x: Ints, multiplier: int, shift: int) -> Ints:
