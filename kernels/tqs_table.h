@@ -19,4 +19,12 @@ static inline int16_t tqs_table_s16(int16_t x, const int16_t *table, int32_t cel
     return (int16_t)(low + ((rise * fraction + (1 << (step_bits - 1))) >> step_bits));
 }
 
+/* sin or cos of x * turn / 2^32 turns; table: 257 values of one turn. */
+static inline int16_t tqs_wave_s16(int16_t x, const int16_t *table, int32_t turn) {
+    const uint32_t angle = (uint32_t)(int32_t)x * (uint32_t)turn, index = angle >> 24;
+    const int32_t rest = (int32_t)(angle >> 9) & 0x7FFF;
+    const int32_t low = table[index], rise = table[index + 1] - low;
+    return (int16_t)(low + ((rise * rest + (1 << 14)) >> 15));
+}
+
 #endif

@@ -32,7 +32,7 @@ INCLUDES = """\
 OPTIONAL_HEADERS = {
     "tqs_power.h": r"\btqs_(divide|reciprocal|rsqrt|sqrt|log)_s16\(",
     "tqs_rows.h": r"\btqs_(softmax|normalize|deviation|matmul)_s16\(",
-    "tqs_table.h": r"\btqs_table_s16\(",
+    "tqs_table.h": r"\btqs_(table|wave)_s16\(",
 }
 
 AT_LEAST_NAME = "at_least_s{}"  # as passes.dispatch_kernels calls it

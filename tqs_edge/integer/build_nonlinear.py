@@ -19,11 +19,12 @@ from tqs_edge.integer.nonlinear_ops import (
     PowerOp,
     SoftmaxOp,
     TableOp,
+    WaveOp,
 )
 from tqs_edge.integer.program import IntegerOp, QTensor
-from tqs_edge.quant import normalize, power, softmax
+from tqs_edge.quant import normalize, power, softmax, waves
 from tqs_edge.quant.fixed_point import MAX_SHIFT, MIN_SHIFT, to_multiplier_shift
-from tqs_edge.quant.knots import Real, fit_knots
+from tqs_edge.quant.knots import HIGH, Real, fit_knots
 
 # Operations that this file builds.
 NONLINEAR = (Op.FUNCTION, Op.DIV, Op.SOFTMAX, Op.NORMALIZE, Op.DEVIATION, Op.MATMUL)
@@ -87,6 +88,9 @@ def _function(node: Node, x: QTensor, y: QTensor, built: Built) -> None:
         made = _at_least(y, 2.0**-16, built)
         built.ops.append(log_op(x, made))
         _rescale(made, y, built)
+    elif kind is WaveOp and x.scale * HIGH > math.pi:
+        table, turn = waves.wave_table(function, y.scale), waves.turn_of(x.scale)
+        built.ops.append(WaveOp(y.name, x.name, function, table, turn))
     else:
         built.ops.append(table_op(function, x, y))
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tqs_edge.quant.knots import Knots
 
 
@@ -20,6 +23,17 @@ class TableOp:
     input: str
     function: str
     knots: Knots
+
+
+@dataclass(frozen=True, eq=False)
+class WaveOp:
+    """y = sin or cos of x * turn / 2^32 turns, from one turn's table (257,) int16."""
+
+    output: str
+    input: str
+    function: str
+    table: NDArray[np.int16]
+    turn: int
 
 
 @dataclass(frozen=True)
@@ -105,12 +119,14 @@ class MatmulOp:
 
 
 NonlinearOp = (
-    TableOp | PowerOp | LogOp | DivideOp | SoftmaxOp | NormalizeOp | DeviationOp | MatmulOp
+    TableOp | WaveOp | PowerOp | LogOp | DivideOp | SoftmaxOp | NormalizeOp | DeviationOp | MatmulOp
 )
 
-# What a scalar function's node may have become; every other one is a TableOp. An output finer than
-# the operation allows ends in a rescale.
+# What a scalar function's node may have become besides a TableOp. An output finer than the
+# operation allows ends in a rescale.
 FUNCTION_OPS: Mapping[str, type] = {
+    "sin": WaveOp,
+    "cos": WaveOp,
     "sqrt": PowerOp,
     "rsqrt": PowerOp,
     "reciprocal": PowerOp,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tvm import te, tirx
 
-from tqs_edge.integer.nonlinear_ops import DivideOp, LogOp, PowerOp, TableOp
+from tqs_edge.integer.nonlinear_ops import DivideOp, LogOp, PowerOp, TableOp, WaveOp
 from tqs_edge.integer.program import IntegerProgram, QTensor
 from tqs_edge.passes.integer_ops import (
     OPAQUE,
@@ -54,6 +54,28 @@ def table_call(op: TableOp, program: IntegerProgram) -> IntegerCall:
     scalars = [tirx.const(n, "int32") for n in (cells, knots.first, knots.step_bits)]
     func = _inline([x, table], result, "tqs_table_s16", scalars, tables=1)
     return IntegerCall(func, (*_operands(program, (op.input,)), knots.values))
+
+
+def wave_call(op: WaveOp, program: IntegerProgram) -> IntegerCall:
+    """y = the wave's table at the angle x * turn."""
+    y = program.tensors[op.output]
+    x = _placeholder(program.tensors[op.input])
+    table = te.placeholder(op.table.shape, "int16", name="wave_table")
+    angle = stage(
+        f"{y.name}_angle",
+        lambda e: (e.astype("int64") * int64(op.turn)) & int64(0xFFFFFFFF),
+        x,
+    )
+
+    def element(a: tirx.Expr) -> tirx.Expr:
+        index, rest = a >> int64(24), (a >> int64(9)) & int64(0x7FFF)
+        low, high = (table(index + k).astype("int64") for k in (0, 1))
+        return low + (((high - low) * rest + int64(1 << 14)) >> int64(15))
+
+    result = _saturated(stage(f"{y.name}_wide", element, angle), y)
+    signed = op.turn - (1 << 32) if op.turn >> 31 else op.turn
+    func = _inline([x, table], result, "tqs_wave_s16", [tirx.const(signed, "int32")], tables=1)
+    return IntegerCall(func, (*_operands(program, (op.input,)), op.table))
 
 
 def power_call(op: PowerOp, program: IntegerProgram) -> IntegerCall:

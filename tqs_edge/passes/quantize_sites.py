@@ -20,6 +20,7 @@ from tqs_edge.integer.nonlinear_ops import (
     PowerOp,
     SoftmaxOp,
     TableOp,
+    WaveOp,
 )
 from tqs_edge.integer.program import (
     AffineOp,
@@ -44,7 +45,7 @@ from tqs_edge.passes.integer_ops import (
     reshape_call,
     slice_call,
 )
-from tqs_edge.passes.nonlinear_calls import divide_call, log_call, power_call, table_call
+from tqs_edge.passes.nonlinear_calls import divide_call, log_call, power_call, table_call, wave_call
 from tqs_edge.passes.row_calls import deviation_call, matmul_call, normalize_call, softmax_call
 
 BUILDERS: dict[type, Callable[..., IntegerCall]] = {
@@ -56,6 +57,7 @@ BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     ConcatOp: concat_call,
     ReshapeOp: reshape_call,
     TableOp: table_call,
+    WaveOp: wave_call,
     PowerOp: power_call,
     LogOp: log_call,
     DivideOp: divide_call,
@@ -84,9 +86,7 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
     "tqs.normalize": (AffineOp, NormalizeOp),
     "tqs.deviation": (AffineOp, DeviationOp),
     **{
-        f"tqs.function.{name}": (AffineOp, FUNCTION_OPS[name])
-        if name in FUNCTION_OPS
-        else (TableOp,)
+        f"tqs.function.{name}": (AffineOp, TableOp, FUNCTION_OPS.get(name, TableOp))
         for name in FUNCTIONS
     },
 }
@@ -131,7 +131,7 @@ def _check_binding(var: relax.Var, kind: str, op: IntegerOp, tensor: QTensor) ->
         raise InputError(f"layer '{var.name}' is {kind}, the program has {type(op).__name__}")
     if isinstance(op, LutOp) and kind != f"relax.{op.function}":
         raise InputError(f"layer '{var.name}' is {kind}, the program has a {op.function} table")
-    if isinstance(op, TableOp | PowerOp) and kind != f"tqs.function.{op.function}":
+    if isinstance(op, TableOp | WaveOp | PowerOp) and kind != f"tqs.function.{op.function}":
         raise InputError(f"layer '{var.name}' is {kind}, the program has the {op.function}")
     shape = tuple(int(n) for n in var.ty.shape)
     if shape != tensor.shape:

@@ -17,12 +17,14 @@ from tqs_edge.integer.nonlinear_ops import (
     PowerOp,
     SoftmaxOp,
     TableOp,
+    WaveOp,
 )
 from tqs_edge.quant.knots import HIGH, LOW, lookup
 from tqs_edge.quant.matmul import matmul
 from tqs_edge.quant.normalize import deviation, normalize
 from tqs_edge.quant.power import Ints, divide, log, log_table, power
 from tqs_edge.quant.softmax import exp_table, softmax
+from tqs_edge.quant.waves import wave
 
 LOG_TABLE, EXP_TABLE = cache(log_table), cache(exp_table)
 
@@ -32,6 +34,8 @@ def compute_nonlinear(op: NonlinearOp, values: Mapping[str, Ints]) -> Ints:
     match op:
         case TableOp():
             return lookup(values[op.input], op.knots)
+        case WaveOp():
+            return wave(values[op.input], op.table, op.turn)
         case PowerOp():
             return power(op.function, values[op.input], op.multiplier, op.shift)
         case LogOp():
