@@ -18,6 +18,7 @@ void log_s16(const int16_t *x, const int16_t *table, int32_t multiplier, int64_t
              int32_t shift, int16_t *y, int32_t count);
 void table_s16(const int16_t *x, const int16_t *table, int32_t cells, int32_t first,
                int32_t step_bits, int16_t *y, int32_t count);
+void wave_s16(const int16_t *x, const int16_t *table, int32_t turn, int16_t *y, int32_t count);
 void tqs_softmax_s16(const int16_t *x, const int16_t *table, int32_t multiplier, int32_t shift,
                      int32_t sum_bits, int16_t *y, int32_t rows, int32_t length);
 void tqs_normalize_s16(const int16_t *x, int64_t epsilon, int32_t multiplier, int32_t shift,

@@ -29,6 +29,7 @@ void log_s16(const int16_t *x, const int16_t *table, int32_t multiplier, int64_t
              int32_t shift, int16_t *y, int32_t count);
 void table_s16(const int16_t *x, const int16_t *table, int32_t cells, int32_t first,
                int32_t step_bits, int16_t *y, int32_t count);
+void wave_s16(const int16_t *x, const int16_t *table, int32_t turn, int16_t *y, int32_t count);
 
 void divide_s16(const int16_t *a, const int16_t *b, int32_t multiplier, int32_t shift, int16_t *y,
                 int32_t count) {
@@ -46,4 +47,9 @@ void table_s16(const int16_t *x, const int16_t *table, int32_t cells, int32_t fi
                int32_t step_bits, int16_t *y, int32_t count) {
     for (int32_t i = 0; i < count; i++)
         y[i] = tqs_table_s16(x[i], table, cells, first, step_bits);
+}
+
+void wave_s16(const int16_t *x, const int16_t *table, int32_t turn, int16_t *y, int32_t count) {
+    for (int32_t i = 0; i < count; i++)
+        y[i] = tqs_wave_s16(x[i], table, turn);
 }

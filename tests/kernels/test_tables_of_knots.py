@@ -7,6 +7,7 @@ import pytest
 
 from tests.kernels.conftest import HostKernels
 from tests.kernels.nonlinear_cases import EVERY_INPUT
+from tqs_edge.quant import waves
 from tqs_edge.quant.knots import MAX_CELLS, TOLERANCE, Knots, fit_knots, lookup
 
 WIDE = EVERY_INPUT.astype(np.int64)
@@ -79,3 +80,21 @@ def test_knots_at_least_and_greatest_values_interpolate_without_overflow(
     table = host.pointer(knots.values)
     host.c.table_s16(host.pointer(EVERY_INPUT), table, 2, -32768, 15, host.pointer(y), y.size)
     assert (y == lookup(WIDE, knots)).all()
+
+
+@pytest.mark.parametrize("function", waves.WAVES)
+@pytest.mark.parametrize(("x_scale", "y_scale"), [(1e-4, 4e-5), (0.02, 2e-5), (3.0, 1e-4)])
+def test_waves_equal_c_and_stay_within_their_bound(
+    host: HostKernels, function: str, x_scale: float, y_scale: float
+) -> None:
+    table, turn = waves.wave_table(function, y_scale), waves.turn_of(x_scale)
+    want = waves.wave(WIDE, table, turn)
+    signed = turn - 2**32 if turn >= 2**31 else turn
+    y = np.zeros_like(EVERY_INPUT)
+    pointers = (host.pointer(EVERY_INPUT), host.pointer(table))
+    host.c.wave_s16(*pointers, signed, host.pointer(y), y.size)
+    assert (y == want).all()
+    exact = getattr(np, function)(WIDE * x_scale)
+    inside = np.abs(exact / y_scale) < 32767 * 0.99
+    bound = waves.MAX_ERROR + y_scale
+    assert np.abs(want * y_scale - exact)[inside].max() < bound

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 CELL_BITS = 8
 CELLS = 1 << CELL_BITS
 WAVES = {"sin": math.sin, "cos": math.cos}
-MAX_ERROR = 7.5e-5  # in real units, besides half an output LSB, every 16-bit input
+MAX_ERROR = 7.5e-5  # in real units, besides one output LSB, every 16-bit input
 
 
 def turn_of(x_scale: float) -> int:
