@@ -102,6 +102,17 @@ def test_divisors_below_one_are_counted_as_saturation() -> None:
     assert counts["y"] == 2
 
 
+def test_inputs_beyond_a_saturated_table_are_counted() -> None:
+    x, y = tensor(1, 3), tensor(1, 3, name="y")  # exp(x) fits up to x = ln(3.2767) = 1.19
+    op = build_nonlinear(Node("y", Op.FUNCTION, ("x",), (1, 3), {"function": "exp"}), (x,), y).ops[
+        0
+    ]
+    program = IntegerProgram("x", None, "y", (), {"x": x, "y": y}, {}, (op,))
+    counts = {"y": 0, "x": 0}
+    run_step(program, {"x": np.array([[[-30000, 11000, 13000]]])}, counts)
+    assert counts["y"] == 1
+
+
 def test_states_of_8_bits_read_and_keep_nonlinear_values() -> None:
     nodes = (
         Node("e", Op.FUNCTION, ("h",), (1, 2), {"function": "exp"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 
@@ -19,7 +20,7 @@ from tqs_edge.integer.nonlinear_ops import (
     TableOp,
     WaveOp,
 )
-from tqs_edge.quant.knots import HIGH, LOW, lookup
+from tqs_edge.quant.knots import HIGH, lookup
 from tqs_edge.quant.matmul import matmul
 from tqs_edge.quant.normalize import deviation, normalize
 from tqs_edge.quant.power import Ints, divide, log, log_table, power
@@ -72,10 +73,9 @@ def outside_domain(op: object, values: Mapping[str, Ints]) -> int:
             return int(np.count_nonzero(values[op.inputs[1]] < 1))
         case TableOp(knots=knots):
             x, last = values[op.input], len(knots.values) - 1
-            limits = (LOW, HIGH)
-            below = (x < knots.first) & (int(knots.values[0]) in limits)
-            above = (x > knots.first + (last << knots.step_bits)) & (
-                int(knots.values[last]) in limits
-            )
+            limit = HIGH - math.ceil(knots.max_error)  # an end knot there stands for saturation
+            below = (x < knots.first) & (abs(int(knots.values[0])) >= limit)
+            end = knots.first + (last << knots.step_bits)
+            above = (x > end) & (abs(int(knots.values[last])) >= limit)
             return int(np.count_nonzero(below | above))
     return 0
