@@ -10,6 +10,7 @@ import pytest
 from cffi import FFI
 
 from tests.kernels.dense_cases import CANARIES, CANARY, DenseCase
+from tests.kernels.nonlinear_cases import NONLINEAR_DECLARATIONS
 from tqs_edge.firmware.command import run_compiler
 from tqs_edge.firmware.toolchain import find_host_compiler, host_flags
 from tqs_edge.kernel_table import DENSE_KERNELS
@@ -43,7 +44,7 @@ class HostKernels:
 
     def __init__(self, library: Path) -> None:
         self.ffi = FFI()
-        self.ffi.cdef(DECLARATIONS)
+        self.ffi.cdef(DECLARATIONS + NONLINEAR_DECLARATIONS)
         for kernel in DENSE_KERNELS:
             self.ffi.cdef(
                 f"void {kernel.symbol}(const int{kernel.act_bits}_t *, const uint32_t *,"
@@ -83,7 +84,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> HostKernels:
     folder = tmp_path_factory.mktemp("kernels")
     compiler = find_host_compiler()
     sources = [str(path) for path in sorted(KERNELS.glob("*.c")) if path.name != "check.c"]
-    sources.append(str(Path(__file__).parent / "inline_functions.c"))
+    sources += [str(path) for path in sorted(Path(__file__).parent.glob("*_functions.c"))]
     library = folder / "kernels.so"
     flags = (*STRICT, "-O2", "-DTQS_CHECKED", *host_flags(compiler), f"-I{KERNELS}")
     command = (*compiler.command, *flags, "-shared", "-fPIC", *sources, "-o", str(library))

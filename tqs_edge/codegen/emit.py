@@ -28,6 +28,13 @@ INCLUDES = """\
 
 """
 
+# Headers of kernels/ for what only some models call.
+OPTIONAL_HEADERS = {
+    "tqs_power.h": r"\btqs_(divide|reciprocal|rsqrt|sqrt|log)_s16\(",
+    "tqs_rows.h": r"\btqs_(softmax|normalize|deviation|matmul)_s16\(",
+    "tqs_table.h": r"\btqs_(table|wave)_s16\(",
+}
+
 AT_LEAST_NAME = "at_least_s{}"  # as passes.dispatch_kernels calls it
 
 AT_LEAST = """\
@@ -100,7 +107,13 @@ def _source(body: str, storage: StoragePlan, program: IntegerProgram) -> str:
             helpers += COPY.format(name=f"copy_s{bits}", type=c_type(bits))
         if AT_LEAST_NAME.format(bits) in body:
             helpers += AT_LEAST.format(name=AT_LEAST_NAME.format(bits), type=c_type(bits))
-    return INCLUDES + helpers + body + "\n" + step_source(storage, program)
+    return _includes(body) + helpers + body + "\n" + step_source(storage, program)
+
+
+def _includes(body: str) -> str:
+    """The #include lines of model.c."""
+    extra = [header for header, calls in OPTIONAL_HEADERS.items() if re.search(calls, body)]
+    return INCLUDES.removesuffix("\n") + "".join(f'#include "{h}"\n' for h in extra) + "\n"
 
 
 def _weights_header(constants: Mapping[str, np.ndarray]) -> str:
@@ -116,7 +129,8 @@ def _weights_source(constants: Mapping[str, np.ndarray]) -> str:
 
 def _kernel_files(body: str) -> tuple[str, ...]:
     """Files of kernels/ that define what the functions call."""
-    called = set(re.findall(r"\b(tqs_(?:dense|residual|push)_\w+)\(", body))
+    kinds = "dense|residual|push|softmax|normalize|deviation|matmul"
+    called = set(re.findall(rf"\b(tqs_(?:{kinds})_\w+)\(", body))
     if re.search(r"\btqs_(tanh|sigmoid)_s16\(", body):
         called.add("tqs_tanh_table")
     return tuple(f"{name}.c" for name in sorted(called))

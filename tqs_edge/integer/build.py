@@ -12,6 +12,7 @@ from tqs_edge.errors import InputError
 from tqs_edge.graph.dense_views import unmoved
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
+from tqs_edge.integer.build_nonlinear import NONLINEAR, build_nonlinear
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
 from tqs_edge.integer.moves import MOVES, move_op
 from tqs_edge.integer.planned_weights import planned_bias, planned_rows
@@ -119,6 +120,8 @@ class _Builder:
             case _ if node.op in MOVES:
                 source = self.tensors.get(node.inputs[0])
                 self.ops.append(move_op(node, source, y, self._like))
+            case op if op in NONLINEAR:
+                self._nonlinear(node, y)
 
     def _dense(self, node: Node, y: QTensor) -> None:
         assert node.weight is not None
@@ -189,6 +192,20 @@ class _Builder:
             narrow = replace(b, bits=16, scale=scale)
             b = self.tensors[self._as(b.name, narrow, f"{b.name}_factor")]
         self.ops.append(wide_product_op(a, b, y))
+
+    def _nonlinear(self, node: Node, y: QTensor) -> None:
+        built = build_nonlinear(node, tuple(self._sixteen_bits(n) for n in node.inputs), y)
+        self.tensors |= {tensor.name: tensor for tensor in built.tensors}
+        self.ops += built.ops
+
+    def _sixteen_bits(self, name: str) -> QTensor:
+        """The operand, or a 16-bit copy that holds its observed range."""
+        x = self._operand(name)
+        if x.bits == 16:
+            return x
+        scale = scale_for_range(RANGE_HEADROOM * self.ranges[name], 16)
+        like = replace(x, bits=16, scale=scale)
+        return self.tensors[self._as(name, like, f"{name}_q16")]
 
     def _table(self, node: Node) -> None:
         name = node.inputs[0]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tqs_edge.graph.dense_views import unmoved
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
+from tqs_edge.integer.build_nonlinear import NONLINEAR, Q15
 from tqs_edge.integer.chosen_scales import (
     NARROWED_FIRST,
     SCALE_KEEPING,
@@ -88,6 +89,10 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
             finest = _finest_output(graph, plan, node, x)
             wanted = tie.scale if tie else _free_scale(graph, node, 16, ranges, finest)
             put(node.name, 16, max(wanted, finest))
+        elif node.op is Op.SOFTMAX:
+            put(node.name, 16, Q15)
+        elif node.op in NONLINEAR and (tie is None or tie.bits != 16):
+            put(node.name, 16, _free_scale(graph, node, 16, ranges))
         else:
             finest = finest_scale(node, [tensors[n] for n in node.inputs if n in tensors])
             bits = tie.bits if tie else dense_reader_bits(graph, plan, node.name)

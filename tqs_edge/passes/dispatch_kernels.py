@@ -17,6 +17,7 @@ from tqs_edge.passes.fixed_point_tir import WIDE_SHIFT
 from tqs_edge.passes.fuse_loops import is_call_tir
 from tqs_edge.passes.integer_ops import ELEMENTWISE
 from tqs_edge.passes.moved_rows import first_row, is_moved, overlapping_rows, row_copy
+from tqs_edge.passes.nonlinear_kernels import marked_kernel
 from tqs_edge.passes.push_call import push_kernel
 from tqs_edge.quant.scheme import integer_limits
 
@@ -60,7 +61,8 @@ class _Dispatcher(PyExprMutator):
             return self._replace(call, table_kernel(func), [call.args[1][0]])
         if "tqs.push" in func.attrs:
             return self._replace(call, push_kernel(func), list(call.args[1]))
-        return call
+        marked = marked_kernel(func)
+        return call if marked is None else self._replace(call, marked, list(call.args[1]))
 
     def _dense(self, call: relax.Call, func: tirx.PrimFunc) -> relax.Call:
         x, *weights = call.args[1]

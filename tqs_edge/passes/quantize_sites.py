@@ -9,8 +9,21 @@ import tvm
 from tvm import relax
 
 from tqs_edge.errors import InputError, UnsupportedOp
+from tqs_edge.graph.functions import FUNCTIONS
 from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
 from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
+from tqs_edge.integer.nonlinear_ops import (
+    FUNCTION_OPS,
+    DeviationOp,
+    DivideOp,
+    LogOp,
+    MatmulOp,
+    NormalizeOp,
+    PowerOp,
+    SoftmaxOp,
+    TableOp,
+    WaveOp,
+)
 from tqs_edge.integer.program import (
     AffineOp,
     ConcatOp,
@@ -37,8 +50,10 @@ from tqs_edge.passes.integer_ops import (
     slice_call,
 )
 from tqs_edge.passes.layout_calls import transpose_call, unfold_call
+from tqs_edge.passes.nonlinear_calls import divide_call, log_call, power_call, table_call, wave_call
 from tqs_edge.passes.push_call import push_call
 from tqs_edge.passes.reduction_calls import max_call, sum_call
+from tqs_edge.passes.row_calls import deviation_call, matmul_call, normalize_call, softmax_call
 from tqs_edge.passes.wide_ops import affine_call, product_call, scale_call
 
 BUILDERS: dict[type, Callable[..., IntegerCall]] = {
@@ -57,6 +72,15 @@ BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     MaxOp: max_call,
     ExtremumOp: extremum_call,
     ClampOp: clamp_call,
+    TableOp: table_call,
+    WaveOp: wave_call,
+    PowerOp: power_call,
+    LogOp: log_call,
+    DivideOp: divide_call,
+    SoftmaxOp: softmax_call,
+    NormalizeOp: normalize_call,
+    DeviationOp: deviation_call,
+    MatmulOp: matmul_call,
 }
 
 # What a float operation may have become. A product too coarse for its output ends in a rescale, a
@@ -82,6 +106,15 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
     "relax.maximum": (ExtremumOp,),
     "relax.minimum": (ExtremumOp,),
     "relax.clip": (ClampOp,),
+    "relax.divide": (AffineOp, DivideOp),
+    "relax.matmul": (AffineOp, MatmulOp),
+    "relax.nn.softmax": (SoftmaxOp,),
+    "tqs.normalize": (AffineOp, NormalizeOp),
+    "tqs.deviation": (AffineOp, DeviationOp),
+    **{
+        f"tqs.function.{name}": (AffineOp, TableOp, FUNCTION_OPS.get(name, TableOp))
+        for name in FUNCTIONS
+    },
 }
 
 
@@ -126,6 +159,8 @@ def _check_binding(var: relax.Var, kind: str, op: IntegerOp, tensor: QTensor) ->
         raise InputError(f"layer '{var.name}' is {kind}, the program has a {op.function} table")
     if isinstance(op, ExtremumOp) and kind != f"relax.{op.function}":
         raise InputError(f"layer '{var.name}' is {kind}, the program has a {op.function}")
+    if isinstance(op, TableOp | WaveOp | PowerOp) and kind != f"tqs.function.{op.function}":
+        raise InputError(f"layer '{var.name}' is {kind}, the program has the {op.function}")
     shape = tuple(int(n) for n in var.ty.shape)
     if shape != tensor.shape:
         raise InputError(f"layer '{var.name}' has shape {shape}, the program {tensor.shape}")

@@ -31,6 +31,7 @@ from tqs_edge.integer.program import (
 )
 from tqs_edge.integer.reduction_ops import MaxOp, SumOp
 from tqs_edge.quant.lut import sigmoid_s16, tanh_s16
+from tqs_edge.verify.reference_nonlinear import compute_nonlinear, outside_domain
 
 Ints = NDArray[np.int64]
 Tensors = Mapping[str, Ints]
@@ -110,7 +111,7 @@ def run_step(
         elif isinstance(op, ExtremumOp):
             saturations[op.output] += _chosen_losses(op, y, clipped, values, clips)
         elif not isinstance(op, LutOp):  # a saturated table is the function, not a loss
-            saturations[op.output] += int(np.count_nonzero(lost))
+            saturations[op.output] += int(np.count_nonzero(lost)) + outside_domain(op, values)
         if isinstance(op, AffineOp):
             clipped = np.maximum(clipped, op.lowest)
         values[op.output] = clipped
@@ -180,6 +181,8 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
             return chosen
         case ClampOp():
             return np.clip(values[op.input], op.low, op.high)
+        case _:
+            return compute_nonlinear(op, values)
 
 
 def _unfold(op: UnfoldOp, y: QTensor, x: Ints) -> Ints:
