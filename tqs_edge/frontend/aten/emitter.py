@@ -101,13 +101,13 @@ class Emitter(GraphBuilder):
         inner, axes = self.unpermuted(x)
         if inner is not x:
             return self.permute(self.slice(inner, axes[axis], begin, end), axes)
-        if x.target is aten.reshape.default and _extents(shape_of(x.args[0])) == _extents(  # type: ignore[arg-type]
-            shape_of(x)
-        ):
-            return self._slice_below_reshape(x, axis, begin, end)
+        source: Any = x.args[0] if x.args else None
+        if x.target is aten.reshape.default and shape_of(x)[axis] != 1:
+            if _extents(shape_of(source)) == _extents(shape_of(x)):
+                return self._slice_below_reshape(x, axis, begin, end)
         if x.target is aten.slice.Tensor and x.args[1] == axis:
             offset: Any = x.args[2]
-            return self.slice(x.args[0], axis, begin + offset, end + offset)  # type: ignore[arg-type]
+            return self.slice(source, axis, begin + offset, end + offset)
         if x.target is aten.cat.default and x.args[1] == axis:
             at = 0
             for part in x.args[0]:  # type: ignore[union-attr]
