@@ -12,6 +12,7 @@ from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.choice import to_choice
 from tqs_edge.plan.number_grid import NumberGrid
+from tqs_edge.plan.wide_states import WIDE_STATE_BITS, unrounded
 from tqs_edge.sensitivity.batch import CleanRollouts, divergence
 from tqs_edge.sensitivity.fake_quant import FLOAT, rounding_tap
 from tqs_edge.sensitivity.responses import Trajectories
@@ -53,7 +54,8 @@ def plan_rollouts(
 ) -> PlanRollouts:
     """Rollouts of `plan`, whose weights are still open, against the clean ones of `model`."""
     sites = list_sites(model.graph, 1)
-    choice = to_choice(sites, plan)
+    wide = [name for name, bits in plan.states.items() if bits == WIDE_STATE_BITS]
+    choice = unrounded(sites, to_choice(sites, plan), wide)
     choice[[site.kind is SiteKind.WEIGHT for site in sites]] = FLOAT
     return PlanRollouts(clean, sites, ranges, choice)
 

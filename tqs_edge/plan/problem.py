@@ -11,7 +11,7 @@ from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.plan.cost import CostTable, Fixed, cost_table
 from tqs_edge.plan.damage import damage_matrix, pin_widths
 from tqs_edge.plan.pins import pin_damage, resolve_pins
-from tqs_edge.plan.wide_states import wide_states
+from tqs_edge.plan.wide_states import unrounded, wide_states
 from tqs_edge.sensitivity.batch import CleanRollouts, clean_rollouts
 from tqs_edge.sensitivity.exact import DamageTable
 from tqs_edge.sensitivity.fake_quant import (
@@ -58,7 +58,8 @@ class Problem:
 
     def evaluate(self, choices: np.ndarray) -> RolloutErrors:
         """Joint rollout errors of choices (plans, sites)."""
-        return rollout_errors(self.clean, self.quantized, choices)
+        wide = unrounded(self.costs.sites, choices, self.costs.wide_states)
+        return rollout_errors(self.clean, self.quantized, wide)
 
     def predicted(self, choice: np.ndarray) -> float:
         """Summed damage of the sites of a choice (sites,)."""

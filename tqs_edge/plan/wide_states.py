@@ -1,14 +1,16 @@
 """States of 32 bits: decided by the user, never searched for.
 
-Scores and searches know widths up to 16 bits. A state that is decided to have 32 is judged as one
-of 16, which it is never worse than, and costs what 32 bits cost.
+Scores and searches know widths up to 16 bits. A state that is decided to have 32 has the scores of
+16, is not rounded in rollouts that judge plans, and costs what 32 bits cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from tqs_edge.sensitivity.fake_quant import WIDTHS
+import numpy as np
+
+from tqs_edge.sensitivity.fake_quant import FLOAT, WIDTHS
 from tqs_edge.sensitivity.sites import Site, SiteKind
 
 WIDE_STATE_BITS = 32
@@ -36,3 +38,10 @@ def wide_states(
         for index, site in enumerate(sites)
         if site.kind is SiteKind.STATE and pinned.get(index, state_bits) == WIDE_STATE_BITS
     )
+
+
+def unrounded(sites: Sequence[Site], choices: np.ndarray, wide: Collection[str]) -> np.ndarray:
+    """The choices (..., sites) with wide states left alone: rounded as 16 bits they would show dead
+    bands that they do not have."""
+    columns = [site.kind is SiteKind.STATE and site.tensor in wide for site in sites]
+    return np.where(columns, FLOAT, choices)
