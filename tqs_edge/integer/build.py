@@ -78,6 +78,7 @@ class _Builder:
         self.tensors = assign_scales(graph, plan, ranges)
         self.constants: dict[str, np.ndarray] = {}
         self.ops: list[IntegerOp] = []
+        self.copies: dict[tuple[str, int, float], str] = {}  # of (tensor, bits, scale)
 
     def finish(self) -> IntegerProgram:
         graph = self.graph
@@ -221,18 +222,29 @@ class _Builder:
         """The tensor or constant `name` at the width and scale of `like`."""
         if name in self.tensors:
             return self._as(name, like, new_name)
-        values = np.asarray(self.graph.constants[name], np.float64)
-        self.tensors[new_name] = QTensor(new_name, values.shape, like.bits, like.scale)
-        self.constants[new_name] = quantize(values, like.scale, like.bits)
-        return new_name
+        copy = name, like.bits, like.scale
+        if copy not in self.copies:
+            values = np.asarray(self.graph.constants[name], np.float64)
+            made = self._new_tensor(new_name, values.shape, like)
+            self.constants[made.name] = quantize(values, like.scale, like.bits)
+            self.copies[copy] = made.name
+        return self.copies[copy]
 
     def _as(self, name: str, like: QTensor, new_name: str) -> str:
         """`name` itself where it has the width and scale of `like`, else a rescaled copy."""
         x = self.tensors[name]
         if (x.bits, x.scale) == (like.bits, like.scale):
             return name
-        if new_name not in self.tensors:
-            y = QTensor(new_name, x.shape, like.bits, like.scale)
-            self.tensors[new_name] = y
+        copy = name, like.bits, like.scale
+        if copy not in self.copies:
+            y = self._new_tensor(new_name, x.shape, like)
             self.ops.append(affine_op((x,), (1.0,), 0.0, y))
-        return new_name
+            self.copies[copy] = y.name
+        return self.copies[copy]
+
+    def _new_tensor(self, wanted: str, shape: tuple[int, ...], like: QTensor) -> QTensor:
+        """A tensor under a name of its own: the wanted one, lengthened where it is taken."""
+        while wanted in self.tensors:
+            wanted += "_"
+        self.tensors[wanted] = QTensor(wanted, shape, like.bits, like.scale)
+        return self.tensors[wanted]

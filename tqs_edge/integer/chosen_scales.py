@@ -34,7 +34,9 @@ def finest_scale(node: Node, operands: list[QTensor]) -> float:
     """The finest scale that the operation can compute its output at; 0 without a limit."""
     if node.op in (Op.MEAN, Op.SUM):
         (x,) = operands
-        return sum_gain(node, x) * sum_bound(node, x) * x.scale / SUM_LIMIT
+        finest = sum_gain(node, x) * sum_bound(node, x) * x.scale / SUM_LIMIT
+        # A mean lies anywhere among its inputs, though it was not seen there: levels drift.
+        return max(finest, x.scale) if node.op is Op.MEAN else finest
     if node.op in (Op.MAXIMUM, Op.MINIMUM):
         return FINEST_RESCALE * max((x.scale for x in operands), default=0.0)
     return 0.0

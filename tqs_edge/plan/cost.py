@@ -44,8 +44,14 @@ ELEMENTWISE_INSNS = {
     Op.MEAN: 5,
     Op.SUM: 5,
     Op.MAX: 6,
+    Op.FUNCTION: 30,
+    Op.DIV: 60,
+    Op.SOFTMAX: 60,
+    Op.NORMALIZE: 40,
+    Op.DEVIATION: 12,
 }
-REDUCTIONS = (Op.MEAN, Op.SUM, Op.MAX)  # whose work is that of the elements they read
+MATMUL_INSNS = 8  # per product
+REDUCTIONS = (Op.MEAN, Op.SUM, Op.MAX, Op.DEVIATION)  # whose work is that of what they read
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
 # Estimated code bytes, until a build of the model has been measured.
 STEP_BYTES = 200
@@ -205,7 +211,7 @@ def _kernel_bytes(isa: str) -> np.ndarray:
 
 def estimate_fixed(graph: Graph) -> Fixed:
     """A guess at what all plans share, from the operations of the step."""
-    insns = sum(ELEMENTWISE_INSNS.get(n.op, 0) * _work_elements(graph, n) for n in graph.nodes)
+    insns = sum(_node_insns(graph, node) for node in graph.nodes)
     elementwise = [node for node in graph.nodes if node.op in ELEMENTWISE_INSNS]
     has_table = any(node.op in (Op.TANH, Op.SIGMOID) for node in elementwise)
     code = STEP_BYTES + TABLE_BYTES * has_table + OPERATION_BYTES * len(elementwise)
@@ -213,8 +219,12 @@ def estimate_fixed(graph: Graph) -> Fixed:
     return Fixed(code, 2 * (_peak_elements(graph) + kept), insns)
 
 
-def _work_elements(graph: Graph, node: Node) -> int:
-    return prod(graph.shapes[node.inputs[0]] if node.op in REDUCTIONS else node.shape)
+def _node_insns(graph: Graph, node: Node) -> int:
+    read = graph.shapes.get(node.inputs[0], node.shape)
+    if node.op is Op.MATMUL:
+        return MATMUL_INSNS * prod(node.shape) * read[-1]
+    elements = prod(read if node.op in REDUCTIONS else node.shape)
+    return ELEMENTWISE_INSNS.get(node.op, 0) * elements
 
 
 def _peak_elements(graph: Graph) -> int:
