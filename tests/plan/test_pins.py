@@ -14,6 +14,8 @@ from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.pins import least_average_bits, parse_pins, pin_damage, resolve_pins
 from tqs_edge.plan.planner import PlanResult, plan
 from tqs_edge.plan.problem import Decided
+from tqs_edge.plan.wide_states import unrounded
+from tqs_edge.sensitivity.fake_quant import FLOAT
 from tqs_edge.sensitivity.score import SensitivityReport, score
 from tqs_edge.sensitivity.sites import SiteKind, list_sites
 
@@ -175,3 +177,14 @@ def test_only_states_may_have_32_bits(report: SensitivityReport) -> None:
 
 def test_no_plan_has_states_of_32_bits_unasked(report: SensitivityReport) -> None:
     assert planned(report, {}, Budget(avg_bits=8)).plan.states == {"h": 16}
+
+
+def test_32_bit_states_are_not_rounded_when_plans_are_judged(report: SensitivityReport) -> None:
+    choices = np.zeros((2, len(SITES)), np.int64)
+    left = unrounded(SITES, choices, {"h"})
+    states = [site.kind is SiteKind.STATE for site in SITES]
+    assert (left[:, states] == FLOAT).all() and (left[:, np.logical_not(states)] == 0).all()
+    assert (unrounded(SITES, choices, ()) == choices).all()
+    wide = planned(report, {"state:h": 32}, Budget(avg_bits=8), act_bits=16)
+    narrow = planned(report, {"state:h": 8}, Budget(avg_bits=8), act_bits=16)
+    assert wide.measured < narrow.measured
