@@ -65,6 +65,20 @@ def test_an_onnx_file_that_does_not_compile_is_scored_with_a_note(cli: Cli, tmp_
     assert cli("plan", path, "--board", "mps2-an386").status == 2
 
 
+@pytest.mark.arm
+@pytest.mark.onnx
+def test_an_onnx_file_goes_the_whole_way(cli: Cli, onnx_file: Path, tmp_path: Path) -> None:
+    short, out = ("--horizon", 8), tmp_path / "out"
+    board = ("--board", "mps2-an386")
+    assert cli("plan", onnx_file, *board, *short, "--avg-bits", 5).status == 0
+    compiled = cli("compile", onnx_file, *board, *short, "--uniform", "a16w8", "-o", out)
+    assert compiled.status == 0 and "Bit-exact: all" in compiled.out, compiled.err
+    assert cli("verify", out, "--runner", "host").status == 0
+    frames = tmp_path / "f.npy"
+    assert cli("simulate", out, "--runner", "host", "-o", frames).status == 0
+    assert np.load(frames).shape[1:] == (8, 2)
+
+
 @pytest.mark.onnx
 def test_a_damaged_onnx_file_is_one_clear_line(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"x")

@@ -77,9 +77,7 @@ ToleranceOption = Annotated[
 ]
 BackendOption = Annotated[
     BackendName | None,
-    typer.Option(
-        "--backend", help="What runs the model (graph)."
-    ),
+    typer.Option("--backend", help="What runs the model (graph)."),
 ]
 DeviceOption = Annotated[
     str, typer.Option("--device", help="The torch back end's device: cpu, cuda, ...")

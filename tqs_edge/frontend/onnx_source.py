@@ -18,14 +18,9 @@ def open_onnx(path: Path) -> NamedStep:
     """
     model = read_onnx_model(path)
     imported = import_graph(model)
+    module, inputs, obstacles = imported.module, imported.inputs, imported.obstacles
+    if module is None or obstacles:
+        return NamedStep(path.stem, path.name, module, keywords=inputs, obstacles=obstacles)
     step = reference_step(model)
-    if imported.module is not None and not imported.obstacles:
-        check_nodes(model, imported.module, step)
-    return NamedStep(
-        path.stem,
-        path.name,
-        imported.module,
-        keywords=imported.inputs,
-        original=step,
-        obstacles=imported.obstacles,
-    )
+    check_nodes(model, module, step)
+    return NamedStep(path.stem, path.name, module, keywords=inputs, original=step)
