@@ -93,8 +93,9 @@ def _gelu(node: OnnxNode, operands: Sequence[Operand]) -> Result:
 
 
 def _prelu(_node: OnnxNode, operands: Sequence[Operand]) -> Result:
-    x: torch.Tensor = operands[0]
-    return torch.relu(x) - operands[1] * torch.relu(-x)
+    x, slope = operands
+    curve: torch.Tensor = torch.relu(x) - slope * torch.relu(-x)
+    return curve
 
 
 def _hard_sigmoid(x: torch.Tensor, alpha: float, beta: float) -> torch.Tensor:

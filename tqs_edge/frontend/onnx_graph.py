@@ -11,37 +11,17 @@ import numpy as np
 import torch
 
 from tqs_edge.errors import InputError, TqsError, UnsupportedOp
-from tqs_edge.frontend import onnx_elementwise, onnx_layout, onnx_matrix
 from tqs_edge.frontend.name_sites import identifier
 from tqs_edge.frontend.onnx_file import OnnxModel, first_line
 from tqs_edge.frontend.onnx_layout import constant_value
 from tqs_edge.frontend.onnx_module import Argument, Call, OnnxModule
 from tqs_edge.frontend.onnx_node import OnnxNode, Operand, Operator
+from tqs_edge.frontend.onnx_operators import ALTERNATIVES, NEAREST, OPERATORS
 from tqs_edge.frontend.onnx_paths import is_anonymous, scope_of
+from tqs_edge.frontend.onnx_patterns import with_patterns
 from tqs_edge.frontend.onnx_prepare import prepared_call
-from tqs_edge.frontend.onnx_recurrent import OPERATORS as RECURRENT
+from tqs_edge.frontend.onnx_recurrent import GATES
 from tqs_edge.frontend.onnx_values import Values, use_counts
-
-OPERATORS: dict[str, Operator] = {
-    **onnx_elementwise.OPERATORS,
-    **onnx_layout.OPERATORS,
-    **onnx_matrix.OPERATORS,
-    **RECURRENT,
-}
-NEAREST = "use MatMul, Gemm, Conv, GRU, LSTM, elementwise operations, slices and reshapes"
-ALTERNATIVES = {
-    "If": "export with fixed shapes, so that the branch is known",
-    "Loop": "export with the loop unrolled",
-    "Scan": "export with the loop unrolled",
-    "QuantizeLinear": "give the float model: widths are chosen here",
-    "DequantizeLinear": "give the float model: widths are chosen here",
-    "DynamicQuantizeLinear": "give the float model: widths are chosen here",
-    "ConvTranspose": "use Conv, or a linear layer over the flattened window",
-    "RandomNormal": "a step must draw no random numbers",
-    "RandomNormalLike": "a step must draw no random numbers",
-    "RandomUniform": "a step must draw no random numbers",
-    "RandomUniformLike": "a step must draw no random numbers",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +40,7 @@ def import_graph(model: OnnxModel) -> ImportedGraph:
     Shapes are those of the inputs, the batch 1. Raises InputError for a damaged graph and for
     opsets before 13.
     """
-    proto = _inlined(model.proto)
+    proto = with_patterns(_inlined(model.proto), model.constants)
     arguments = _argument_names([value.name for value in model.inputs])
     values = Values(dict(model.constants), use_counts(proto.graph))
     values.examples = {value.name: torch.zeros(value.shape) for value in model.inputs}
@@ -118,7 +98,7 @@ class _Builder:
             self._shape(node)
             return
         operator = OPERATORS[node.op]
-        if all(name in values.known for name in node.inputs if name) and node.op not in RECURRENT:
+        if all(name in values.known for name in node.inputs if name) and node.op not in GATES:
             self._fold(node, operator)
             return
         call = prepared_call(node, scope, values, self.readers)

@@ -124,14 +124,14 @@ def _batch_norm(node: OnnxNode, operands: Sequence[Operand]) -> Result:
 
 
 def _layer_norm(node: OnnxNode, operands: Sequence[Operand]) -> Result:
-    x, scale, bias = operands[0], operands[1], operand(operands, 2)
+    x, scale, bias = operands[0], operand(operands, 1), operand(operands, 2)
     if len(node.outputs) > 1:
         raise node.unsupported("with its mean as an output", "use ReduceMean for it")
     shape = x.shape[node.get("axis", -1) % x.ndim :]
     return functional.layer_norm(
         x,
         shape,
-        scale if scale.shape == shape else scale.expand(shape),
+        scale if scale is None or scale.shape == shape else scale.expand(shape),
         bias if bias is None or bias.shape == shape else bias.expand(shape),
         node.get("epsilon", 1e-5),
     )
