@@ -65,6 +65,15 @@ def test_an_onnx_file_that_does_not_compile_is_scored_with_a_note(cli: Cli, tmp_
     assert cli("plan", path, "--board", "mps2-an386").status == 2
 
 
+@pytest.mark.onnx
+def test_an_old_opset_is_scored_with_a_note(cli: Cli, tmp_path: Path) -> None:
+    made = layouts()
+    made.opset_import[0].version = 12
+    done = cli("score", save(made, tmp_path / "m.onnx"), "--horizon", 5)
+    assert done.status == 0 and not done.errors
+    assert "since it does not compile: 'm.onnx' has opset 12" in done.out
+
+
 @pytest.mark.arm
 @pytest.mark.onnx
 def test_an_onnx_file_goes_the_whole_way(cli: Cli, onnx_file: Path, tmp_path: Path) -> None:

@@ -148,3 +148,19 @@ def test_the_package_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for act in (check, load_model):
         with pytest.raises(ToolMissing, match=r"pip install 'tqs-edge\[onnx\]'"):
             act(tmp_path / "m.onnx")
+
+
+def test_a_state_before_the_input_shares_its_batch(tmp_path: Path) -> None:
+    nodes = [
+        node("Squeeze", "h zero", "flat"),
+        node("MatMul", "x W", "a"),
+        node("Add", "a flat", "y"),
+        node("Unsqueeze", "y zero", "h_next"),
+    ]
+    made = model(
+        nodes,
+        {"h": [1, "n", 2], "x": ["n", 2]},
+        {"h_next": [1, "n", 2], "y": ["n", 2]},
+        {"W": random(2, 2), "zero": np.array([0])},
+    )
+    assert check(save(made, tmp_path / "m.onnx")) == []

@@ -114,8 +114,8 @@ def _score(
         return _score_black_box(model, backend, device, given, probing, exact=exact)
     try:
         return _score_graph(model, given, probing, exact=exact)
-    except (UnsupportedOp, ImportMismatch) as obstacle:
-        if fallback is None or exact:
+    except (InputError, UnsupportedOp, ImportMismatch) as obstacle:
+        if fallback is None or exact:  # what is wrong with the contexts is told by both
             raise
         why = f"Scored as a black box, since it does not compile: {obstacle}."
     prepared, scores, limit = _score_black_box(model, fallback, device, given, probing, exact=exact)

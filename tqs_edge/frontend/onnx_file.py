@@ -70,14 +70,14 @@ def read_onnx_model(path: Path) -> OnnxModel:
     if graph.sparse_initializer:
         raise InputError(f"'{path}' has sparse initializers; export them as dense tensors")
     constants = _constants(path, graph)
-    inputs = tuple(_inputs(path, [i for i in graph.input if i.name not in constants]))
-    names = [value.name for value in inputs]
-    by_name = {value.name: value for value in inputs}
-    ordered = step_inputs(names)
+    given = {value.name: value for value in graph.input if value.name not in constants}
+    if not given:
+        raise InputError(f"'{path}' takes no input; want (x, *state) or (window)")
+    ordered = step_inputs(list(given))
     return OnnxModel(
         label=path.name,
         proto=model,
-        inputs=tuple(by_name[name] for name in ordered),
+        inputs=tuple(_inputs(path, [given[name] for name in ordered])),
         outputs=tuple(step_outputs(ordered, [output.name for output in graph.output])),
         constants=constants,
     )
@@ -147,11 +147,9 @@ def reject_values(path: Path, name: str, value: np.ndarray, *, infinite: bool) -
 
 
 def _inputs(path: Path, values: Sequence[Any]) -> Iterator[OnnxInput]:
-    """The inputs of the step; the extent named like the first one's axis 0 is the batch."""
+    """The inputs of the step, x first; the extent named like its axis 0 is the batch."""
     import onnx
 
-    if not values:
-        raise InputError(f"'{path}' takes no input; want (x, *state) or (window)")
     batch = ""
     for value in values:
         kind = value.type.tensor_type

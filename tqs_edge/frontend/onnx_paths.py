@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import Any
 
@@ -25,11 +24,8 @@ def scope_of(node: Any) -> str:
     torch.onnx writes it as a list into the metadata or, older, into the name: "/net/net.0/Gemm".
     """
     text = next((entry.value for entry in node.metadata_props if entry.key == SCOPES), "")
-    try:
-        scopes = ast.literal_eval(text) if text else None
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        scopes = None
-    if isinstance(scopes, list) and len(scopes) > 1:
+    scopes = re.findall(r"'([^']*)'", text)
+    if len(scopes) > 1:
         return str(scopes[-2])
     if not node.name.startswith("/"):
         return ""
