@@ -151,13 +151,19 @@ def _cast(node: OnnxNode, operands: Sequence[Operand]) -> Result:
         wanted = torch.from_numpy(np.zeros(0, kind)).dtype
     except TypeError as error:
         raise node.unsupported(f"to {kind}", "use float32") from error
-    return x if wanted == x.dtype else x.to(wanted)
+    return x if wanted == x.dtype else _converted(x, wanted)
+
+
+def _converted(x: torch.Tensor, kind: torch.dtype) -> torch.Tensor:
+    """The tensor in another type; x.to() would leave an assertion in the exported program."""
+    copied: torch.Tensor = torch.ops.aten._to_copy.default(x, dtype=kind)
+    return copied
 
 
 def _cast_like(_node: OnnxNode, operands: Sequence[Operand]) -> Result:
     x: torch.Tensor = operands[0]
     wanted = operands[1].dtype
-    return x if wanted == x.dtype else x.to(wanted)
+    return x if wanted == x.dtype else _converted(x, wanted)
 
 
 def _same(_node: OnnxNode, operands: Sequence[Operand]) -> Result:
