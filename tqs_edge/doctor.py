@@ -27,8 +27,8 @@ PACKAGES = (
     ("cffi", "host runner", True),
     ("ziglang", "C cross-compiler for every core, no root", False),
     ("unicorn", "in-process simulator of M0, M3, M4, M7, M33", False),
-    ("onnx", "scoring .onnx models", False),
-    ("onnxruntime", "scoring .onnx models", False),
+    ("onnx", ".onnx models", False),
+    ("onnxruntime", "checking and scoring .onnx models", False),
 )
 PROGRAMS = (
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "the compiler most firmware projects use"),

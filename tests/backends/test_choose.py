@@ -9,16 +9,16 @@ import torch
 
 from tests.backends.onnx_models import layouts, save
 from tests.backends.steps import steps
-from tqs_edge.backends.choose import BackendName, default_backend, open_black_box
+from tqs_edge.backends.choose import BackendName, fallback_backend, open_black_box
 from tqs_edge.errors import InputError
 
 
-def test_onnx_files_run_on_onnx_runtime_and_all_else_on_the_graph() -> None:
-    assert default_backend("folder/m.onnx") is BackendName.ONNXRUNTIME
-    assert default_backend(Path("m.onnx")) is BackendName.ONNXRUNTIME
-    assert default_backend("m.pt2") is BackendName.GRAPH
-    assert default_backend("zoo:ppg-gru") is BackendName.GRAPH
-    assert default_backend(torch.nn.Linear(1, 1)) is BackendName.GRAPH
+def test_onnx_files_that_do_not_compile_run_on_onnx_runtime() -> None:
+    assert fallback_backend("folder/m.onnx") is BackendName.ONNXRUNTIME
+    assert fallback_backend(Path("m.onnx")) is BackendName.ONNXRUNTIME
+    assert fallback_backend("m.pt2") is None
+    assert fallback_backend("zoo:ppg-gru") is None
+    assert fallback_backend(torch.nn.Linear(1, 1)) is None
 
 
 @pytest.mark.parametrize("backend", [BackendName.TORCH, BackendName.TVM])

@@ -42,7 +42,6 @@ CASES: dict[str, Case] = {
     "text file": (lambda d: ["check", write(d / "m.pt2", b"hello")], "m.pt2"),
     "directory": (lambda d: ["check", d], ""),
     "plain pickle": (lambda d: ["check", write(d / "m.pt2", pickle.dumps({"a": 1}))], "m.pt2"),
-    "onnx": (lambda d: ["check", write(d / "m.onnx", b"x")], ".pt2"),
     "unsupported op": (
         lambda d: ["compile", f"{HERE}:unsupported", *M4, "-o", d / "o"],
         "not supported",

@@ -21,16 +21,16 @@ class BackendName(StrEnum):
 
     GRAPH = "graph"  # the compiler's own graph: every tensor is a site; models that compile
     TORCH = "torch"  # any module
-    ONNXRUNTIME = "onnxruntime"  # .onnx files
+    ONNXRUNTIME = "onnxruntime"  # .onnx files, also those that do not compile
     TVM = "tvm"  # what TVM imports, compiled
 
 
 BLACK_BOXES = (BackendName.TORCH, BackendName.ONNXRUNTIME, BackendName.TVM)
 
 
-def default_backend(source: ModelSource) -> BackendName:
-    """ONNX Runtime for .onnx files, else the graph."""
-    return BackendName.ONNXRUNTIME if _is_onnx(source) else BackendName.GRAPH
+def fallback_backend(source: ModelSource) -> BackendName | None:
+    """What runs a model that does not compile: ONNX Runtime for .onnx files, else nothing."""
+    return BackendName.ONNXRUNTIME if _is_onnx(source) else None
 
 
 def open_black_box(

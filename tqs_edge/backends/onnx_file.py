@@ -1,31 +1,14 @@
-"""Reads an .onnx file: its step signature and its weight matrices, every defect one clear line."""
+"""What ONNX Runtime needs of an .onnx file: its step, its bytes and its weight matrices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tqs_edge.backends.onnx_weights import OnnxWeight, find_weights
-from tqs_edge.errors import InputError, ToolMissing
-
-if TYPE_CHECKING:
-    import onnx
-
-INSTALL = "pip install 'tqs-edge[onnx]'"
-MAX_BYTES = 1 << 31  # what protobuf can hold in memory
-
-
-@dataclass(frozen=True, eq=False)
-class OnnxInput:
-    """A float32 input of the step; its batch axis, of any extent, counts as 1 in `shape`."""
-
-    name: str
-    shape: tuple[int, ...]
-    batch_axis: int | None
+from tqs_edge.frontend.onnx_file import OnnxInput, read_onnx_model, reject_values, require_onnx
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,130 +27,22 @@ class OnnxFile:
     arrays: dict[str, np.ndarray]
 
 
-def require_onnx() -> None:
-    """Raises ToolMissing, naming what to install, unless .onnx files can be read and run."""
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise ToolMissing(f"an .onnx model needs onnx and onnxruntime; {INSTALL}") from error
-
-
 def read_onnx(path: Path) -> OnnxFile:
-    """The model in an .onnx file.
+    """The model in an .onnx file, to be run by ONNX Runtime.
 
-    Raises ToolMissing without the packages; InputError where the file or its external data is
-    missing or damaged, an input is not float32 or has a dynamic extent other than the batch
-    (axis 0), or an initializer holds NaN.
+    Raises ToolMissing without the packages, and InputError as `read_onnx_model` does or where a
+    weight is not finite.
     """
     require_onnx()
-    from onnx import numpy_helper
-
-    model = _parse(path)
-    _load_external_data(model, path)
-    graph = model.graph
-    if model.ByteSize() >= MAX_BYTES:
-        raise InputError(f"'{path}' is larger than 2 GiB, which ONNX cannot hold in one piece")
-    initializers = {tensor.name: tensor for tensor in graph.initializer}
-    weights = find_weights(graph)
-    arrays = {}
-    for name, tensor in initializers.items():
-        try:
-            value = numpy_helper.to_array(tensor)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"'{path}': initializer '{name}' is damaged ({error})") from error
-        _check_values(path, name, value, is_weight=name in weights)
-        if name in weights:
-            arrays[name] = weights[name].to_rows(value)
+    model = read_onnx_model(path)
+    weights = find_weights(model.proto.graph)
+    for name in weights:
+        reject_values(path, name, model.constants[name], infinite=True)
     return OnnxFile(
-        label=path.name,
-        content=model.SerializeToString(),
-        inputs=tuple(_inputs(path, [i for i in graph.input if i.name not in initializers])),
-        outputs=tuple(output.name for output in graph.output),
+        label=model.label,
+        content=model.proto.SerializeToString(),
+        inputs=model.inputs,
+        outputs=model.outputs,
         weights=weights,
-        arrays=arrays,
+        arrays={name: weight.to_rows(model.constants[name]) for name, weight in weights.items()},
     )
-
-
-def _parse(path: Path) -> onnx.ModelProto:
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    if not path.is_file():
-        raise InputError(f"model file '{path}' does not exist")
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError) as error:
-        raise InputError(f"'{path}' is not an ONNX model or is damaged; export it again") from error
-    if not model.graph.node:
-        raise InputError(f"'{path}' holds no ONNX graph; export it again")
-    return model
-
-
-def _load_external_data(model: onnx.ModelProto, path: Path) -> None:
-    from onnx.external_data_helper import load_external_data_for_model, uses_external_data
-
-    for tensor in model.graph.initializer:
-        if not uses_external_data(tensor):
-            continue
-        location = next((e.value for e in tensor.external_data if e.key == "location"), "")
-        if not (path.parent / location).is_file():
-            raise InputError(
-                f"'{path}' keeps '{tensor.name}' in the file '{location}', which is missing; put "
-                "it beside the model or export with external_data=False"
-            )
-    try:
-        load_external_data_for_model(model, str(path.parent))
-    except Exception as error:  # each defect of the data file has another class
-        raise InputError(
-            f"the external data of '{path}' cannot be read ({first_line(error)}); export it again"
-        ) from error
-
-
-def _check_values(path: Path, name: str, value: np.ndarray, *, is_weight: bool) -> None:
-    """NaN is never meant; infinite values are in masks, but not in weights."""
-    if value.dtype.kind != "f":
-        return
-    bad = int((~np.isfinite(value) if is_weight else np.isnan(value)).sum())
-    if bad:
-        raise InputError(
-            f"'{path}': initializer '{name}' has {bad} NaN or infinite values; load a finished "
-            "checkpoint before exporting"
-        )
-
-
-def _inputs(path: Path, values: list[Any]) -> Iterator[OnnxInput]:
-    """The inputs of the step; the extent named like the first one's axis 0 is the batch."""
-    import onnx
-
-    if not values:
-        raise InputError(f"'{path}' takes no input; want (x, *state) or (window)")
-    batch = ""
-    for value in values:
-        kind = value.type.tensor_type
-        if kind.elem_type != onnx.TensorProto.FLOAT:
-            name = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
-            raise InputError(f"'{path}': input '{value.name}' is {name}, want float32")
-        if not kind.HasField("shape"):
-            raise InputError(f"'{path}': input '{value.name}' has no shape; export with one")
-        shape, batch_axis = [], None
-        for axis, extent in enumerate(kind.shape.dim):
-            if extent.HasField("dim_value") and extent.dim_value > 0:
-                shape.append(int(extent.dim_value))
-                continue
-            if value is values[0] and axis == 0:
-                batch = extent.dim_param
-            if axis and not (batch and extent.dim_param == batch):
-                raise InputError(
-                    f"'{path}': input '{value.name}' has the dynamic extent "
-                    f"'{extent.dim_param or '?'}' at axis {axis}; export with fixed shapes (only "
-                    "the batch may be dynamic)"
-                )
-            shape.append(1)
-            batch_axis = axis
-        yield OnnxInput(value.name, tuple(shape), batch_axis)
-
-
-def first_line(error: Exception) -> str:
-    """What went wrong, without the traceback of another language."""
-    return (str(error).strip().splitlines() or [repr(error)])[0]

@@ -112,7 +112,7 @@ def _step(named: NamedStep, device: torch.device) -> tuple[TorchStep, StepSignat
     try:
         source = export_step(named)
     except InputError:
-        if isinstance(named.step, ExportedProgram):
+        if named.step is None or isinstance(named.step, ExportedProgram):
             raise
         return module_step(named.step, named.inputs, named.label, device)
     step, signature = program_step(source.program, device)

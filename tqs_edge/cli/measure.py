@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tqs_edge.backends.choose import BackendName, default_backend
+from tqs_edge.backends.choose import BackendName, fallback_backend
 from tqs_edge.cli.console import stage
 from tqs_edge.cli.options import (
     ActBitsOption,
@@ -35,7 +35,7 @@ from tqs_edge.cli.options import (
     ToleranceOption,
     parse_bytes,
 )
-from tqs_edge.errors import InputError
+from tqs_edge.errors import ImportMismatch, InputError, UnsupportedOp
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.sensitivity.sites import BLOCK_ROWS, list_sites
 
@@ -77,11 +77,8 @@ def score(
     check_tolerance(tolerance)
     given: dict[str, Any] = {"form": form, "context": context, "exog": exog, "horizon": horizon}
     probing: dict[str, Any] = {"probes": probes, "block_rows": block_rows, "seed": seed}
-    chosen = backend or default_backend(model)
-    prepared, scores, limit = (
-        _score_graph(model, given | {"stream": stream}, probing, exact=exact)
-        if chosen is BackendName.GRAPH
-        else _score_black_box(model, chosen, device, given, probing, exact=exact)
+    prepared, scores, limit = _score(
+        model, backend, device, given, probing, exact=exact, stream=stream
     )
     needs = site_needs(scores.report, _weights(prepared), prepared.ranges, tolerance)
     rows = show_score(
@@ -104,6 +101,30 @@ def score(
             lead=limit,
             tables=[needs_card(rows)],
         )
+
+
+def _score(
+    model: str,
+    backend: BackendName | None,
+    device: str,
+    given: dict[str, Any],
+    probing: dict[str, Any],
+    *,
+    exact: bool,
+    stream: bool,
+) -> tuple[Prepared | PreparedBlackBox, Scores, str]:
+    """Scores by the back end asked for; by default the graph, or a black box if there is none."""
+    fallback = fallback_backend(model) if backend is None else None
+    if backend not in (None, BackendName.GRAPH):
+        return _score_black_box(model, backend, device, given, probing, exact=exact)
+    try:
+        return _score_graph(model, given | {"stream": stream}, probing, exact=exact)
+    except (InputError, UnsupportedOp, ImportMismatch) as obstacle:
+        if fallback is None or exact:  # what is wrong with the contexts is told by both
+            raise
+        why = f"Scored as a black box, since it does not compile: {obstacle}."
+    prepared, scores, limit = _score_black_box(model, fallback, device, given, probing, exact=exact)
+    return prepared, scores, f"{why} {limit}"
 
 
 def _score_graph(

@@ -16,8 +16,7 @@ ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A .pt2 file (score: also .onnx), zoo:NAME, or package.module:factory (runs that "
-        "Python code).",
+        help="A .pt2 or .onnx file, zoo:NAME, or package.module:factory (runs that Python code).",
     ),
 ]
 FormOption = Annotated[
@@ -82,7 +81,7 @@ ToleranceOption = Annotated[
 ]
 BackendOption = Annotated[
     BackendName | None,
-    typer.Option("--backend", help="What runs the model: graph, but onnxruntime for .onnx."),
+    typer.Option("--backend", help="What runs the model (graph)."),
 ]
 DeviceOption = Annotated[
     str, typer.Option("--device", help="The torch back end's device: cpu, cuda, ...")

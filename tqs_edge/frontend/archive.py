@@ -69,11 +69,6 @@ def _read(path: Path) -> bytes:
         raise InputError(f"model file '{path}' does not exist; {EXPORT_HINT}")
     if path.is_dir():
         raise InputError(f"'{path}' is a directory; name the .pt2 file in it")
-    if path.suffix == ".onnx":
-        raise InputError(
-            f"'{path}' is an ONNX model: `tqs-edge score` takes it, compiling it is not supported "
-            f"yet; {EXPORT_HINT}"
-        )
     content = path.read_bytes()
     if content[:1] == b"\x80":
         raise UnsafeModelFile(f"'{path}' is a pickle, which can run code; {EXPORT_HINT}")

@@ -1,4 +1,4 @@
-"""Import is checked, not trusted: Relax and graph must compute what the torch step computes."""
+"""Import is checked, not trusted: Relax and graph must compute what the original computes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROLLOUT_STEPS = 8
 
 
 def check_import(model: RolloutModel, module: tvm.IRModule, step: Step) -> None:
-    """Raises ImportMismatch naming the first tensor that differs from the torch step.
+    """Raises ImportMismatch naming the first tensor that differs from the original step.
 
     Runs the canonical Relax module in TVM's virtual machine and the graph in its evaluator, on
     random inputs and along a rollout, and compares the output and every new state.
@@ -72,8 +72,8 @@ def _compare(graph: Graph, call: int, executor: str, got: Tensors, want: Tensors
         error = float((g - w).abs().max()) if w.numel() else 0.0
         if not error <= TOLERANCE * max(1.0, float(w.abs().max())):
             raise ImportMismatch(
-                f"the imported {executor} differs from the torch model in tensor '{name}' at step "
-                f"{call} by {error:.2e}; this is a bug of the import, please report the model"
+                f"the imported {executor} differs from the original model in tensor '{name}' at "
+                f"step {call} by {error:.2e}; this is a bug of the import, please report the model"
             )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 import tvm
 
-from tqs_edge.errors import InputError, TqsError, UnsupportedOp
+from tqs_edge.errors import InputError, ToolMissing, TqsError, UnsupportedOp
 from tqs_edge.frontend.aten.rewrite_step import rewrite_step
 from tqs_edge.frontend.canonicalize import canonicalize
 from tqs_edge.frontend.check_import import check_import
@@ -17,7 +17,7 @@ from tqs_edge.frontend.form import infer_form
 from tqs_edge.frontend.importer import import_step
 from tqs_edge.frontend.obstacles import find_obstacles
 from tqs_edge.frontend.signature import StepSignature, read_signature
-from tqs_edge.frontend.source import ModelSource, Source, open_source
+from tqs_edge.frontend.source import ModelSource, NamedStep, Source, export_step, find_step
 from tqs_edge.frontend.step_program import reject_bad_constants
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 
@@ -30,7 +30,8 @@ class LoadedModel:
 
     module: canonical float Relax, main(x, exog, *states, *constants) -> (y, *states); the
         constants are `model.graph.constants[path]` for path in main's attribute `constants`
-    step: the original torch step, step(x, exog, *states) -> (y, *states), for checks
+    step: the original step, step(x, exog, *states) -> (y, *states), for checks: the torch module,
+        or ONNX Runtime for an .onnx file
     """
 
     model: RolloutModel
@@ -47,13 +48,14 @@ def load_model(
 ) -> LoadedModel:
     """The model that `source` names, imported and checked against the original step.
 
-    source: path of a .pt2 file, "zoo:NAME", "package.module:factory" (runs that code), a live
-    module with `example_inputs`, or an exported program. form: to insist on one.
+    source: path of a .pt2 or .onnx file, "zoo:NAME", "package.module:factory" (runs that code), a
+    live module with `example_inputs`, or an exported program. form: to insist on one.
 
     Raises InputError (source, form, shapes, values), UnsafeModelFile, UnsupportedOp (the first
-    obstacle, with the number of others) and ImportMismatch.
+    obstacle, with the number of others), ImportMismatch, and ToolMissing where an .onnx file needs
+    a package.
     """
-    loaded, obstacles = _examine(open_source(source, example_inputs), form)
+    loaded, obstacles = _examine(find_step(source, example_inputs), form)
     if loaded is None:
         raise _first_of(obstacles)
     return loaded
@@ -65,20 +67,28 @@ def check(
     form: RolloutForm | None = None,
     example_inputs: tuple[torch.Tensor, ...] | None = None,
 ) -> list[str]:
-    """Every reason, one line each, why `source` cannot be compiled; [] when it can."""
+    """Every reason, one line each, why `source` cannot be compiled; [] when it can.
+
+    Raises ToolMissing, which says nothing about the model.
+    """
     try:
-        _, obstacles = _examine(open_source(source, example_inputs), form)
+        _, obstacles = _examine(find_step(source, example_inputs), form)
+    except ToolMissing:
+        raise
     except TqsError as error:
         return [str(error)]
     return [str(obstacle) for obstacle in obstacles]
 
 
 def _examine(
-    opened: Source, form: RolloutForm | None
+    named: NamedStep, form: RolloutForm | None
 ) -> tuple[LoadedModel | None, Sequence[TqsError]]:
     """(model, no obstacles) or (None, every obstacle that can be seen at once)."""
+    if named.step is None:
+        return None, named.obstacles
+    opened = export_step(named)
     program = rewrite_step(opened.program)
-    obstacles: list[TqsError] = []
+    obstacles: list[TqsError] = list(named.obstacles)
     try:
         signature = read_signature(program)
         sizes = infer_form(signature, form or opened.form)

@@ -6,8 +6,8 @@ import copy
 import importlib
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from tqs_edge.errors import InputError
+from tqs_edge.errors import InputError, UnsupportedOp
 from tqs_edge.frontend.archive import load_archive
 from tqs_edge.frontend.quiet_torch import quiet_torch
 from tqs_edge.graph.rollout_model import RolloutForm
@@ -30,14 +30,19 @@ class NamedStep:
     """What the user named, not yet exported: a module in eval mode, or an exported program.
 
     inputs: example inputs of a module, in the order of forward(). form: if the source states one.
+    keywords: example inputs by name instead. original: what to check the step against, if it is
+    not the step itself. obstacles: what of it could not be read; without a step, nothing could.
     """
 
     name: str
     label: str
-    step: torch.nn.Module | ExportedProgram
+    step: torch.nn.Module | ExportedProgram | None
     inputs: tuple[Any, ...] = ()
     form: RolloutForm | None = None
     warnings: tuple[str, ...] = ()
+    keywords: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    original: Callable[..., tuple[torch.Tensor, ...]] | None = None
+    obstacles: tuple[UnsupportedOp, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,17 +61,12 @@ class Source:
     warnings: tuple[str, ...] = ()
 
 
-def open_source(source: ModelSource, example_inputs: tuple[torch.Tensor, ...] | None) -> Source:
-    """The exported step that `source` names; see `find_step`. Raises what it raises."""
-    return export_step(find_step(source, example_inputs))
-
-
 def find_step(source: ModelSource, example_inputs: tuple[torch.Tensor, ...] | None) -> NamedStep:
     """The step that `source` names.
 
-    source: path of a .pt2 file, "zoo:NAME", "package.module:factory" (imports and runs that
-    code), a live module with `example_inputs`, or an exported program. Raises InputError and
-    UnsafeModelFile.
+    source: path of a .pt2 or .onnx file, "zoo:NAME", "package.module:factory" (imports and runs
+    that code), a live module with `example_inputs`, or an exported program. Raises InputError,
+    UnsafeModelFile, and for .onnx files ToolMissing and ImportMismatch.
     """
     if isinstance(source, ExportedProgram):
         return NamedStep("model", "exported program", source)
@@ -81,7 +81,14 @@ def find_step(source: ModelSource, example_inputs: tuple[torch.Tensor, ...] | No
         return _from_factory(text, match["module"], match["factory"])
     path = Path(text)
     if not path.exists() and path.suffix not in MODEL_SUFFIXES:
-        raise InputError(f"no model '{text}'; name a .pt2 file, zoo:NAME or package.module:factory")
+        raise InputError(
+            f"no model '{text}'; name a .pt2 file, an .onnx file, zoo:NAME or "
+            "package.module:factory"
+        )
+    if path.suffix == ".onnx":
+        from tqs_edge.frontend.onnx_source import open_onnx
+
+        return open_onnx(path)
     return NamedStep(path.stem, path.name, load_archive(path))
 
 
@@ -142,17 +149,19 @@ def _from_module(
 
 def export_step(named: NamedStep) -> Source:
     """The named step as an exported program; InputError where torch.export cannot capture it."""
+    if named.step is None:
+        raise named.obstacles[0]
     if isinstance(named.step, ExportedProgram):
         return _from_program(named.step, named.name, named.label)
     try:
         with quiet_torch(), torch.no_grad():
-            program = torch.export.export(named.step, named.inputs)
+            program = torch.export.export(named.step, named.inputs, dict(named.keywords))
     except Exception as error:
         raise InputError(
             f"torch.export cannot capture '{named.label}': {_first_line(error)}; make forward() "
             "free of data-dependent Python and check the example inputs"
         ) from error
-    call = _flat_call(named.step, program)
+    call = named.original or _flat_call(named.step, program)
     return Source(named.name, named.label, program, call, named.form, named.warnings)
 
 

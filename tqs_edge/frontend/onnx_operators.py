@@ -1,0 +1,27 @@
+"""Every ONNX operation that can be imported, and what to use instead of some others."""
+
+from __future__ import annotations
+
+from tqs_edge.frontend import onnx_elementwise, onnx_layout, onnx_matrix, onnx_recurrent
+from tqs_edge.frontend.onnx_node import Operator
+
+OPERATORS: dict[str, Operator] = {
+    **onnx_elementwise.OPERATORS,
+    **onnx_layout.OPERATORS,
+    **onnx_matrix.OPERATORS,
+    **onnx_recurrent.OPERATORS,
+}
+NEAREST = "use MatMul, Gemm, Conv, GRU, LSTM, elementwise operations, slices and reshapes"
+ALTERNATIVES = {
+    "If": "export with fixed shapes, so that the branch is known",
+    "Loop": "export with the loop unrolled",
+    "Scan": "export with the loop unrolled",
+    "QuantizeLinear": "give the float model: widths are chosen here",
+    "DequantizeLinear": "give the float model: widths are chosen here",
+    "DynamicQuantizeLinear": "give the float model: widths are chosen here",
+    "ConvTranspose": "use Conv, or a linear layer over the flattened window",
+    "RandomNormal": "a step must draw no random numbers",
+    "RandomNormalLike": "a step must draw no random numbers",
+    "RandomUniform": "a step must draw no random numbers",
+    "RandomUniformLike": "a step must draw no random numbers",
+}
