@@ -21,7 +21,7 @@ from tqs_edge.backends.black_box import (
 )
 from tqs_edge.backends.onnx_file import OnnxFile, read_onnx
 from tqs_edge.errors import InputError
-from tqs_edge.frontend.onnx_file import first_line
+from tqs_edge.frontend.onnx.file import first_line
 from tqs_edge.frontend.signature import StepSignature, order_inputs, tensor_shape
 from tqs_edge.graph.rollout_model import RolloutForm
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tqs_edge.backends.onnx_weights import OnnxWeight, find_weights
-from tqs_edge.frontend.onnx_file import OnnxInput, read_onnx_model, reject_values, require_onnx
+from tqs_edge.frontend.onnx.file import OnnxInput, read_onnx_model, reject_values, require_onnx
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,7 +86,7 @@ def find_step(source: ModelSource, example_inputs: tuple[torch.Tensor, ...] | No
             "package.module:factory"
         )
     if path.suffix == ".onnx":
-        from tqs_edge.frontend.onnx_source import open_onnx
+        from tqs_edge.frontend.onnx.source import open_onnx
 
         return open_onnx(path)
     return NamedStep(path.stem, path.name, load_archive(path))

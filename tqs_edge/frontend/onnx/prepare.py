@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from torch.nn import functional
 
-from tqs_edge.frontend.onnx_module import Argument, Call
-from tqs_edge.frontend.onnx_node import OnnxNode, Operand, Result
-from tqs_edge.frontend.onnx_paths import clean_path, is_anonymous
-from tqs_edge.frontend.onnx_recurrent import GATES, OPERATORS, prepared_weights, weight_names
-from tqs_edge.frontend.onnx_values import Values
+from tqs_edge.frontend.onnx.module import Argument, Call
+from tqs_edge.frontend.onnx.node import OnnxNode, Operand, Result
+from tqs_edge.frontend.onnx.paths import clean_path, is_anonymous
+from tqs_edge.frontend.onnx.recurrent import GATES, OPERATORS, prepared_weights, weight_names
+from tqs_edge.frontend.onnx.values import Values
 
 
 def prepared_call(

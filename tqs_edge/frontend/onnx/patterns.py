@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tqs_edge.frontend.onnx_values import use_counts
+from tqs_edge.frontend.onnx.values import use_counts
 
 CLOSE = 1e-5  # relative: exporters write constants in float32
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.backends.onnx_models import model, node, random
-from tests.frontend.onnx_steps import assert_same, opened
-from tqs_edge.frontend.onnx_graph import OPERATORS
+from tests.frontend.onnx.steps import assert_same, opened
+from tqs_edge.frontend.onnx.graph import OPERATORS
 
 pytestmark = pytest.mark.onnx
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tqs_edge.frontend.onnx_paths import ROLES, clean_path, is_anonymous
+from tqs_edge.frontend.onnx.paths import ROLES, clean_path, is_anonymous
 
 
 @dataclass(eq=False)

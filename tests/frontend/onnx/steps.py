@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from tests.backends.onnx_models import save
-from tqs_edge.frontend.onnx_file import OnnxModel, read_onnx_model
-from tqs_edge.frontend.onnx_graph import ImportedGraph, import_graph
-from tqs_edge.frontend.onnx_reference import reference_step
+from tqs_edge.frontend.onnx.file import OnnxModel, read_onnx_model
+from tqs_edge.frontend.onnx.graph import ImportedGraph, import_graph
+from tqs_edge.frontend.onnx.reference import reference_step
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tqs_edge.frontend.onnx_node import OnnxNode, Operand, Operator, Result, number, operand
+from tqs_edge.frontend.onnx.node import OnnxNode, Operand, Operator, Result, number, operand
 
 
 def _unary(function: Callable[[torch.Tensor], torch.Tensor]) -> Operator:

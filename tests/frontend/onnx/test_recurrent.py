@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.backends.onnx_models import model, node, random
-from tests.frontend.onnx_steps import assert_same, opened
+from tests.frontend.onnx.steps import assert_same, opened
 from tqs_edge.errors import UnsupportedOp
 from tqs_edge.frontend import check
 

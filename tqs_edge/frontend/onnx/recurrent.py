@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tqs_edge.frontend.onnx_node import OnnxNode, Operand, Operator, Result
+from tqs_edge.frontend.onnx.node import OnnxNode, Operand, Operator, Result
 
 MAX_LENGTH = 64  # steps that are unrolled
 # Where torch's gates stand among ONNX's: reset, update, new; input, forget, cell, output.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tqs_edge.frontend.onnx_order import step_inputs, step_outputs
-from tqs_edge.frontend.onnx_paths import clean_path, is_anonymous
+from tqs_edge.frontend.onnx.order import step_inputs, step_outputs
+from tqs_edge.frontend.onnx.paths import clean_path, is_anonymous
 
 
 @pytest.mark.parametrize(

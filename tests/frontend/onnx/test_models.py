@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.backends.onnx_models import expected, layouts, model, node, random, save
-from tests.frontend.onnx_exports import export, steps
+from tests.frontend.onnx.exports import export, steps
 from tqs_edge.errors import UnsupportedOp
 from tqs_edge.frontend import LoadedModel, check, load_model
 from tqs_edge.graph.graph import Graph, Op

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from tqs_edge.errors import InputError
-from tqs_edge.frontend.onnx_node import (
+from tqs_edge.frontend.onnx.node import (
     OnnxNode,
     Operand,
     Operator,

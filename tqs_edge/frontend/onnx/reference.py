@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from tqs_edge.errors import ImportMismatch, InputError
-from tqs_edge.frontend.onnx_file import OnnxModel, first_line
-from tqs_edge.frontend.onnx_module import OnnxModule
+from tqs_edge.frontend.onnx.file import OnnxModel, first_line
+from tqs_edge.frontend.onnx.module import OnnxModule
 
 TOLERANCE = 1e-5  # relative to the largest value of a tensor, at least 1: float32 reordering
 Tensors = tuple[torch.Tensor, ...]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tqs_edge.frontend.onnx_node import OnnxNode, Operand, Result
+from tqs_edge.frontend.onnx.node import OnnxNode, Operand, Result
 
 
 @dataclass(frozen=True)

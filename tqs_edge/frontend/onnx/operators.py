@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tqs_edge.frontend import onnx_elementwise, onnx_layout, onnx_matrix, onnx_recurrent
-from tqs_edge.frontend.onnx_node import Operator
+from tqs_edge.frontend.onnx import elementwise, layout, matrix, recurrent
+from tqs_edge.frontend.onnx.node import Operator
 
 OPERATORS: dict[str, Operator] = {
-    **onnx_elementwise.OPERATORS,
-    **onnx_layout.OPERATORS,
-    **onnx_matrix.OPERATORS,
-    **onnx_recurrent.OPERATORS,
+    **elementwise.OPERATORS,
+    **layout.OPERATORS,
+    **matrix.OPERATORS,
+    **recurrent.OPERATORS,
 }
 NEAREST = "use MatMul, Gemm, Conv, GRU, LSTM, elementwise operations, slices and reshapes"
 ALTERNATIVES = {

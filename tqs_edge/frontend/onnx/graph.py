@@ -12,16 +12,16 @@ import torch
 
 from tqs_edge.errors import InputError, TqsError, UnsupportedOp
 from tqs_edge.frontend.name_sites import identifier
-from tqs_edge.frontend.onnx_file import OnnxModel, first_line
-from tqs_edge.frontend.onnx_layout import constant_value
-from tqs_edge.frontend.onnx_module import Argument, Call, OnnxModule
-from tqs_edge.frontend.onnx_node import OnnxNode, Operand, Operator
-from tqs_edge.frontend.onnx_operators import ALTERNATIVES, NEAREST, OPERATORS
-from tqs_edge.frontend.onnx_paths import is_anonymous, scope_of
-from tqs_edge.frontend.onnx_patterns import with_patterns
-from tqs_edge.frontend.onnx_prepare import prepared_call
-from tqs_edge.frontend.onnx_recurrent import GATES
-from tqs_edge.frontend.onnx_values import Values, use_counts
+from tqs_edge.frontend.onnx.file import OnnxModel, first_line
+from tqs_edge.frontend.onnx.layout import constant_value
+from tqs_edge.frontend.onnx.module import Argument, Call, OnnxModule
+from tqs_edge.frontend.onnx.node import OnnxNode, Operand, Operator
+from tqs_edge.frontend.onnx.operators import ALTERNATIVES, NEAREST, OPERATORS
+from tqs_edge.frontend.onnx.paths import is_anonymous, scope_of
+from tqs_edge.frontend.onnx.patterns import with_patterns
+from tqs_edge.frontend.onnx.prepare import prepared_call
+from tqs_edge.frontend.onnx.recurrent import GATES
+from tqs_edge.frontend.onnx.values import Values, use_counts
 
 
 @dataclass(frozen=True, eq=False)

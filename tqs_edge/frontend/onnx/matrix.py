@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from tqs_edge.frontend.onnx_node import (
+from tqs_edge.frontend.onnx.node import (
     OnnxNode,
     Operand,
     Operator,

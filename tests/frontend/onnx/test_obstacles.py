@@ -10,8 +10,9 @@ import pytest
 
 from tests.backends.onnx_models import layouts, model, node, random, save
 from tqs_edge.errors import ImportMismatch, InputError, ToolMissing, UnsupportedOp
-from tqs_edge.frontend import check, load_model, onnx_graph
-from tqs_edge.frontend.onnx_node import Operator
+from tqs_edge.frontend import check, load_model
+from tqs_edge.frontend.onnx import graph as onnx_graph
+from tqs_edge.frontend.onnx.node import Operator
 
 pytestmark = pytest.mark.onnx
 

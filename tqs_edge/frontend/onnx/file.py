@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tqs_edge.errors import InputError, ToolMissing
-from tqs_edge.frontend.onnx_order import step_inputs, step_outputs
+from tqs_edge.frontend.onnx.order import step_inputs, step_outputs
 
 if TYPE_CHECKING:
     import onnx

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.backends.onnx_models import model, node, random
-from tests.frontend.onnx_exports import export
-from tests.frontend.onnx_steps import Opened, assert_same, opened
-from tqs_edge.frontend.onnx_file import read_onnx_model
-from tqs_edge.frontend.onnx_graph import import_graph
+from tests.frontend.onnx.exports import export
+from tests.frontend.onnx.steps import Opened, assert_same, opened
+from tqs_edge.frontend.onnx.file import read_onnx_model
+from tqs_edge.frontend.onnx.graph import import_graph
 
 pytestmark = pytest.mark.onnx
 

@@ -1,0 +1,1 @@
+"""ONNX graphs as torch modules that torch.export traces: one import path for all models."""
