@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.frontend import models
 from tqs_edge.errors import InputError, UnsupportedOp
@@ -163,3 +164,18 @@ def test_double_precision_model_is_refused_with_the_fix():
     module, inputs = models.gru_step()
     with pytest.raises(InputError, match=r"float32"):
         load_model(module.double(), example_inputs=tuple(t.double() for t in inputs))
+
+
+def test_one_tensor_may_be_the_example_of_two_states() -> None:
+    class Cell(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell, self.head = nn.LSTMCell(2, 4), nn.Linear(4, 2)
+
+        def forward(self, x, h, c):
+            h, c = self.cell(x, (h, c))
+            return self.head(h), h, c
+
+    zeros = torch.zeros(1, 4)
+    loaded = load_model(Cell().eval(), example_inputs=(torch.zeros(1, 2), zeros, zeros))
+    assert [state.name for state in loaded.model.graph.states] == ["h", "c"]

@@ -155,7 +155,9 @@ def export_step(named: NamedStep) -> Source:
         return _from_program(named.step, named.name, named.label)
     try:
         with quiet_torch(), torch.no_grad():
-            program = torch.export.export(named.step, named.inputs, dict(named.keywords))
+            # Clones: export takes one tensor given twice, as for two zero states, for one input.
+            inputs = pytree.tree_map(_cloned, named.inputs)
+            program = torch.export.export(named.step, inputs, dict(named.keywords))
     except Exception as error:
         raise InputError(
             f"torch.export cannot capture '{named.label}': {_first_line(error)}; make forward() "
@@ -170,6 +172,10 @@ def _from_program(program: ExportedProgram, name: str, label: str) -> Source:
     with quiet_torch():  # unlifting copies guards and warns about them
         module = program.module()
     return Source(name, label, program, _flat_call(module, program))
+
+
+def _cloned(value: Any) -> Any:
+    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
 def reject_training_mode(program: ExportedProgram, label: str) -> None:

@@ -169,6 +169,8 @@ def _evaluated(node: torch.fx.Node, args: Any, kwargs: Any, sources: list[Consta
         result = node.target(  # type: ignore[operator]
             *(value(arg) for arg in args), **{key: value(arg) for key, arg in kwargs.items()}
         )
+    if result is None:
+        return None  # an assertion, which held
     name = str(node.target).split(".")[1]
     path = derived_path([source.path for source in sources], layer_of(node), name)
     if name in ("t", "permute", "transpose") and sources[0].value.ndim == 2:
