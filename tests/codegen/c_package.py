@@ -74,6 +74,11 @@ class CPackage:
         self.state = _guarded(bundle.state_bytes)
         self.arena = _guarded(bundle.arena_bytes)
 
+    @staticmethod
+    def pointer(array: np.ndarray) -> ctypes.c_void_p:
+        """The address of an array's first element."""
+        return ctypes.c_void_p(array.ctypes.data)
+
     def step(self, x: np.ndarray, exog: np.ndarray | None) -> np.ndarray:
         """y, int16 (K * F,), of one call."""
         y = _guarded(2 * self.model.block * self.model.features)
