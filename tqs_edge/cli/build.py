@@ -75,8 +75,7 @@ def compile_(
     from tqs_edge.plan.pins import parse_pins
 
     budget = Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)
-    given = [name for name, value in (("--plan", plan), ("--uniform", uniform)) if value]
-    if len(given) + bool(budget.limits()) > 1:
+    if sum(map(bool, (plan, uniform, budget.limits()))) > 1:
         raise InputError("give a budget, --plan or --uniform, only one of them")
     job = CompileJob(
         source=model,

@@ -15,6 +15,9 @@ from tqs_edge.quant.scheme import integer_limits
 SCALE_KEEPING = (Op.SLICE, Op.RESHAPE, Op.TRANSPOSE, Op.UNFOLD, Op.MAX)
 NARROWED_FIRST = (Op.TRANSPOSE, Op.UNFOLD)  # where dense nodes read fewer bits
 FINEST_RESCALE = 2.0**-12  # of an operand that is rescaled; bounded by constants.MAX_LEFT_SHIFT
+# A mean may lie anywhere among its inputs, though it was not seen there: levels drift. It has at most
+# two bits more of resolution than they have, so that a quarter of their range is left for it.
+MEAN_ROOM = 4.0
 SUM_LIMIT = 2.0**30  # output LSBs that a sum of the largest inputs may reach before saturation
 
 
@@ -35,8 +38,7 @@ def finest_scale(node: Node, operands: list[QTensor]) -> float:
     if node.op in (Op.MEAN, Op.SUM):
         (x,) = operands
         finest = sum_gain(node, x) * sum_bound(node, x) * x.scale / SUM_LIMIT
-        # A mean lies anywhere among its inputs, though it was not seen there: levels drift.
-        return max(finest, x.scale) if node.op is Op.MEAN else finest
+        return max(finest, x.scale / MEAN_ROOM) if node.op is Op.MEAN else finest
     if node.op in (Op.MAXIMUM, Op.MINIMUM):
         return FINEST_RESCALE * max((x.scale for x in operands), default=0.0)
     return 0.0

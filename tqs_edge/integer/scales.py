@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tqs_edge.graph.dense_views import unmoved
-from tqs_edge.graph.graph import Graph, Node, Op
+from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.build_nonlinear import NONLINEAR, Q15
 from tqs_edge.integer.chosen_scales import (
@@ -37,68 +37,91 @@ def assign_scales(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> d
     where it cannot (tables, views), the program builder adds a rescaling. Tensors that only dense
     nodes read are stored at the planned activation width.
     """
-    tensors: dict[str, QTensor] = {}
-
-    def put(name: str, bits: int, scale: float) -> None:
-        tensors[name] = QTensor(name, tuple(graph.shapes[name]), bits, scale)
-
-    fed_back = RANGE_HEADROOM * max(ranges[graph.input], ranges[graph.output])
-    put(graph.input, 16, scale_for_range(fed_back, 16))
-    if graph.exog is not None:
-        put(graph.exog, 16, scale_for_range(RANGE_HEADROOM * ranges[graph.exog], 16))
-    nodes = {node.name: node for node in graph.nodes}
-    tied = {graph.output: tensors[graph.input]}
-    for state in graph.states:
-        if state.rows_of is not None:
-            continue  # takes after the tensor whose rows it keeps
-        bits = plan.states[state.name]
-        reach = RANGE_HEADROOM * max(ranges[state.name], ranges[state.update])
-        update = nodes.get(state.update)
-        is_table = update is not None and update.op in TABLE_REACH
-        put(state.name, bits, _table_scale(bits) if is_table else scale_for_range(reach, bits))
-        if bits != WIDE_BITS:
-            tied.setdefault(state.update, tensors[state.name])
-    wide = wide_tensors(graph, plan)
+    chooser = _Chooser(graph, plan, ranges)
     for node in graph.nodes:
-        source = tensors.get(node.inputs[0])
-        tie = tied.get(node.name)
+        bits, scale = chooser.choose(node)
+        chooser.put(node.name, bits, scale)
         if node.op is Op.PUSH:
-            past, row = node.inputs
-            bits = dense_reader_bits(graph, plan, node.name)
-            kept = dense_input(tensors[row], bits, ranges[unmoved(graph, row)])
-            for rows in (past, node.name):
-                put(rows, kept.bits, kept.scale)
-        elif source is not None and keeps_scale(node, source):
-            kept = source
-            if node.op in NARROWED_FIRST:
-                bits = dense_reader_bits(graph, plan, node.name)
-                kept = dense_input(source, bits, ranges[unmoved(graph, source.name)])
-            put(node.name, kept.bits, kept.scale)
-        elif tie is None and (joined := joined_scale(graph, node, tensors)) is not None:
-            put(node.name, *joined)
-        elif node.name in wide:
-            scale = wide_scale(tensors[wide[node.name]].scale, ranges[node.name])
-            put(node.name, WIDE_BITS, scale)
-        elif node.op in TABLE_REACH:
-            bits = tie.bits if tie else dense_reader_bits(graph, plan, node.name)
-            put(node.name, bits, _table_scale(bits))
-        elif node.op is Op.DENSE:
-            assert source is not None
-            largest = ranges[unmoved(graph, source.name)]
-            x = dense_input(source, plan.activations[source.name], largest)
-            finest = _finest_output(graph, plan, node, x)
-            wanted = tie.scale if tie else _free_scale(graph, node, 16, ranges, finest)
-            put(node.name, 16, max(wanted, finest))
-        elif node.op is Op.SOFTMAX:
-            put(node.name, 16, Q15)
-        elif node.op in NONLINEAR and (tie is None or tie.bits != 16):
-            put(node.name, 16, _free_scale(graph, node, 16, ranges))
-        else:
-            finest = finest_scale(node, [tensors[n] for n in node.inputs if n in tensors])
-            bits = tie.bits if tie else dense_reader_bits(graph, plan, node.name)
-            wanted = tie.scale if tie else _free_scale(graph, node, bits, ranges, finest)
-            put(node.name, bits, max(wanted, finest))
-    return tensors
+            chooser.put(node.inputs[0], bits, scale)
+    return chooser.tensors
+
+
+class _Chooser:
+    """Width and scale of one node after the other.
+
+    tied: tensors that should have the width and scale of another, which they are carried over to
+    """
+
+    def __init__(self, graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> None:
+        self.graph, self.plan, self.ranges = graph, plan, ranges
+        self.tensors: dict[str, QTensor] = {}
+        self.wide = wide_tensors(graph, plan)
+        fed_back = RANGE_HEADROOM * max(ranges[graph.input], ranges[graph.output])
+        self.put(graph.input, 16, scale_for_range(fed_back, 16))
+        if graph.exog is not None:
+            self.put(graph.exog, 16, scale_for_range(RANGE_HEADROOM * ranges[graph.exog], 16))
+        self.tied = {graph.output: self.tensors[graph.input]}
+        nodes = {node.name: node for node in graph.nodes}
+        for state in graph.states:
+            if state.rows_of is None:  # kept rows take after the tensor that they are rows of
+                self.put_state(state, nodes.get(state.update))
+
+    def put(self, name: str, bits: int, scale: float) -> None:
+        self.tensors[name] = QTensor(name, tuple(self.graph.shapes[name]), bits, scale)
+
+    def put_state(self, state: StateVariable, update: Node | None) -> None:
+        bits = self.plan.states[state.name]
+        reach = RANGE_HEADROOM * max(self.ranges[state.name], self.ranges[state.update])
+        is_table = update is not None and update.op in TABLE_REACH
+        self.put(state.name, bits, _table_scale(bits) if is_table else scale_for_range(reach, bits))
+        if bits != WIDE_BITS:
+            self.tied.setdefault(state.update, self.tensors[state.name])
+
+    def choose(self, node: Node) -> tuple[int, float]:
+        """(bits, scale) of a node whose inputs have theirs."""
+        source = self.tensors.get(node.inputs[0])
+        tie = self.tied.get(node.name)
+        if node.op is Op.PUSH:
+            return self.narrowed(node.name, self.tensors[node.inputs[1]])
+        if source is not None and keeps_scale(node, source):
+            narrow = node.op in NARROWED_FIRST
+            return self.narrowed(node.name, source) if narrow else (source.bits, source.scale)
+        joined = joined_scale(self.graph, node, self.tensors)
+        if tie is None and joined is not None:
+            return joined
+        if node.name in self.wide:
+            state = self.tensors[self.wide[node.name]]
+            return WIDE_BITS, wide_scale(state.scale, self.ranges[node.name])
+        if node.op in TABLE_REACH:
+            bits = tie.bits if tie else self.reader_bits(node.name)
+            return bits, _table_scale(bits)
+        if node.op is Op.SOFTMAX:
+            return 16, Q15
+        if node.op in NONLINEAR and (tie is None or tie.bits != 16):
+            return 16, _free_scale(self.graph, node, 16, self.ranges)
+        bits = 16 if node.op is Op.DENSE else tie.bits if tie else self.reader_bits(node.name)
+        finest = self.finest(node, source)
+        wanted = tie.scale if tie else _free_scale(self.graph, node, bits, self.ranges, finest)
+        return bits, max(wanted, finest)
+
+    def narrowed(self, name: str, source: QTensor) -> tuple[int, float]:
+        """What `name`, the elements of `source` elsewhere, has where only dense nodes read it."""
+        largest = self.ranges[unmoved(self.graph, source.name)]
+        kept = dense_input(source, self.reader_bits(name), largest)
+        return kept.bits, kept.scale
+
+    def reader_bits(self, name: str) -> int:
+        return dense_reader_bits(self.graph, self.plan, name)
+
+    def finest(self, node: Node, source: QTensor | None) -> float:
+        """The finest scale at which the node can be computed."""
+        if node.op is not Op.DENSE:
+            operands = [self.tensors[n] for n in node.inputs if n in self.tensors]
+            return finest_scale(node, operands)
+        assert source is not None
+        largest = self.ranges[unmoved(self.graph, source.name)]
+        x = dense_input(source, self.plan.activations[source.name], largest)
+        return _finest_output(self.graph, self.plan, node, x)
 
 
 def dense_input(tensor: QTensor, act_bits: int, largest: float) -> QTensor:
