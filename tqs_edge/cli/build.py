@@ -100,7 +100,11 @@ def compile_(
         stream=stream,
         dump_ir=dump_ir,
     )
-    report = compile_package(job, stage)
+    return _built(compile_package(job, stage), output)
+
+
+def _built(report: dict[str, Any], output: Path) -> int:
+    """Shows what was built; the exit status."""
     show_summary(report)
     show(f"Written: {output} (open {output / 'report.html'})")
     return 0 if all(report["bit_exact"].values()) else 1

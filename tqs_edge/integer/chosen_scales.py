@@ -15,8 +15,8 @@ from tqs_edge.quant.scheme import integer_limits
 SCALE_KEEPING = (Op.SLICE, Op.RESHAPE, Op.TRANSPOSE, Op.UNFOLD, Op.MAX)
 NARROWED_FIRST = (Op.TRANSPOSE, Op.UNFOLD)  # where dense nodes read fewer bits
 FINEST_RESCALE = 2.0**-12  # of an operand that is rescaled; bounded by constants.MAX_LEFT_SHIFT
-# A mean may lie anywhere among its inputs, though it was not seen there: levels drift. It has at most
-# two bits more of resolution than they have, so that a quarter of their range is left for it.
+# A mean may lie anywhere among its inputs, though it was not seen there: levels drift. It has at
+# most two bits more of resolution than they have: a quarter of their range is left for it.
 MEAN_ROOM = 4.0
 SUM_LIMIT = 2.0**30  # output LSBs that a sum of the largest inputs may reach before saturation
 
