@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.codegen.executors import check_executors_agree, emitted, integers, program_of
-from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
 from tqs_edge.integer.reduction_ops import MaxOp, SumOp
 from tqs_edge.quant.fixed_point import to_multiplier_shift
 
@@ -111,3 +111,16 @@ def test_clamps_leave_out_bounds_of_the_type(
 def test_a_clamp_joins_the_loop_around_it() -> None:
     program = program_of((3, 5), 16, {"c": (3, 5)}, ClampOp("c", "v", -20, 90))
     assert emitted(program).files["model.c"].count("for (") == 1
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("least", [-(1 << 15) - 1, -5, 0, 3, 1 << 15])
+def test_choices_are_the_same_everywhere(bits: int, least: int, tmp_path: Path) -> None:
+    level = np.arange(-2, 3).reshape(1, 5)  # one row for all rows of v
+    op = SelectOp("s", "v", ("v", "level"), least)
+    program = program_of((3, 5), bits, {"s": (3, 5)}, op, constants={"level": level})
+    x = integers((3, 5))
+    y = check_executors_agree(program, x, tmp_path)
+    limit = 1 << (bits - 1)
+    v = x.clip(-limit, limit - 1)
+    assert (y == np.where(v >= least, v, level)).all()

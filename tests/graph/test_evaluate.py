@@ -91,3 +91,10 @@ def test_scalar_functions_are_finite_inside_their_domain(name: str) -> None:
 def test_clamp() -> None:
     y = computed(Op.CLAMP, (4, 6), low=-0.5, high=0.25)
     torch.testing.assert_close(y, X.clamp(-0.5, 0.25))
+
+
+def test_select() -> None:
+    strict = computed(Op.SELECT, (4, 6), ("x", "v", "z"), threshold=0.5, strict=1)
+    torch.testing.assert_close(strict, torch.where(X > 0.5, torch.ones_like(X), Z.expand_as(X)))
+    above = computed(Op.SELECT, (4, 6), ("x", "x", "v"), threshold=float(X.max()), strict=0)
+    assert int((above != 1).sum()) == int(X.max() != 1)

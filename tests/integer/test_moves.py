@@ -195,3 +195,15 @@ def test_clipped_values_count_where_they_are_chosen(op: Op, losses: int) -> None
     )
     _, _, _, counts = built(*nodes, constants={"capped": capped}, ranges={"small": 1e-3})
     assert counts["small"] == losses and not counts["small_0"]
+
+
+@pytest.mark.parametrize("strict", [0, 1])
+@pytest.mark.parametrize("threshold", [-0.25, 0.0, 1e9, -1e9])
+def test_a_choice_is_the_float_one_up_to_rounding(threshold: float, strict: int) -> None:
+    nodes = (
+        node("low", Op.AFFINE, "x", scale=0.25, offset=0.0),
+        Node("y", Op.SELECT, ("x", "x", "low"), SHAPE, {"threshold": threshold, "strict": strict}),
+    )
+    program, y, want, _ = built(*nodes)
+    far = np.abs(want - threshold) > 4 * program.tensors["x"].scale
+    assert np.abs(y - want)[far].max() <= 2 * program.tensors["y"].scale

@@ -11,6 +11,7 @@ from tvm import relax
 DENSE = "tqs.dense"
 AFFINE = "tqs.affine"
 PUSH = "tqs.push"
+SELECT = "tqs.select"
 UNFOLD = "tqs.unfold"
 NORMALIZE = "tqs.normalize"
 DEVIATION = "tqs.deviation"
@@ -61,6 +62,22 @@ def push_function(state: relax.TensorType, row: relax.TensorType, axis: int) -> 
             output = builder.emit_output(relax.op.concat([older, params[1]], axis))
         builder.emit_func_output(output)
     return _private(builder, PUSH)
+
+
+def select_function(
+    types: Sequence[relax.TensorType], threshold: float, strict: bool
+) -> relax.Function:
+    """select(x, a, b) = a where x > threshold (x >= threshold unless strict), b elsewhere."""
+    params = [relax.Var(name, ty) for name, ty in zip("xab", types, strict=True)]
+    compare = relax.op.greater if strict else relax.op.greater_equal
+    builder = relax.BlockBuilder()
+    with builder.function("main", params):
+        with builder.dataflow():
+            chosen = builder.emit(compare(params[0], _number(threshold)))
+            output = builder.emit_output(relax.op.where(chosen, *params[1:]))
+        builder.emit_func_output(output)
+    function = _private(builder, SELECT)
+    return function.with_attr("threshold", threshold).with_attr("strict", int(strict))
 
 
 def unfold_function(

@@ -16,6 +16,7 @@ from tqs_edge.frontend.composite import (
     DEVIATION,
     FUNCTION,
     NORMALIZE,
+    SELECT,
     UNFOLD,
     affine_constants,
 )
@@ -41,6 +42,7 @@ COMPOSITES = {
     UNFOLD: (Op.UNFOLD, ("kernel", "dilation", "stride")),
     NORMALIZE: (Op.NORMALIZE, ("eps",)),
     DEVIATION: (Op.DEVIATION, ("eps",)),
+    SELECT: (Op.SELECT, ("threshold", "strict")),
 }
 
 
@@ -96,7 +98,7 @@ class _Reader:
         if composite in COMPOSITES:
             op, keys = COMPOSITES[composite]
             attrs = self.mod[value.op].attrs
-            return op, [value.args[0]], {"attrs": {key: _plain(attrs[key]) for key in keys}}
+            return op, list(value.args), {"attrs": {key: _plain(attrs[key]) for key in keys}}
         if composite.startswith(FUNCTION):
             named = {"attrs": {"function": composite.removeprefix(FUNCTION)}}
             return Op.FUNCTION, [value.args[0]], named

@@ -15,6 +15,7 @@ from tqs_edge.frontend.composite import (
     normalize_function,
     push_function,
     scalar_function,
+    select_function,
     unfold_function,
 )
 from tqs_edge.graph.graph import Graph, Node, Op
@@ -36,11 +37,17 @@ def _push(node: Node, args: Arguments) -> relax.Function:
     return push_function(args[0].ty, args[1].ty, axis)
 
 
+def _select(node: Node, args: Arguments) -> relax.Function:
+    threshold, strict = float(node.attrs["threshold"]), bool(node.attrs["strict"])
+    return select_function([arg.ty for arg in args], threshold, strict)
+
+
 COMPOSITES: Mapping[Op, Callable[[Node, Arguments], relax.Function]] = {
     Op.DENSE: lambda _node, args: dense_function([arg.ty for arg in args]),
     Op.AFFINE: _affine,
     Op.UNFOLD: _unfold,
     Op.PUSH: _push,
+    Op.SELECT: _select,
     Op.NORMALIZE: lambda node, args: normalize_function(args[0].ty, node.attrs["eps"]),
     Op.DEVIATION: lambda node, args: deviation_function(args[0].ty, node.attrs["eps"]),
     Op.FUNCTION: lambda node, args: scalar_function(args[0].ty, node.attrs["function"]),

@@ -11,6 +11,7 @@ from tqs_edge.frontend.composite import (
     deviation_function,
     normalize_function,
     scalar_function,
+    select_function,
     unfold_function,
 )
 
@@ -39,6 +40,14 @@ def _composite(make: Callable[..., relax.Function]) -> Callable[..., relax.Var]:
     return convert
 
 
+def _select(node: Any, importer: Any) -> relax.Var:
+    *operands, threshold, strict = node.args
+    x, a, b = (importer.env[operand] for operand in operands)
+    builder = importer.block_builder
+    function = select_function([x.ty, a.ty, b.ty], threshold, strict)
+    return builder.emit(relax.Call(builder.add_func(function, "select"), [x, a, b]))
+
+
 # By the name that torch gives the overload.
 CONVERTERS: Mapping[str, Callable[..., relax.Var]] = {
     "dense.default": _dense,
@@ -47,4 +56,5 @@ CONVERTERS: Mapping[str, Callable[..., relax.Var]] = {
     "function.default": _composite(scalar_function),
     "normalize.default": _composite(normalize_function),
     "deviation.default": _composite(deviation_function),
+    "choose.default": _select,
 }

@@ -16,13 +16,14 @@ NEAREST = (
 # What the graph has, as `aten.rewrite_step` spells it; all else is what it had to leave.
 SUPPORTED = frozenset(
     "dense.default unfold.default function.default normalize.default deviation.default "
+    "choose.default "
     "add.Tensor sub.Tensor mul.Tensor div.Tensor maximum.default minimum.default clamp.default "
     "tanh.default sigmoid.default relu.default matmul.default softmax.int mean.dim "
     "sum.dim_IntList amax.default permute.default reshape.default slice.Tensor cat.default".split()
 )
 ALTERNATIVES = {
     "embedding": "pass the embedded vector as an exogenous input",
-    "where": "use a constant mask, maximum, minimum, clamp or a sigmoid gate",
+    "where": "choose by a constant mask, or by one comparison with a number",
     "convolution": "use nn.Conv1d; for nn.ConvTranspose1d an interpolation and nn.Conv1d",
     "max_pool2d_with_indices": "use nn.MaxPool1d",
     "topk": "use softmax weights over all entries",
@@ -52,7 +53,7 @@ ALTERNATIVES = {
         for name in ("_fft_r2c", "_fft_c2r", "_fft_c2c", "complex", "view_as_complex")
     },
     **{
-        name: "use maximum, minimum, clamp or a sigmoid gate instead of a comparison"
+        name: "compare only to choose between two tensors: torch.where(x > 0, a, b)"
         for name in ("gt", "lt", "ge", "le", "eq", "ne")
     },
 }

@@ -57,6 +57,10 @@ def compute(
     if node.op in BINARY:
         a, b = (_aligned(graph, n, arg, node) for n, arg in zip(node.inputs, args, strict=True))
         return BINARY[node.op](a, b)
+    if node.op is Op.SELECT:
+        x, a, b = (_aligned(graph, n, v, node) for n, v in zip(node.inputs, args, strict=True))
+        threshold = float(node.attrs["threshold"])
+        return torch.where(x > threshold if node.attrs["strict"] else x >= threshold, a, b)
     if node.op in LAYOUT_OPS:
         return move(node, args, len(_shape(graph, node.inputs[0])))
     x, attrs = args[0], node.attrs

@@ -21,6 +21,9 @@ class Op(StrEnum):
     DIV = "div"  # a / b of two tensors, b > 0 throughout; broadcasting
     MAXIMUM = "maximum"  # of a and b; b may be a constant
     MINIMUM = "minimum"  # of a and b; b may be a constant
+    # attrs threshold, strict: x, a, b -> a where x > threshold, or x >= threshold unless strict; b
+    # elsewhere; a and b may be constants
+    SELECT = "select"
     MATMUL = "matmul"  # y[..., m, n] = sum_k a[..., m, k] * b[..., k, n]; both are tensors
     AFFINE = "affine"  # attrs scale, offset: x * scale + offset
     CLAMP = "clamp"  # attrs low, high: min(max(x, low), high)

@@ -14,7 +14,7 @@ from math import prod
 from tqs_edge.graph.graph import Graph, Node, Op
 
 ELEMENTWISE = frozenset(
-    {Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.MAXIMUM, Op.MINIMUM}
+    {Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.MAXIMUM, Op.MINIMUM, Op.SELECT}
     | {Op.AFFINE, Op.CLAMP, Op.TANH, Op.SIGMOID, Op.RELU, Op.FUNCTION}
 )
 ALONG_LAST = frozenset((Op.DENSE, Op.SOFTMAX, Op.NORMALIZE, Op.DEVIATION))

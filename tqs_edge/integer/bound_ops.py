@@ -25,3 +25,17 @@ class ClampOp:
     input: str
     low: int
     high: int
+
+
+@dataclass(frozen=True)
+class SelectOp:
+    """y = a where x >= least, b elsewhere; NumPy broadcasting.
+
+    inputs: (a, b) of the output's width and scale, constants of the program or tensors; x has a
+    width and scale of its own.
+    """
+
+    output: str
+    condition: str
+    inputs: tuple[str, str]
+    least: int

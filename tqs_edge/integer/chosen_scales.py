@@ -39,7 +39,7 @@ def finest_scale(node: Node, operands: list[QTensor]) -> float:
         (x,) = operands
         finest = sum_gain(node, x) * sum_bound(node, x) * x.scale / SUM_LIMIT
         return max(finest, x.scale / MEAN_ROOM) if node.op is Op.MEAN else finest
-    if node.op in (Op.MAXIMUM, Op.MINIMUM):
+    if node.op in (Op.MAXIMUM, Op.MINIMUM, Op.SELECT):
         return FINEST_RESCALE * max((x.scale for x in operands), default=0.0)
     return 0.0
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from tqs_edge.graph.graph import Node, Op
-from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
 from tqs_edge.integer.chosen_scales import sum_bound, sum_gain
 from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
 from tqs_edge.integer.program import ConcatOp, IntegerOp, QTensor
@@ -16,7 +16,7 @@ from tqs_edge.quant.scheme import integer_limits
 
 MOVES = (
     *(Op.CONCAT, Op.TRANSPOSE, Op.UNFOLD, Op.PUSH, Op.MEAN, Op.SUM, Op.MAX),
-    *(Op.MAXIMUM, Op.MINIMUM, Op.CLAMP),
+    *(Op.MAXIMUM, Op.MINIMUM, Op.CLAMP, Op.SELECT),
 )
 
 Like = Callable[[str, QTensor, str], str]
@@ -49,6 +49,9 @@ def move_op(node: Node, x: QTensor | None, y: QTensor, like: Like) -> IntegerOp:
             return sum_op(node, x, y)
         case Op.MAX:
             return MaxOp(name, x.name, attrs["axis"])
+        case Op.SELECT:
+            a, b = (like(n, y, f"{name}_{i}") for i, n in enumerate(node.inputs[1:]))
+            return SelectOp(name, x.name, (a, b), _least(node, x))
         case Op.CLAMP:
             bounds = _clamp_bounds(float(attrs["low"]), float(attrs["high"]), y)
             return ClampOp(name, like(x.name, y, f"{name}_0"), *bounds)
@@ -71,7 +74,16 @@ def _narrowed(x: QTensor, y: QTensor, like: Like) -> str:
 
 
 def _parts(node: Node, y: QTensor, like: Like) -> tuple[str, ...]:
+    """The operands at the width and scale of y."""
     return tuple(like(part, y, f"{node.name}_{i}") for i, part in enumerate(node.inputs))
+
+
+def _least(node: Node, x: QTensor) -> int:
+    """The least integer of x for which the first value is chosen, at most one beyond its range."""
+    exact = float(node.attrs["threshold"]) / x.scale
+    low, high = integer_limits(x.bits)
+    bounded = min(max(exact, low - 1.0), high + 1.0)
+    return math.floor(bounded) + 1 if node.attrs["strict"] else math.ceil(bounded)
 
 
 def _clamp_bounds(low: float, high: float, y: QTensor) -> tuple[int, int]:

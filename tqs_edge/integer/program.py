@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
 from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
 from tqs_edge.integer.nonlinear_ops import NonlinearOp
 from tqs_edge.integer.reduction_ops import MaxOp, SumOp
@@ -168,6 +168,7 @@ IntegerOp = (
     | MaxOp
     | ExtremumOp
     | ClampOp
+    | SelectOp
     | NonlinearOp
 )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import te, tirx
 
-from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
 from tqs_edge.integer.program import (
     AffineOp,
     ConcatOp,
@@ -162,6 +162,27 @@ def extremum_call(op: ExtremumOp, program: IntegerProgram) -> IntegerCall:
             for name in op.inputs
         )
         return choose(a, b)
+
+    result = te.compute(y.shape, element, name=y.name)
+    func = _finish(list(placeholders.values()), result, _map_pattern(program, names, y))
+    return IntegerCall(func, _operands(program, names))
+
+
+def select_call(op: SelectOp, program: IntegerProgram) -> IntegerCall:
+    """y = a where x >= least, b elsewhere; what no x can choose is not read."""
+    y = program.tensors[op.output]
+    low, high = integer_limits(program.tensors[op.condition].bits)
+    read: tuple[str, ...] = (op.condition, *op.inputs)
+    if not low < op.least <= high:
+        read = (op.inputs[op.least > high],)
+    names = tuple(dict.fromkeys(read))
+    placeholders = {name: _placeholder(program.tensors[name]) for name in names}
+
+    def element(*indices: tirx.Expr) -> tirx.Expr:
+        x, *values = (_broadcast(placeholders[name], indices, y) for name in read)
+        if not values:
+            return x
+        return tirx.Select(x.astype("int32") >= tirx.const(op.least, "int32"), *values)
 
     result = te.compute(y.shape, element, name=y.name)
     func = _finish(list(placeholders.values()), result, _map_pattern(program, names, y))

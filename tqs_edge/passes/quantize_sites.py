@@ -10,7 +10,7 @@ from tvm import relax
 
 from tqs_edge.errors import InputError, UnsupportedOp
 from tqs_edge.graph.functions import FUNCTIONS
-from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
 from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
 from tqs_edge.integer.nonlinear_ops import (
     FUNCTION_OPS,
@@ -47,6 +47,7 @@ from tqs_edge.passes.integer_ops import (
     extremum_call,
     lut_call,
     reshape_call,
+    select_call,
     slice_call,
 )
 from tqs_edge.passes.layout_calls import transpose_call, unfold_call
@@ -72,6 +73,7 @@ BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     MaxOp: max_call,
     ExtremumOp: extremum_call,
     ClampOp: clamp_call,
+    SelectOp: select_call,
     TableOp: table_call,
     WaveOp: wave_call,
     PowerOp: power_call,
@@ -106,6 +108,7 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
     "relax.maximum": (ExtremumOp,),
     "relax.minimum": (ExtremumOp,),
     "relax.clip": (ClampOp,),
+    "tqs.select": (SelectOp,),
     "relax.divide": (AffineOp, DivideOp),
     "relax.matmul": (AffineOp, MatmulOp),
     "relax.nn.softmax": (SoftmaxOp,),

@@ -39,6 +39,7 @@ ELEMENTWISE_INSNS = {
     Op.MAXIMUM: 8,
     Op.MINIMUM: 8,
     Op.CLAMP: 7,
+    Op.SELECT: 10,
     Op.TRANSPOSE: 5,
     Op.UNFOLD: 4,
     Op.MEAN: 5,

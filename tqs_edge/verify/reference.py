@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
-from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp
+from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
 from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
 from tqs_edge.integer.program import (
     AffineOp,
@@ -179,6 +179,9 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
             choose = np.maximum if op.function == "maximum" else np.minimum
             chosen: Ints = choose(*(_aligned(values[name], y) for name in op.inputs))
             return chosen
+        case SelectOp():
+            x, a, b = (_aligned(values[name], y) for name in (op.condition, *op.inputs))
+            return np.where(x >= op.least, a, b)
         case ClampOp():
             return np.clip(values[op.input], op.low, op.high)
         case _:

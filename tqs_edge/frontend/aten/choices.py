@@ -1,4 +1,4 @@
-"""Choices between two tensors by a mask that is constant."""
+"""Choices between two tensors by a mask that is constant or a comparison."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from itertools import groupby
 import torch
 
 from tqs_edge.frontend.aten.arithmetic import add
+from tqs_edge.frontend.aten.comparisons import chosen
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.layout import expanded
 from tqs_edge.frontend.aten.masks import only_softmax_reads
-from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value, shape_of
+from tqs_edge.frontend.aten.values import (
+    Condition,
+    Constant,
+    Handlers,
+    Operand,
+    Value,
+    shape_of,
+)
 
 aten = torch.ops.aten
 MOST_RUNS = 8  # beyond that, two products and a sum cost less than the copies
 
 
-def where(e: Emitter, node: torch.fx.Node, mask: Value, a: Operand, b: Operand) -> Value | None:
-    """a where a constant mask is true, b elsewhere."""
+def where(
+    e: Emitter, node: torch.fx.Node, mask: Value | Condition, a: Operand, b: Operand
+) -> Value | None:
+    """a where a constant mask or a comparison is true, b elsewhere."""
+    if isinstance(mask, Condition):
+        return chosen(e, node, mask, a, b)
     if not isinstance(mask, Constant):
         return None
     joined = _joined(e, shape_of(node), mask, a, b)
@@ -49,9 +61,9 @@ def _selected(e: Emitter, x: Operand, keep: torch.Tensor, node: torch.fx.Node) -
 
 
 def masked_fill(
-    e: Emitter, node: torch.fx.Node, x: Value, mask: Value, fill: Operand
+    e: Emitter, node: torch.fx.Node, x: Value, mask: Value | Condition, fill: Operand
 ) -> Value | None:
-    """x with a number where a constant mask is true."""
+    """x with a number where a constant mask or a comparison is true."""
     return where(e, node, mask, fill, x)
 
 
@@ -98,3 +110,4 @@ HANDLERS: Handlers = {
     aten.masked_fill.Scalar: masked_fill,
     aten.masked_fill.Tensor: masked_fill,
 }
+CONDITION_READERS = frozenset({*HANDLERS, aten.logical_not.default, aten.bitwise_not.default})

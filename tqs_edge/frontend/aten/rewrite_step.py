@@ -16,9 +16,11 @@ from torch.export.graph_signature import (
     TensorArgument,
 )
 
+from tqs_edge.frontend.aten.choices import CONDITION_READERS
+from tqs_edge.frontend.aten.comparisons import READ_AS_NUMBERS, as_number
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.registry import HANDLERS
-from tqs_edge.frontend.aten.values import Constant, Value, derived_path
+from tqs_edge.frontend.aten.values import Condition, Constant, Value, derived_path
 from tqs_edge.frontend.obstacles import layer_of
 from tqs_edge.frontend.quiet_torch import quiet_torch
 
@@ -89,15 +91,23 @@ class _Walk:
         return new
 
     def rewritten(self, node: torch.fx.Node) -> Any:
-        args: Any = torch.fx.map_arg(node.args, lambda n: self.values[n])
-        kwargs: Any = torch.fx.map_arg(node.kwargs, lambda n: self.values[n])
+        numbers = node.target in READ_AS_NUMBERS
+
+        def read(source: torch.fx.Node) -> Any:
+            value = self.values[source]
+            is_condition = isinstance(value, Condition)
+            return as_number(self.emitter, value) if numbers and is_condition else value
+
+        args: Any = torch.fx.map_arg(node.args, read)
+        kwargs: Any = torch.fx.map_arg(node.kwargs, read)
         if node.target is operator.getitem:
             return args[0][args[1]] if isinstance(args[0], list | tuple) else self.kept(node)
-        sources = [self.values[source] for source in node.all_input_nodes]
+        sources = [read(source) for source in node.all_input_nodes]
         if all(isinstance(source, Constant) for source in sources):
             return _evaluated(node, args, kwargs, sources)
         handler: Callable[..., Any] | None = HANDLERS.get(node.target)
-        if handler and all(isinstance(s, Constant | torch.fx.Node | tuple) for s in sources):
+        reads_conditions = node.target in CONDITION_READERS
+        if handler and all(_is_known(source, reads_conditions) for source in sources):
             result = handler(self.emitter, node, *args, **kwargs)
             if result is not None:
                 return result
@@ -108,6 +118,8 @@ class _Walk:
 
         def placed(source: torch.fx.Node) -> Any:
             value = self.values[source]
+            if isinstance(value, Condition):
+                return self.kept(value.node)
             return self.emitter.placed(value) if isinstance(value, Constant) else value
 
         new = self.emitter.graph.node_copy(node, placed)
@@ -155,6 +167,13 @@ class _Walk:
         """What the step returns in place of `node`: a tensor of its shape."""
         value = self.values[node]
         return self.emitter.placed(value) if isinstance(value, Constant) else value
+
+
+def _is_known(value: Any, reads_conditions: bool) -> bool:
+    """Whether a handler can take the value; a comparison only where it `reads_conditions`."""
+    if isinstance(value, Condition):
+        return reads_conditions
+    return isinstance(value, Constant | torch.fx.Node) or type(value) is tuple
 
 
 def _evaluated(node: torch.fx.Node, args: Any, kwargs: Any, sources: list[Constant]) -> Any:

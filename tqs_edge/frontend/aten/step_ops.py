@@ -65,6 +65,21 @@ def _(x: torch.Tensor, eps: float) -> torch.Tensor:
     return x.new_empty((*x.shape[:-1], 1))
 
 
+@torch.library.custom_op("tqs::choose", mutates_args=())
+def choose(
+    x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, threshold: float, strict: bool
+) -> torch.Tensor:
+    """a where x > threshold (x >= threshold unless strict), b elsewhere; broadcasting."""
+    return torch.where(x > threshold if strict else x >= threshold, a, b).contiguous()
+
+
+@choose.register_fake
+def _(
+    x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, threshold: float, strict: bool
+) -> torch.Tensor:
+    return torch.where(x > threshold, a, b)
+
+
 def unfolded_length(length: int, kernel: int, dilation: int, stride: int) -> int:
     """How many windows of `kernel` rows, `dilation` apart, start every `stride` rows."""
     return (length - (kernel - 1) * dilation - 1) // stride + 1

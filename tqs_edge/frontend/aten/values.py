@@ -27,6 +27,20 @@ class Constant:
         return Constant(self.value.t().contiguous(), path)
 
 
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """x > threshold, x >= threshold unless `strict`, the opposite where `negated`.
+
+    node: the comparison as it was exported, for what reads it in another way than as a choice
+    """
+
+    x: torch.fx.Node
+    threshold: float
+    strict: bool
+    negated: bool
+    node: torch.fx.Node
+
+
 Value = torch.fx.Node | Constant
 Operand = Value | float
 # Each takes (emitter, old node, *arguments of the operation) and returns the new value, several

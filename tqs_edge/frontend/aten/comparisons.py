@@ -1,0 +1,80 @@
+"""Comparisons with numbers and between tensors, which choices read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.step_ops import tqs
+from tqs_edge.frontend.aten.values import Condition, Constant, Handlers, Operand, Value, shape_of
+
+aten = torch.ops.aten
+
+
+def _comparison(strict: bool, negated: bool) -> Callable[..., Condition | None]:
+    """The handler of a > b (strict), a >= b, or of their opposites a <= b, a < b (negated)."""
+
+    def compare(e: Emitter, node: torch.fx.Node, a: Value, b: Operand) -> Condition | None:
+        number = float(b) if isinstance(b, int | float) else None
+        if number is None and isinstance(b, Constant) and b.value.numel() == 1:
+            number = float(b.value)
+        difference = a if number is not None else e.binary(aten.sub.Tensor, a, b)
+        if not isinstance(difference, torch.fx.Node):
+            return None
+        return Condition(difference, number or 0.0, strict, negated, node)
+
+    return compare
+
+
+def logical_not(_e: Emitter, node: torch.fx.Node, x: Value | Condition) -> Condition | None:
+    """The opposite of a comparison."""
+    if not isinstance(x, Condition):
+        return None
+    return replace(x, negated=not x.negated, node=node)
+
+
+def chosen(
+    e: Emitter, node: torch.fx.Node, mask: Condition, a: Operand, b: Operand
+) -> Value | None:
+    """a where a comparison holds, b elsewhere; None for infinities."""
+    parts = []
+    for part in (b, a) if mask.negated else (a, b):
+        if isinstance(part, int | float):
+            part = Constant(torch.tensor([float(part)]), "choice.value")
+        if isinstance(part, Constant):
+            value = part.value.to(torch.float32)
+            part = Constant(value if value.ndim else value.reshape(1), part.path)
+            if torch.isinf(part.value).any():
+                return None
+        parts.append(part)
+    result = e.call(tqs.choose.default, mask.x, *parts, mask.threshold, mask.strict)
+    return result if shape_of(result) == shape_of(node) else None
+
+
+HANDLERS: Handlers = {
+    overload: _comparison(strict, negated)
+    for packet, strict, negated in (
+        (aten.gt, True, False),
+        (aten.ge, False, False),
+        (aten.le, True, True),
+        (aten.lt, False, True),
+    )
+    for overload in (packet.Scalar, packet.Tensor)
+}
+HANDLERS |= {aten.logical_not.default: logical_not, aten.bitwise_not.default: logical_not}
+
+# Operations to which a comparison is the number 1 or 0.
+READ_AS_NUMBERS = frozenset(
+    {aten.mul.Tensor, aten.add.Tensor, aten.sub.Tensor, aten._to_copy.default}
+)
+
+
+def as_number(e: Emitter, condition: Condition) -> torch.fx.Node:
+    """1 where a comparison holds, 0 elsewhere."""
+    one, zero = (Constant(torch.tensor([n]), "choice.value") for n in (1.0, 0.0))
+    values = (zero, one) if condition.negated else (one, zero)
+    target = tqs.choose.default
+    return e.call(target, condition.x, *values, condition.threshold, condition.strict)
