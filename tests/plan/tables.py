@@ -6,7 +6,8 @@ from itertools import product
 
 import numpy as np
 
-from tqs_edge.plan.cost import CostTable, DenseUse, Fixed
+from tqs_edge.plan.cost import CostTable, DenseUse
+from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.sensitivity.sites import Site, SiteKind
 
 LEGAL = {

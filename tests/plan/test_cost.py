@@ -13,7 +13,8 @@ from tests.passes.window_models import convolution
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.kernel_table import dense_kernel
 from tqs_edge.plan.choice import to_bit_plan, to_choice
-from tqs_edge.plan.cost import CALL_BYTES, CostTable, Fixed, cost_table, estimate_fixed
+from tqs_edge.plan.cost import CALL_BYTES, CostTable, cost_table
+from tqs_edge.plan.fixed_cost import Fixed, estimate_fixed
 from tqs_edge.plan.uniform import uniform_plan
 from tqs_edge.sensitivity.sites import list_sites
 

@@ -151,7 +151,9 @@ def _part(contexts: Contexts, part: slice, name: str) -> Contexts:
 
 
 def _default_rows(model: RolloutSizes) -> int:
-    return model.length if model.form is RolloutForm.WINDOWED else DEFAULT_ROWS
+    if model.form is RolloutForm.WINDOWED:
+        return model.length
+    return max(DEFAULT_ROWS, model.context_length)
 
 
 def _cut_series(

@@ -16,7 +16,7 @@ from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import measure_usage
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.cost import Fixed, estimate_fixed
+from tqs_edge.plan.fixed_cost import Fixed, estimate_fixed
 from tqs_edge.plan.narrowest import narrowest_plan
 from tqs_edge.plan.planner import PlanResult
 from tqs_edge.plan.problem import NOTHING_DECIDED, Decided

@@ -38,8 +38,9 @@ def fit_plans(
     """`plans` with integers fitted on the planning rollouts, best first; none where that is not
     asked for, or where the first plan has fitted integers already.
     """
-    too_many = rounding is Rounding.AUTO and numbers_of(prepared) > FITTED_BY_DEFAULT
-    if plans[0].fitted or rounding is Rounding.NEAREST or too_many:
+    numbers = numbers_of(prepared)
+    too_many = rounding is Rounding.AUTO and numbers > FITTED_BY_DEFAULT
+    if plans[0].fitted or rounding is Rounding.NEAREST or too_many or not numbers:
         return ()
     trials = prepared.planning
     return fit_rounding(

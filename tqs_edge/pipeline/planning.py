@@ -12,7 +12,7 @@ from tqs_edge.firmware.board import Board
 from tqs_edge.graph.threads import one_thread
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.cost import Fixed
+from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.pareto import ParetoFront, pareto
 from tqs_edge.plan.pins import least_average_bits
 from tqs_edge.plan.planner import PlanResult, check_method, plan

@@ -135,7 +135,7 @@ def average_weight_bits(plan: BitPlan, program: IntegerProgram) -> float:
         for block in blocks:
             count = (block.end - block.begin) * depth[path]
             bits, weights = bits + count * block.bits, weights + count
-    return bits / weights
+    return bits / weights if weights else 0.0
 
 
 def _own_link(verification: Verification, firmware: Firmware) -> Link | None:

@@ -9,8 +9,9 @@ import numpy as np
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.choice import to_bit_plan
-from tqs_edge.plan.cost import Fixed, cost_table
+from tqs_edge.plan.cost import cost_table
 from tqs_edge.plan.damage import damage_matrix
+from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.pins import resolve_pins
 from tqs_edge.plan.problem import Decided, decided_damage
 from tqs_edge.plan.wide_states import wide_states

@@ -12,8 +12,8 @@ from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.choice import to_bit_plan
-from tqs_edge.plan.cost import Fixed
 from tqs_edge.plan.damage import damage_matrix
+from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.knapsack import solve_or_none
 from tqs_edge.plan.problem import NOTHING_DECIDED, Decided, Problem, decided_damage, make_problem
 from tqs_edge.plan.refine import Progress

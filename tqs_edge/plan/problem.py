@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tqs_edge.graph.rollout_model import RolloutModel
-from tqs_edge.plan.cost import CostTable, Fixed, cost_table
+from tqs_edge.plan.cost import CostTable, cost_table
 from tqs_edge.plan.damage import damage_matrix, pin_widths
+from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.pins import pin_damage, resolve_pins
 from tqs_edge.plan.wide_states import unrounded, wide_states
 from tqs_edge.sensitivity.batch import CleanRollouts, clean_rollouts

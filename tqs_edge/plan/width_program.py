@@ -81,9 +81,8 @@ def width_program(costs: CostTable, allowed: np.ndarray, names: Collection[str])
     choice = np.arange(sites * W).reshape(sites, W)
     one = rows.rows(np.ones(sites, bool), 1.0, 1.0)
     rows.put(np.repeat(one, W), choice, 1.0)
-    share = costs.elements / costs.elements.sum()
     terms = {
-        "avg_bits": [(choice, share[:, None] * np.array(WIDTHS))],
+        "avg_bits": [(choice, costs.shares[:, None] * np.array(WIDTHS))],
         "ram": [(choice, costs.ram)],
         "insns": [(choice, costs.insns)],
         "flash": [],

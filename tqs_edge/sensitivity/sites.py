@@ -66,8 +66,6 @@ def list_sites(graph: Graph, block_rows: int = BLOCK_ROWS) -> tuple[Site, ...]:
         depth = graph.constants[path].shape[1]
         for begin, end in _blocks(graph, path, block_rows):
             sites.append(_weight_site(path, begin, end, depth))
-    if not sites:
-        raise InputError("the model has no dense layer, so there is no width to choose")
     for name in dense_inputs(graph):
         count = prod(graph.shapes[name])
         sites.append(Site(f"act:{name}", SiteKind.ACTIVATION, name, 0, 0, count, ACTIVATION_WIDTHS))
@@ -76,6 +74,8 @@ def list_sites(graph: Graph, block_rows: int = BLOCK_ROWS) -> tuple[Site, ...]:
         sites.append(
             Site(f"state:{state.name}", SiteKind.STATE, state.name, 0, 0, count, STATE_WIDTHS)
         )
+    if not sites:
+        raise InputError("the model has no dense layer and no state: there is no width to choose")
     return tuple(sites)
 
 
