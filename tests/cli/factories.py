@@ -125,3 +125,39 @@ class Constant(nn.Module):
 
 def constant() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     return Constant().eval(), (torch.zeros(1, 2),)
+
+
+class Leaky(nn.Module):
+    """Two leaky memories without a weight matrix: elementwise operations alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keep = nn.Parameter(torch.tensor([0.9, 0.97]))
+
+    def forward(self, x, h):
+        h = self.keep * h + 0.3 * torch.tanh(x.flip(-1))
+        return torch.sin(2 * h), h
+
+
+def leaky() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    return Leaky().eval(), (torch.zeros(1, 2), torch.zeros(1, 2))
+
+
+class Causal(nn.Module):
+    """Two causal convolutions over a window longer than other models' contexts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.first, self.second = nn.Conv1d(1, 6, 3), nn.Conv1d(6, 6, 3, dilation=2)
+        self.head = nn.Linear(6, 1)
+
+    def forward(self, window):
+        x = window.transpose(1, 2)
+        x = torch.tanh(self.first(nn.functional.pad(x, (2, 0))))
+        x = torch.tanh(self.second(nn.functional.pad(x, (4, 0))))
+        return window[:, -1:] + 0.3 * self.head(x[:, :, -1:].transpose(1, 2))
+
+
+def causal() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    return Causal().eval(), (torch.zeros(1, 40, 1),)

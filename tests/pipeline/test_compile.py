@@ -30,6 +30,20 @@ def test_every_form_is_bit_exact(factory: str, uniform: str, compiled: Compiled)
     assert report["rollout"]["nrmse"] < (0.1 if uniform == "a16w8" else 3.0)
 
 
+def test_a_model_without_weights_compiles(compiled: Compiled) -> None:
+    _, report = compiled("leaky")
+    assert all(report["bit_exact"].values()) and report["rollout"]["nrmse"] < 0.02
+
+
+def test_streaming_takes_a_row_where_the_window_takes_all(compiled: Compiled) -> None:
+    _, report = compiled("causal")
+    _, window = compiled("causal", stream=False)
+    for each in (report, window):
+        assert all(each["bit_exact"].values()) and each["rollout"]["nrmse"] < 0.05
+    assert 10 * report["instructions_per_step"] < window["instructions_per_step"]
+    assert report["ram_bytes"] < window["ram_bytes"]
+
+
 def test_exogenous_inputs_reach_the_firmware(compiled: Compiled, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "c.npy", rng.normal(size=(4, 6, 2)).astype(np.float32))
