@@ -146,7 +146,9 @@ def export_step(named: NamedStep) -> Source:
         return _from_program(named.step, named.name, named.label)
     try:
         with quiet_torch(), torch.no_grad():
-            program = torch.export.export(named.step, named.inputs)
+            # Copies, because a tensor given twice would become one input.
+            inputs = pytree.tree_map_only(torch.Tensor, torch.clone, named.inputs)
+            program = torch.export.export(named.step, inputs)
     except Exception as error:
         raise InputError(
             f"torch.export cannot capture '{named.label}': {_first_line(error)}; make forward() "
