@@ -45,7 +45,8 @@ def raised_mask(mask: np.ndarray, reach: float) -> np.ndarray:
     """The mask (..., row) with no number further below its row's largest than NEGLIGIBLE beyond
     what scores within +-reach can make up for."""
     top = mask.max(axis=-1, keepdims=True)
-    return np.maximum(mask, top - np.float32(2.0 * reach + NEGLIGIBLE))
+    raised: np.ndarray = np.maximum(mask, top - np.float32(2.0 * reach + NEGLIGIBLE))
+    return raised
 
 
 def _masked(graph: Graph, node: Node) -> tuple[str | None, str | None]:
