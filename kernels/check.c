@@ -1,9 +1,11 @@
-/* Self-test of the dense kernels without Python (make check): packs weights by the rule of
-   README.md, calls every kernel and compares with the equation. Exit status 0: all equal. */
+/* Self-test of the kernels without Python (make check). Dense ones: packs weights by the rule of
+   README.md, calls every kernel and compares with the equation. All others: check_values.c. Exit
+   status 0: all equal. */
 #include "tqs_fixed.h"
 #include "tqs_kernels.h"
 
 int main(void);
+int32_t check_values(int16_t canary);
 
 enum { MAX_ROWS = 6, MAX_DEPTH = 40, MAX_WORDS = MAX_DEPTH / 2, CANARY = 0x5A5A };
 
@@ -113,5 +115,6 @@ int main(void) {
     CHECK(tqs_dense_a16w4_acc64, 16, 4, x16, bias_acc64)
     CHECK(tqs_dense_a16w8_acc64, 16, 8, x16, bias_acc64)
     CHECK(tqs_dense_a16w16_acc64, 16, 16, x16, bias_acc64)
+    failures += check_values(CANARY);
     return failures != 0;
 }

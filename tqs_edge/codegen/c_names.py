@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
 
+from tqs_edge.graph.reserved_names import is_reserved
 from tqs_edge.passes.assign_storage import StoragePlan
 from tqs_edge.passes.step_calls import StepCall
 
-# Parameters of tqs_model_step, its helpers and the words of C99: no local variable may take them.
-RESERVED = frozenset(
-    "x y exog state arena i auto break case char const continue default do double else enum extern "
-    "float for goto if inline int long register restrict return short signed sizeof static struct "
-    "switch typedef union unsigned void volatile while int8_t int16_t int32_t int64_t uint8_t "
-    "uint16_t uint32_t uint64_t".split()
-)
+# Parameters of tqs_model_step, its loop variable and functions it calls: no local variable may
+# take their names.
+IN_STEP = re.compile(r"(x|y|exog|state|arena|i|step_\w+|copy_s\d+)$")
+
+
+def identifier(tensor: str) -> str:
+    """The tensor's name as a C identifier that no keyword, type or kernel has."""
+    return f"{tensor}_" if is_reserved(tensor) or tensor.endswith("_") else tensor
 
 
 def local_name(tensor: str) -> str:
-    """The tensor's name as a C identifier that collides with nothing."""
-    return f"{tensor}_" if tensor in RESERVED else tensor
+    """The tensor's name as a variable of tqs_model_step that collides with nothing."""
+    return f"{tensor}_" if IN_STEP.match(tensor) else identifier(tensor)
 
 
 def c_type(bits: int) -> str:

@@ -14,6 +14,7 @@ import tvm_ffi
 from tvm import tirx
 from tvm.target import Target
 
+from tqs_edge.codegen.c_names import identifier
 from tqs_edge.codegen.tidy_c import tidy_statement, wrap
 from tqs_edge.errors import BuildError
 
@@ -68,8 +69,8 @@ def _written(func: tirx.PrimFunc) -> list[bool]:
 
 def _pointer_parameters(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """`func` with buffer parameters as pointers; the DeclBuffers at its top follow them."""
-    names = [p.name for p in func.params]
-    names[-1] = str(func.attrs["tqs.tensor"])
+    names = [identifier(p.name) for p in func.params]
+    names[-1] = identifier(str(func.attrs["tqs.tensor"]))
     pointers = {
         param: tirx.Var(name, tirx.buffer_data_pointer_type(param))
         for param, name in zip(func.params, names, strict=True)

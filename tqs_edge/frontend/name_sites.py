@@ -10,12 +10,8 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tqs_edge.frontend.composite import DENSE, FUNCTION
 from tqs_edge.frontend.relax_expr import composite_name, ints, op_name
+from tqs_edge.graph.reserved_names import free_name
 
-C_KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if "
-    "inline int long register restrict return short signed sizeof static struct switch typedef "
-    "union unsigned void volatile while".split()
-)
 SHORT_NAMES = {
     "subtract": "sub",
     "multiply": "mul",
@@ -48,8 +44,8 @@ def choose_names(mod: tvm.IRModule) -> dict[relax.Var, str]:
     """Variable -> its name, for the parameters and bindings of main."""
     main = mod["main"]
     bindings = main.body.blocks[0].bindings
-    names = _Names()
     inputs = int(main.attrs["num_input"])
+    names = _Names(_operand_paths(mod, main, bindings))
     for param, wanted in zip(main.params[:inputs], _input_names(main), strict=True):
         names.give(param, wanted)
     _name_results(names, main, bindings)
@@ -62,19 +58,37 @@ def choose_names(mod: tvm.IRModule) -> dict[relax.Var, str]:
 
 
 class _Names:
-    """Unique names: the second `add` becomes add_2."""
+    """Unique names: the second `add` becomes add_2. None of `taken` is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: set[str]) -> None:
         self.chosen: dict[relax.Var, str] = {}
-        self.taken: set[str] = set()
+        self.taken = set(taken)
 
     def give(self, var: relax.Var, wanted: str) -> None:
-        name, count = wanted, 1
-        while name in self.taken or name in C_KEYWORDS:
+        name, count = free_name(wanted), 1
+        while name in self.taken:
             count += 1
             name = f"{wanted}_{count}"
         self.taken.add(name)
         self.chosen[var] = name
+
+
+def _operand_paths(
+    mod: tvm.IRModule, main: relax.Function, bindings: list[relax.Binding]
+) -> set[str]:
+    """Paths of the constants that nodes read beside tensors, and so under the same kind of name."""
+    paths = {
+        param: str(path)
+        for param, path in zip(
+            main.params[int(main.attrs["num_input"]) :], main.attrs["constants"], strict=True
+        )
+    }
+    read: set[str] = set()
+    for value in (b.value for b in bindings if isinstance(b.value, relax.Call)):
+        operands = value.args[0].fields if op_name(value) == "concat" else value.args
+        if composite_name(mod, value) != DENSE:
+            read |= {paths[arg] for arg in operands if arg in paths}
+    return read
 
 
 def _input_names(main: relax.Function) -> list[str]:

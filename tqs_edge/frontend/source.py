@@ -155,8 +155,8 @@ def export_step(named: NamedStep) -> Source:
         return _from_program(named.step, named.name, named.label)
     try:
         with quiet_torch(), torch.no_grad():
-            # Clones: export takes one tensor given twice, as for two zero states, for one input.
-            inputs = pytree.tree_map(_cloned, named.inputs)
+            # Copies, because a tensor given twice would become one input.
+            inputs = pytree.tree_map_only(torch.Tensor, torch.clone, named.inputs)
             program = torch.export.export(named.step, inputs, dict(named.keywords))
     except Exception as error:
         raise InputError(
@@ -172,10 +172,6 @@ def _from_program(program: ExportedProgram, name: str, label: str) -> Source:
     with quiet_torch():  # unlifting copies guards and warns about them
         module = program.module()
     return Source(name, label, program, _flat_call(module, program))
-
-
-def _cloned(value: Any) -> Any:
-    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
 def reject_training_mode(program: ExportedProgram, label: str) -> None:

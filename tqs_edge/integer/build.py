@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.build_nonlinear import NONLINEAR, build_nonlinear
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
+from tqs_edge.integer.masked_scores import bounded_masks
 from tqs_edge.integer.moves import MOVES, move_op
 from tqs_edge.integer.planned_weights import planned_bias, planned_rows
 from tqs_edge.integer.program import (
@@ -48,7 +50,7 @@ def build_program(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> I
     InputError where the plan does not fit the graph, OverflowUnproven where a proof fails.
     """
     _check_plan(graph, plan)
-    graph, ranges = narrow_readers(graph, plan, ranges)
+    graph, ranges = bounded_masks(*narrow_readers(graph, plan, ranges))
     builder = _Builder(graph, plan, ranges)
     for node in graph.nodes:
         builder.lower(node)
@@ -77,6 +79,7 @@ class _Builder:
         self.graph, self.plan, self.ranges = graph, plan, ranges
         self.tensors = assign_scales(graph, plan, ranges)
         self.constants: dict[str, np.ndarray] = {}
+        self.constant_tensors: dict[tuple[str, int], QTensor] = {}  # by path and bits
         self.ops: list[IntegerOp] = []
         self.copies: dict[tuple[str, int, float], str] = {}  # of (tensor, bits, scale)
 
@@ -161,12 +164,14 @@ class _Builder:
         if name in self.tensors:
             return self.tensors[name]
         bits = max(16, output_bits)
+        if (name, bits) in self.constant_tensors:
+            return self.constant_tensors[name, bits]
         values = np.asarray(self.graph.constants[name], np.float64)
         scale = scale_for_range(float(np.abs(values).max(initial=0.0)), bits)
-        identifier = "c_" + name.replace(".", "_") + ("_s32" if bits == WIDE_BITS else "")
-        tensor = QTensor(identifier, values.shape, bits, scale)
-        self.tensors[identifier] = tensor
-        self.constants[identifier] = quantize(values, scale, bits).astype(f"int{bits}")
+        wanted = "c_" + re.sub(r"\W", "_", name) + ("_s32" if bits == WIDE_BITS else "")
+        tensor = self._new_tensor(wanted, values.shape, QTensor(wanted, values.shape, bits, scale))
+        self.constants[tensor.name] = quantize(values, scale, bits).astype(f"int{bits}")
+        self.constant_tensors[name, bits] = tensor
         return tensor
 
     def _product(self, node: Node, y: QTensor) -> None:

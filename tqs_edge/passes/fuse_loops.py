@@ -12,6 +12,8 @@ from tvm import relax, s_tir, tirx
 
 from tqs_edge.passes.integer_ops import ELEMENTWISE, INJECTIVE, OPAQUE
 
+ROOT = "tqs.root"  # not an identifier, so no tensor is called that
+
 
 @tvm.transform.module_pass(opt_level=0, name="FuseElementwise")
 class FuseElementwise:
@@ -86,8 +88,8 @@ def one_loop(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """
     if _pattern(func) == OPAQUE and "op_pattern" in func.attrs:
         return func
-    schedule = s_tir.Schedule(tvm.IRModule({"main": func}))
-    blocks = schedule.get_child_blocks(schedule.get_sblock("root"))
+    schedule = s_tir.Schedule(tvm.IRModule({"main": _with_root_apart(func)}))
+    blocks = schedule.get_child_blocks(schedule.get_sblock(ROOT))
     loops = {block: schedule.get_loops(block) for block in blocks}
     if len({_extent(schedule, loops[block]) for block in blocks}) != 1:
         return func
@@ -100,6 +102,17 @@ def one_loop(func: tirx.PrimFunc) -> tirx.PrimFunc:
         schedule.set_scope(block, 0, "local")
         schedule.compute_at(block, fused)
     return schedule.mod["main"].with_attr("tqs.tensor", schedule.get(last).name_hint)
+
+
+def _with_root_apart(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    """`func` with the block around its loops called ROOT: a tensor may have TVM's name for it."""
+    outer = func.body.block
+    block = s_tir.SBlock(
+        *(outer.iter_vars, outer.reads, outer.writes, ROOT, outer.body, outer.init),
+        *(outer.alloc_buffers, outer.match_buffers, outer.annotations),
+    )
+    realize = s_tir.SBlockRealize(func.body.iter_values, func.body.predicate, block)
+    return func.with_body(realize)
 
 
 def _extent(schedule: s_tir.Schedule, loops: list[s_tir.schedule.LoopRV]) -> int:

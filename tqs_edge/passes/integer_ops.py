@@ -60,20 +60,22 @@ def _int64(value: int) -> tirx.Expr:
     return tirx.const(value, "int64")
 
 
-def _placeholder(tensor: QTensor) -> te.Tensor:
+def placeholder_of(tensor: QTensor) -> te.Tensor:
+    """The TE input that stands for a tensor of the program, under its name."""
     return te.placeholder(tensor.shape, dtype_of(tensor), name=tensor.name)
 
 
-def _broadcast(tensor: te.Tensor, indices: Sequence[tirx.Expr], y: QTensor) -> tirx.Expr:
+def broadcast_at(tensor: te.Tensor, indices: Sequence[tirx.Expr], y: QTensor) -> tirx.Expr:
     """tensor[indices] under NumPy broadcasting: aligned at the right, extent 1 repeats."""
     lead = len(y.shape) - len(tensor.shape)
     extents = zip(tensor.shape, y.shape[lead:], indices[lead:], strict=True)
     return tensor(*(i if int(own) == full else 0 for own, full, i in extents))
 
 
-def _finish(
+def prim_func(
     inputs: Sequence[te.Tensor], y: te.Tensor, pattern: int, **attrs: object
 ) -> tirx.PrimFunc:
+    """f(inputs..., y), marked with the tensor it computes, how TVM may fuse it, and `attrs`."""
     func = te.create_prim_func([*inputs, y])
     marks = {"tqs.tensor": y.op.name, "op_pattern": pattern, "tirx.noalias": True, **attrs}
     return func.with_attrs(marks)
@@ -104,35 +106,35 @@ def affine_call(op: AffineOp, program: IntegerProgram) -> IntegerCall:
     """y = max(sat((sum_i (x_i << left_shift) * multiplier_i + offset) >> shift), lowest)."""
     y = program.tensors[op.output]
     form = affine_form(op, program)
-    placeholders = {name: _placeholder(program.tensors[name]) for name in form.operands}
+    placeholders = {name: placeholder_of(program.tensors[name]) for name in form.operands}
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
-        values = {name: _broadcast(tensor, indices, y) for name, tensor in placeholders.items()}
+        values = {name: broadcast_at(tensor, indices, y) for name, tensor in placeholders.items()}
         return saturate(affine_expression(form, values), y.bits, op.lowest)
 
     result = te.compute(y.shape, element, name=y.name)
-    func = _finish(list(placeholders.values()), result, _map_pattern(program, form.operands, y))
-    return IntegerCall(func, _operands(program, form.operands))
+    func = prim_func(list(placeholders.values()), result, _map_pattern(program, form.operands, y))
+    return IntegerCall(func, operands_of(program, form.operands))
 
 
 def product_call(op: ProductOp, program: IntegerProgram) -> IntegerCall:
     """y = sat((a * b * multiplier + 2^(shift-1)) >> shift)."""
     y = program.tensors[op.output]
-    placeholders = {name: _placeholder(program.tensors[name]) for name in op.inputs}
+    placeholders = {name: placeholder_of(program.tensors[name]) for name in op.inputs}
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
-        a, b = (_broadcast(placeholders[n], indices, y).astype("int32") for n in op.inputs)
+        a, b = (broadcast_at(placeholders[n], indices, y).astype("int32") for n in op.inputs)
         return saturate(product_expression(a * b, op.multiplier, op.shift), y.bits)
 
     result = te.compute(y.shape, element, name=y.name)
-    func = _finish(list(placeholders.values()), result, _map_pattern(program, op.inputs, y))
-    return IntegerCall(func, _operands(program, tuple(placeholders)))
+    func = prim_func(list(placeholders.values()), result, _map_pattern(program, op.inputs, y))
+    return IntegerCall(func, operands_of(program, tuple(placeholders)))
 
 
 def lut_call(op: LutOp, program: IntegerProgram) -> IntegerCall:
     """y = tanh or sigmoid of a Q(15-f).f input, from the shared table passed as an operand."""
     y = program.tensors[op.output]
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     table = te.placeholder((TABLE_ENTRIES,), "int16", name="tanh_table")
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
@@ -143,7 +145,9 @@ def lut_call(op: LutOp, program: IntegerProgram) -> IntegerCall:
 
     result = te.compute(y.shape, element, name=y.name)
     marks = {"tqs.table": op.function, "tqs.fraction_bits": op.fraction_bits}
-    return IntegerCall(_finish([x, table], result, ELEMENTWISE, **marks), (op.input, tanh_table()))
+    return IntegerCall(
+        prim_func([x, table], result, ELEMENTWISE, **marks), (op.input, tanh_table())
+    )
 
 
 def extremum_call(op: ExtremumOp, program: IntegerProgram) -> IntegerCall:
@@ -152,20 +156,20 @@ def extremum_call(op: ExtremumOp, program: IntegerProgram) -> IntegerCall:
     choose = te.max if op.function == "maximum" else te.min
     constants = {name: uniform_constant(program, name) for name in op.inputs}
     names = tuple(name for name, value in constants.items() if value is None)
-    placeholders = {name: _placeholder(program.tensors[name]) for name in names}
+    placeholders = {name: placeholder_of(program.tensors[name]) for name in names}
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
         a, b = (
             tirx.const(constants[name], dtype_of(y))
             if constants[name] is not None
-            else _broadcast(placeholders[name], indices, y)
+            else broadcast_at(placeholders[name], indices, y)
             for name in op.inputs
         )
         return choose(a, b)
 
     result = te.compute(y.shape, element, name=y.name)
-    func = _finish(list(placeholders.values()), result, _map_pattern(program, names, y))
-    return IntegerCall(func, _operands(program, names))
+    func = prim_func(list(placeholders.values()), result, _map_pattern(program, names, y))
+    return IntegerCall(func, operands_of(program, names))
 
 
 def select_call(op: SelectOp, program: IntegerProgram) -> IntegerCall:
@@ -192,7 +196,7 @@ def select_call(op: SelectOp, program: IntegerProgram) -> IntegerCall:
 def clamp_call(op: ClampOp, program: IntegerProgram) -> IntegerCall:
     """y = min(max(x, low), high); a bound that the type has anyway is left out."""
     y = program.tensors[op.output]
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     least, most = integer_limits(y.bits)
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
@@ -200,8 +204,8 @@ def clamp_call(op: ClampOp, program: IntegerProgram) -> IntegerCall:
         value = te.max(value, tirx.const(op.low, dtype_of(y))) if op.low > least else value
         return te.min(value, tirx.const(op.high, dtype_of(y))) if op.high < most else value
 
-    func = _finish([x], te.compute(y.shape, element, name=y.name), ELEMENTWISE)
-    return IntegerCall(func, _operands(program, (op.input,)))
+    func = prim_func([x], te.compute(y.shape, element, name=y.name), ELEMENTWISE)
+    return IntegerCall(func, operands_of(program, (op.input,)))
 
 
 def uniform_constant(program: IntegerProgram, name: str) -> int | None:
@@ -215,20 +219,20 @@ def uniform_constant(program: IntegerProgram, name: str) -> int | None:
 def slice_call(op: SliceOp, program: IntegerProgram) -> IntegerCall:
     """output = input[begin:end] along a negative axis."""
     y = program.tensors[op.output]
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     axis = len(y.shape) + op.axis
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
         return x(*(i + op.begin if d == axis else i for d, i in enumerate(indices)))
 
-    func = _finish([x], te.compute(y.shape, element, name=y.name), INJECTIVE)
-    return IntegerCall(func, _operands(program, (op.input,)))
+    func = prim_func([x], te.compute(y.shape, element, name=y.name), INJECTIVE)
+    return IntegerCall(func, operands_of(program, (op.input,)))
 
 
 def reshape_call(op: ReshapeOp, program: IntegerProgram) -> IntegerCall:
     """The same integers in row-major order; the attribute "tqs.view" says that C needs no copy."""
     y = program.tensors[op.output]
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
         flat = tirx.const(0, "int64")
@@ -241,8 +245,8 @@ def reshape_call(op: ReshapeOp, program: IntegerProgram) -> IntegerCall:
         return x(*own[::-1])
 
     result = te.compute(y.shape, element, name=y.name)
-    func = _finish([x], result, OPAQUE, **{"tqs.view": True})
-    return IntegerCall(func, _operands(program, (op.input,)))
+    func = prim_func([x], result, OPAQUE, **{"tqs.view": True})
+    return IntegerCall(func, operands_of(program, (op.input,)))
 
 
 def concat_call(op: ConcatOp, program: IntegerProgram) -> IntegerCall:
@@ -251,7 +255,7 @@ def concat_call(op: ConcatOp, program: IntegerProgram) -> IntegerCall:
     axis = len(y.shape) + op.axis
     constants = {name: uniform_constant(program, name) for name in op.inputs}
     names = tuple(name for name, value in constants.items() if value is None)
-    parts = {name: _placeholder(program.tensors[name]) for name in names}
+    parts = {name: placeholder_of(program.tensors[name]) for name in names}
 
     def copies(inputs: Sequence[tirx.Buffer], outputs: Sequence[tirx.Buffer]) -> tirx.Stmt:
         buffers, begin, loops = dict(zip(names, inputs, strict=True)), 0, []
@@ -264,7 +268,7 @@ def concat_call(op: ConcatOp, program: IntegerProgram) -> IntegerCall:
         return tirx.stmt_seq(*loops)
 
     result = statement(y.name, list(parts.values()), y.shape, dtype_of(y), copies)
-    return IntegerCall(_finish(list(parts.values()), result, OPAQUE), _operands(program, names))
+    return IntegerCall(prim_func(list(parts.values()), result, OPAQUE), operands_of(program, names))
 
 
 def _write_part(
@@ -288,7 +292,7 @@ def loop_nest(loops: Sequence[tirx.Var], extents: Sequence[int], body: tirx.Stmt
     return body
 
 
-def _operands(program: IntegerProgram, names: Sequence[str]) -> tuple[str | np.ndarray, ...]:
+def operands_of(program: IntegerProgram, names: Sequence[str]) -> tuple[str | np.ndarray, ...]:
     """Tensor names, with the program's constants replaced by their arrays."""
     return tuple(
         program.constants[n].astype(dtype_of(program.tensors[n])) if n in program.constants else n

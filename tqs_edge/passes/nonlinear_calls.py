@@ -16,10 +16,10 @@ from tqs_edge.integer.program import IntegerProgram, QTensor
 from tqs_edge.passes.integer_ops import (
     OPAQUE,
     IntegerCall,
-    _broadcast,
-    _finish,
-    _operands,
-    _placeholder,
+    broadcast_at,
+    operands_of,
+    placeholder_of,
+    prim_func,
     saturate,
 )
 from tqs_edge.passes.power_tir import (
@@ -38,7 +38,7 @@ from tqs_edge.quant.power import LOG_FRACTION_BITS, ONE, log_table
 def table_call(op: TableOp, program: IntegerProgram) -> IntegerCall:
     """y = the function's own table at x."""
     y, knots = program.tensors[op.output], op.knots
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     table = te.placeholder(knots.values.shape, "int16", name="table")
     cells, bits = len(knots.values) - 1, tirx.const(knots.step_bits, "int32")
 
@@ -53,13 +53,13 @@ def table_call(op: TableOp, program: IntegerProgram) -> IntegerCall:
     result = te.compute(y.shape, element, name=y.name)
     scalars = [tirx.const(n, "int32") for n in (cells, knots.first, knots.step_bits)]
     func = _inline([x, table], result, "tqs_table_s16", scalars, tables=1)
-    return IntegerCall(func, (*_operands(program, (op.input,)), knots.values))
+    return IntegerCall(func, (*operands_of(program, (op.input,)), knots.values))
 
 
 def wave_call(op: WaveOp, program: IntegerProgram) -> IntegerCall:
     """y = the wave's table at the angle x * turn."""
     y = program.tensors[op.output]
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     table = te.placeholder(op.table.shape, "int16", name="wave_table")
     angle = stage(
         f"{y.name}_angle",
@@ -75,13 +75,13 @@ def wave_call(op: WaveOp, program: IntegerProgram) -> IntegerCall:
     result = _saturated(stage(f"{y.name}_wide", element, angle), y)
     signed = op.turn - (1 << 32) if op.turn >> 31 else op.turn
     func = _inline([x, table], result, "tqs_wave_s16", [tirx.const(signed, "int32")], tables=1)
-    return IntegerCall(func, (*_operands(program, (op.input,)), op.table))
+    return IntegerCall(func, (*operands_of(program, (op.input,)), op.table))
 
 
 def power_call(op: PowerOp, program: IntegerProgram) -> IntegerCall:
     """y = sqrt, rsqrt or reciprocal of x."""
     y = program.tensors[op.output]
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     wide = stage(f"{y.name}_positive", lambda e: te.max(e.astype("int64"), int64(1)), x)
     if op.function == "reciprocal":
         one = stage(f"{y.name}_one", lambda e: int64(ONE), wide)
@@ -95,7 +95,7 @@ def power_call(op: PowerOp, program: IntegerProgram) -> IntegerCall:
             )
     scalars = [tirx.const(n, "int32") for n in (op.multiplier, op.shift)]
     func = _inline([x], _saturated(value, y), f"tqs_{op.function}_s16", scalars)
-    return IntegerCall(func, _operands(program, (op.input,)))
+    return IntegerCall(func, operands_of(program, (op.input,)))
 
 
 def _root(op: PowerOp, positive: te.Tensor) -> te.Tensor:
@@ -124,7 +124,7 @@ def _root(op: PowerOp, positive: te.Tensor) -> te.Tensor:
 def log_call(op: LogOp, program: IntegerProgram) -> IntegerCall:
     """y = the logarithm of x."""
     y, knots = program.tensors[op.output], log_table()
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     table = te.placeholder(knots.shape, "int16", name="log_table")
     wide = stage(f"{y.name}_positive", lambda e: te.max(e.astype("int64"), int64(1)), x)
     zeros = leading_zeros(wide)
@@ -144,17 +144,17 @@ def log_call(op: LogOp, program: IntegerProgram) -> IntegerCall:
         tirx.const(op.shift, "int32"),
     ]
     func = _inline([x, table], _saturated(value, y), "tqs_log_s16", scalars, tables=1)
-    return IntegerCall(func, (*_operands(program, (op.input,)), knots))
+    return IntegerCall(func, (*operands_of(program, (op.input,)), knots))
 
 
 def divide_call(op: DivideOp, program: IntegerProgram) -> IntegerCall:
     """y = a / b."""
     y = program.tensors[op.output]
-    placeholders = {name: _placeholder(program.tensors[name]) for name in op.inputs}
+    placeholders = {name: placeholder_of(program.tensors[name]) for name in op.inputs}
 
     def spread(name: str) -> te.Tensor:
         def element(*indices: tirx.Expr) -> tirx.Expr:
-            return _broadcast(placeholders[name], indices, y).astype("int64")
+            return broadcast_at(placeholders[name], indices, y).astype("int64")
 
         return te.compute(y.shape, element, name=f"{y.name}_{name}")
 
@@ -165,7 +165,7 @@ def divide_call(op: DivideOp, program: IntegerProgram) -> IntegerCall:
     operands = [list(placeholders).index(name) for name in op.inputs]
     func = _inline(list(placeholders.values()), _saturated(value, y), "tqs_divide_s16", scalars)
     return IntegerCall(
-        func.with_attr("tqs.arguments", operands), _operands(program, tuple(placeholders))
+        func.with_attr("tqs.arguments", operands), operands_of(program, tuple(placeholders))
     )
 
 
@@ -211,4 +211,4 @@ def _inline(
     tables: int = 0,
 ) -> tirx.PrimFunc:
     marks = {"tqs.inline": symbol, "tqs.scalars": list(scalars), "tqs.tables": tables}
-    return _finish(inputs, result, OPAQUE, **marks)
+    return prim_func(inputs, result, OPAQUE, **marks)

@@ -16,9 +16,9 @@ from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.passes.integer_ops import (
     OPAQUE,
     IntegerCall,
-    _finish,
-    _operands,
-    _placeholder,
+    operands_of,
+    placeholder_of,
+    prim_func,
     saturate,
 )
 from tqs_edge.passes.nonlinear_calls import scaled
@@ -38,7 +38,7 @@ from tqs_edge.quant.softmax import DISTANCE_SHIFT, exp_table, sum_bits
 def softmax_call(op: SoftmaxOp, program: IntegerProgram) -> IntegerCall:
     """y = softmax(x) over the last axis."""
     y, knots = program.tensors[op.output], exp_table()
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     table = te.placeholder(knots.shape, "int16", name="exp_table")
     rows, length = math.prod(y.shape[:-1]), y.shape[-1]
     bits = sum_bits(length)
@@ -76,13 +76,13 @@ def softmax_call(op: SoftmaxOp, program: IntegerProgram) -> IntegerCall:
     result = te.compute(y.shape, share, name=y.name)
     before, after = (op.multiplier, op.shift, bits), (rows, length)
     func = _kernel([x, table], result, "tqs_softmax_s16", _words(before), _words(after))
-    return IntegerCall(func, (*_operands(program, (op.input,)), knots))
+    return IntegerCall(func, (*operands_of(program, (op.input,)), knots))
 
 
 def normalize_call(op: NormalizeOp, program: IntegerProgram) -> IntegerCall:
     """y = (n x - sum(x)) * factor of the row."""
     y = program.tensors[op.output]
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     total, mantissa, half = _spread(op, x, y.name)
     factor = stage(
         f"{y.name}_factor",
@@ -111,7 +111,7 @@ def normalize_call(op: NormalizeOp, program: IntegerProgram) -> IntegerCall:
 def deviation_call(op: DeviationOp, program: IntegerProgram) -> IntegerCall:
     """y = root of the row's spread, scaled."""
     y = program.tensors[op.output]
-    x = _placeholder(program.tensors[op.input])
+    x = placeholder_of(program.tensors[op.input])
     _, mantissa, half = _spread(op, x, y.name)
     root = stage(f"{y.name}_root", high_product, mantissa, inverse_root(mantissa))
 
@@ -166,7 +166,7 @@ def matmul_call(op: MatmulOp, program: IntegerProgram) -> IntegerCall:
     """y = a @ b, one requantization per element."""
     y = program.tensors[op.output]
     names = tuple(dict.fromkeys(op.inputs))
-    placeholders = {name: _placeholder(program.tensors[name]) for name in names}
+    placeholders = {name: placeholder_of(program.tensors[name]) for name in names}
     a, b = (placeholders[name] for name in op.inputs)
     depth = int(a.shape[-1])
     k = te.reduce_axis((0, depth), "k")
@@ -197,7 +197,7 @@ def matmul_call(op: MatmulOp, program: IntegerProgram) -> IntegerCall:
     before = _words((op.multiplier, op.shift))
     func = _kernel(list(placeholders.values()), result, "tqs_matmul_s16", before, _words(after))
     arguments = [names.index(name) for name in op.inputs]
-    return IntegerCall(func.with_attr("tqs.arguments", arguments), _operands(program, names))
+    return IntegerCall(func.with_attr("tqs.arguments", arguments), operands_of(program, names))
 
 
 def _row_kernel(
@@ -211,7 +211,7 @@ def _row_kernel(
     before = [tirx.const(op.epsilon, "int64"), *_words((op.multiplier, op.shift))]
     after = _words((math.prod(shape[:-1]), shape[-1]))
     func = _kernel([x], result, symbol, before, after)
-    return IntegerCall(func, _operands(program, (op.input,)))
+    return IntegerCall(func, operands_of(program, (op.input,)))
 
 
 def _words(values: Sequence[int]) -> list[tirx.Expr]:
@@ -236,4 +236,4 @@ def _kernel(
     after: Sequence[tirx.Expr],
 ) -> tirx.PrimFunc:
     marks = {"tqs.kernel": symbol, "tqs.before": list(before), "tqs.after": list(after)}
-    return _finish(inputs, result, OPAQUE, **marks)
+    return prim_func(inputs, result, OPAQUE, **marks)

@@ -146,14 +146,14 @@ def _elementwise(
     placeholders = [te.placeholder(t.shape, dtype_of(t), name=t.name) for t in tensors]
 
     def compute(*indices: tirx.Expr) -> tirx.Expr:
-        return element({p.op.name: integer_ops._broadcast(p, indices, y) for p in placeholders})
+        return element({p.op.name: integer_ops.broadcast_at(p, indices, y) for p in placeholders})
 
     extents = {int(np.prod(t.shape)) for t in tensors}
     same = extents <= {int(np.prod(y.shape))}
     pattern = integer_ops.ELEMENTWISE if same else integer_ops.OPAQUE
     result = te.compute(y.shape, compute, name=y.name)
-    func = integer_ops._finish(placeholders, result, pattern)
-    return IntegerCall(func, (*integer_ops._operands(program, names), *arrays.values()))
+    func = integer_ops.prim_func(placeholders, result, pattern)
+    return IntegerCall(func, (*integer_ops.operands_of(program, names), *arrays.values()))
 
 
 def _int64(value: int) -> tirx.Expr:

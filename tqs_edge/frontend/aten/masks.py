@@ -7,9 +7,8 @@ import torch
 from tqs_edge.frontend.aten.values import Constant
 
 aten = torch.ops.aten
-# exp(-30) is 1e-13 of the largest weight of a softmax: far below float32, and a number that fits
-# the scale of scores.
-MASKED = -30.0
+# Zero weight whatever the scores, and finite; integer.masked_scores raises it to what fits theirs.
+MASKED = -1e4
 
 SOFTMAX = (aten._softmax.default, aten.softmax.int, aten._safe_softmax.default)
 PASSED_ON = (
@@ -30,7 +29,7 @@ def only_softmax_reads(node: torch.fx.Node) -> bool:
 
 
 def masked_scores(mask: Constant) -> Constant:
-    """What is added to scores: -30 for every number below it, minus infinity included."""
+    """What is added to scores: MASKED for every number below it, minus infinity included."""
     return Constant(mask.value.clamp(min=MASKED), mask.path)
 
 
