@@ -38,8 +38,7 @@ def fit_plans(
     """`plans` with integers fitted on the planning rollouts, best first; none where that is not
     asked for, or where the first plan has fitted integers already.
     """
-    too_many = rounding is Rounding.AUTO and numbers_of(prepared) > FITTED_BY_DEFAULT
-    if plans[0].fitted or rounding is Rounding.NEAREST or too_many:
+    if plans[0].fitted or not is_fitted(prepared, rounding):
         return ()
     trials = prepared.planning
     return fit_rounding(
@@ -53,6 +52,12 @@ def fit_plans(
         responses=responses,
         progress=progress,
     )
+
+
+def is_fitted(prepared: Prepared, rounding: Rounding) -> bool:
+    """Whether integers are fitted under `rounding`: where asked for, or by default if few."""
+    few = rounding is Rounding.AUTO and numbers_of(prepared) <= FITTED_BY_DEFAULT
+    return rounding is Rounding.FITTED or few
 
 
 def fit_compiled(
