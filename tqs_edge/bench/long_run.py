@@ -64,7 +64,8 @@ def _frames(
     known = repeated_exog(prepared, steps)
     contexts, exog = quantize_inputs(program, prepared.judging.contexts[:1], known)
     log = run(firmware, contexts, steps, exog=exog, runner="host", timeout=TIMEOUT)
-    return log.frames[0]
+    frames: np.ndarray = log.frames[0]
+    return frames
 
 
 def repeated_exog(prepared: Prepared, steps: int) -> np.ndarray | None:
