@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -34,11 +35,23 @@ def test_kernels(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.unicorn
 def test_models(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "models.json"
-    words = ("--plan", "a16w8", "--plan", "tqs5", "--json", file)
-    assert cli("bench", "models", *SMALL, *words).status == 0
+    boards = ["mps2-an386", "mps2-an385"]
+    words = (*("--plan", "a16w8", "--plan", "tqs5"), *("--board", boards[0], "--board", boards[1]))
+    assert cli("bench", "models", *SMALL, *words, "--json", file).status == 0
     records = json.loads(file.read_text())
-    assert [r["plan"] for r in records] == ["a16w8", "tqs5"]
-    assert {r["board"] for r in records} == {"mps2-an386"}
+    assert [(r["plan"], r["board"]) for r in records] == list(product(["a16w8", "tqs5"], boards))
+    assert {r["form"] for r in records} == {"recurrent"}
+
+
+@pytest.mark.arm
+@pytest.mark.unicorn
+def test_models_on_a_terminal(cli: Cli) -> None:
+    words = ("--plan", "a16w8", "--rounding", "nearest", "--no-stream", "--long", "1500")
+    shown = cli("bench", "models", *SMALL, *words)
+    assert shown.status == 0
+    assert "insns/step" in shown.out and "peak/usual" in shown.out and "1,500" in shown.out
+    wrong = cli("bench", "models", *SMALL, "--rounding", "up")
+    assert wrong.status == 2 and "no rounding 'up'" in wrong.errors[0]
 
 
 STUDY = ("bench", "plan", *SMALL, "--bits", "4", "--seeds", "1", "--jobs", "1")

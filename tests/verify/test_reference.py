@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tqs_edge.graph.graph import Graph
@@ -46,6 +48,15 @@ def test_saturation_is_counted_by_tensor() -> None:
     run = run_reference(program, model(RolloutForm.MAP, 1, 1), np.array([[[16000]]], np.int16), 4)
     assert run.frames[0, :, 0].tolist() == [24000, 32767, 32767, 32767]
     assert run.saturations == {"y": 3}
+
+
+def test_what_a_rectifier_drops_is_not_counted_as_lost() -> None:
+    rectifier = replace(gain("y", ("x",), 6), lowest=0)
+    program = IntegerProgram("x", None, "y", (), tensors(x=1, y=1), {}, (rectifier,))
+    contexts = np.array([[[-16000]], [[16000]]], np.int16)
+    run = run_reference(program, model(RolloutForm.MAP, 1, 1), contexts, 1)
+    assert run.frames[:, 0, 0].tolist() == [0, 32767]
+    assert run.saturations == {"y": 1}
 
 
 def test_windowed_rollout_appends_blocks() -> None:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tqs_edge.errors import InputError, ToolMissing, VerificationFailed
+from tqs_edge.bench.long_run import LongRun, long_run
+from tqs_edge.bench.model_case import ModelCase, form_of, widths_of
+from tqs_edge.errors import ToolMissing, VerificationFailed
 from tqs_edge.firmware.board import Board
+from tqs_edge.firmware.build import build
 from tqs_edge.firmware.toolchain import Toolchain
-from tqs_edge.pipeline.building import Compiled, compile_plan
-from tqs_edge.pipeline.judging import judge
-from tqs_edge.pipeline.planning import Scores, plan_widths
+from tqs_edge.pipeline.building import Compiled
+from tqs_edge.pipeline.judging import Judged, judge
+from tqs_edge.pipeline.lowering import lower_plan
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
 from tqs_edge.pipeline.verification import runners_for
-from tqs_edge.plan.bit_plan import BitPlan
-from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.problem import Decided
-from tqs_edge.plan.uniform import uniform_plan
+from tqs_edge.plan.rounding import Rounding
 from tqs_edge.run.runner import run
 
-PLANS = ("a16w8", "tqs5", "a16w4")
+PLANS = ("a16w8", "a8w8", "tqs5", "a16w4")
+LONG_PLAN = "a16w8"  # the plan that long runs are made of
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class ModelCost:
     """A model under a plan: what it adds to a product, as built and executed, and its error.
 
     nrmse: of the integer rollouts against the float ones, from the judging contexts
+    rounding: "fitted" or "nearest", what the integers are
+    saturations: values clipped in all of these rollouts together
+    lyapunov_steps, nrmse_lyapunov: one Lyapunov time of a chaotic model and the error until then;
+    None and `nrmse` for other models
+    long_steps, long_peak, limit_cycle_lsb: see long_run.LongRun; None without a long run
     """
 
     model: str
@@ -42,60 +48,93 @@ class ModelCost:
     stack_bytes: int
     instructions_per_step: float
     nrmse: float
-
-
-def planned_bits(plan: str) -> float | None:
-    """5.0 for "tqs5": average weight bits of a searched plan; None for a width code."""
-    match = re.fullmatch(r"tqs(\d+(?:\.\d+)?)", plan)
-    return float(match[1]) if match else None
+    rounding: str
+    form: str
+    saturations: int
+    horizon: int
+    lyapunov_steps: int | None
+    nrmse_lyapunov: float
+    long_steps: int | None = None
+    long_peak: float | None = None
+    limit_cycle_lsb: int | None = None
 
 
 def measure_model(
-    prepared: Prepared, scores: Scores | None, plan: str, board: Board, toolchain: Toolchain
-) -> ModelCost:
-    """The cost of a model under `plan`: a width code, or "tqs5" for TQS at 5 bits on average.
+    case: ModelCase,
+    plan: str,
+    boards: Sequence[Board],
+    toolchain: Toolchain,
+    *,
+    long_steps: int | None = None,
+) -> tuple[ModelCost, ...]:
+    """The cost of a model on every board under `plan`: a width code, or "tqs5" for TQS at 5 bits
+    on average. Widths and integers are chosen once, for the first board.
 
-    scores: needed for a searched plan. All activations and states have the plan's width or 16
-    bits. Raises ToolMissing without a simulator of the board, VerificationFailed where the
-    firmware's frames are not the reference's.
+    long_steps: also make a rollout of that length, under LONG_PLAN. Raises ToolMissing without a
+    simulator of a board, VerificationFailed where a firmware's frames are not the reference's.
     """
-    widths = _widths(prepared, scores, plan, board)
-    with tempfile.TemporaryDirectory(prefix="tqs-bench-") as folder:
-        compiled = compile_plan(prepared, widths, board, toolchain, Path(folder))
-        stack, instructions, nrmse = _execute(prepared, compiled, board)
+    prepared = case.prepared
+    lowered = lower_plan(prepared, widths_of(case, plan, boards[0]))
+    judged = judge(lowered.program, lowered.model, prepared.judging, prepared.horizon)
+    costs: list[ModelCost] = []
+    long: LongRun | None = None
+    for board in boards:
+        with tempfile.TemporaryDirectory(prefix="tqs-bench-") as folder:
+            firmware = build(lowered.bundle, board, toolchain, Path(folder))
+            compiled = Compiled(None, lowered, firmware)
+            if long is None and long_steps is not None and plan == LONG_PLAN:
+                long = long_run(prepared, compiled, long_steps)
+            stack, instructions = _execute(prepared, compiled, judged)
+        costs.append(_cost(case, plan, compiled, judged, stack, instructions, long))
+    return tuple(costs)
+
+
+def _cost(
+    case: ModelCase,
+    plan: str,
+    compiled: Compiled,
+    judged: Judged,
+    stack: int,
+    instructions: float,
+    long: LongRun | None,
+) -> ModelCost:
+    model, lowered = case.prepared.model, compiled.lowered
     return ModelCost(
-        model=prepared.model.source,
-        board=board.name,
+        model=model.source,
+        board=compiled.firmware.board.name,
         plan=plan,
         flash_bytes=model_flash_bytes(compiled.firmware),
-        ram_bytes=model_ram_bytes(compiled.lowered, stack),
+        ram_bytes=model_ram_bytes(lowered, stack),
         stack_bytes=stack,
         instructions_per_step=instructions,
-        nrmse=nrmse,
+        nrmse=judged.error.nrmse,
+        rounding=(Rounding.FITTED if lowered.plan.fitted else Rounding.NEAREST).value,
+        form=form_of(model),
+        saturations=sum(judged.reference.saturations.values()),
+        horizon=case.prepared.horizon,
+        lyapunov_steps=case.lyapunov_steps,
+        nrmse_lyapunov=nrmse_until(judged.error.nrmse_per_step, case.lyapunov_steps),
+        long_steps=long.long_steps if long else None,
+        long_peak=long.long_peak if long else None,
+        limit_cycle_lsb=long.limit_cycle_lsb if long else None,
     )
 
 
-def _widths(prepared: Prepared, scores: Scores | None, plan: str, board: Board) -> BitPlan:
-    average = planned_bits(plan)
-    if average is None:
-        return uniform_plan(prepared.model.graph, plan)
-    if scores is None:
-        raise InputError(f"plan '{plan}' is searched and needs scores; score the model first")
-    budget = Budget(avg_bits=average)
-    return plan_widths(prepared, scores, board, budget, decided=Decided(16, 16)).plan
+def nrmse_until(per_step: Sequence[float], steps: int | None) -> float:
+    """RMS of the errors of the first `steps` steps, of all where that is None or more."""
+    return float(np.sqrt(np.mean(np.square(per_step[:steps]))))
 
 
-def _execute(prepared: Prepared, compiled: Compiled, board: Board) -> tuple[int, float, float]:
-    """(stack bytes, instructions per step, nRMSE); one rollout runs on the board's simulator."""
+def _execute(prepared: Prepared, compiled: Compiled, judged: Judged) -> tuple[int, float]:
+    """(stack bytes, instructions per step) of one rollout on the board's simulator."""
+    board = compiled.firmware.board
     runners = runners_for(board)
     if not runners:
         raise ToolMissing(f"no simulator of '{board.name}' is installed; see `tqs-edge doctor`")
-    lowered = compiled.lowered
-    judged = judge(lowered.program, lowered.model, prepared.judging, prepared.horizon)
     context, exog = judged.contexts[:1], None if judged.exog is None else judged.exog[:1]
     log = run(compiled.firmware, context, prepared.horizon, exog=exog, runner=runners[0])
     if not np.array_equal(log.frames, judged.reference.frames[:1]):
         raise VerificationFailed(f"{prepared.model.name}: {log.runner} differs from the reference")
     if log.stack_bytes is None or log.instructions_per_step is None:
         raise ToolMissing(f"{log.runner} measured neither stack nor instructions; use another one")
-    return log.stack_bytes, log.instructions_per_step, judged.error.nrmse
+    return log.stack_bytes, log.instructions_per_step

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from tqs_edge.artifacts import write_json
-from tqs_edge.cli import study
+from tqs_edge.cli import bench_models, study
+from tqs_edge.cli.bench_models import BOARD, cell
 from tqs_edge.cli.console import show, stage, table
 from tqs_edge.cli.options import CompilerOption, HorizonOption, JsonOption, SeedOption
 
 app = typer.Typer(help="Measurements; every number in the README comes from one of these.")
 
-BOARD = "mps2-an386"
 ModelsOption = study.ModelsOption
 BenchBoardOption = Annotated[str, typer.Option("--board", help="See `tqs-edge boards`.")]
 
@@ -41,42 +41,7 @@ def kernels(
     _show_or_write("Instructions of one call, requantization included", counts, json)
 
 
-@app.command()
-def models(
-    model: ModelsOption = None,
-    board: BenchBoardOption = BOARD,
-    plan: Annotated[
-        list[str] | None, typer.Option(help="a16w8, a16w4, tqs5 (5 bits on average); repeatable.")
-    ] = None,
-    horizon: HorizonOption = None,
-    compiler: CompilerOption = None,
-    seed: SeedOption = 0,
-    json: JsonOption = None,
-) -> None:
-    """Flash, RAM, instructions per step and rollout error of the zoo under usual plans."""
-    from tqs_edge.bench.models import PLANS, measure_model, planned_bits
-    from tqs_edge.firmware.board import load_board
-    from tqs_edge.firmware.toolchain import find_toolchain
-    from tqs_edge.pipeline.planning import score_sites
-    from tqs_edge.pipeline.prepare import prepare
-
-    target, toolchain = load_board(board), find_toolchain(compiler)
-    plans = tuple(plan or PLANS)
-    costs = []
-    for source in study.sources_or_zoo(model):
-        with stage(f"{source}: load"):
-            prepared = prepare(source, horizon=horizon)
-        scores = None
-        if any(planned_bits(name) for name in plans):
-            with stage(f"{source}: score") as advance:
-                scores = score_sites(prepared, exact=False, seed=seed, progress=advance)
-        with stage(f"{source}: plan, build, run") as advance:
-            for done, name in enumerate(plans):
-                costs.append(measure_model(prepared, scores, name, target, toolchain))
-                advance(done + 1, len(plans))
-    _show_or_write(f"Models on {board} ({toolchain.name} {toolchain.version})", costs, json)
-
-
+app.command("models")(bench_models.models)
 app.command("plan")(study.plan)
 
 
@@ -120,12 +85,5 @@ def _show_or_write(title: str, records: Sequence[Any], json: Path | None) -> Non
     headers = [("<" if isinstance(value, str) else "") + name for name, value in first.items()]
     rows = table(title, *(header.replace("_", " ") for header in headers))
     for record in flat:
-        rows.add_row(*(_cell(value) for value in record.values()))
+        rows.add_row(*(cell(value) for value in record.values()))
     show(rows)
-
-
-def _cell(value: Any) -> str:
-    """Counts with separators, fractions with four digits."""
-    if isinstance(value, str):
-        return value
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"

@@ -38,9 +38,7 @@ def fit_plans(
     """`plans` with integers fitted on the planning rollouts, best first; none where that is not
     asked for, or where the first plan has fitted integers already.
     """
-    numbers = numbers_of(prepared)
-    too_many = rounding is Rounding.AUTO and numbers > FITTED_BY_DEFAULT
-    if plans[0].fitted or rounding is Rounding.NEAREST or too_many or not numbers:
+    if plans[0].fitted or not is_fitted(prepared, rounding):
         return ()
     trials = prepared.planning
     return fit_rounding(
@@ -54,6 +52,13 @@ def fit_plans(
         responses=responses,
         progress=progress,
     )
+
+
+def is_fitted(prepared: Prepared, rounding: Rounding) -> bool:
+    """Whether integers are fitted under `rounding`: where asked for, or by default if few."""
+    numbers = numbers_of(prepared)
+    few = rounding is Rounding.AUTO and numbers <= FITTED_BY_DEFAULT
+    return numbers > 0 and (rounding is Rounding.FITTED or few)
 
 
 def fit_compiled(

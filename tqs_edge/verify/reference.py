@@ -103,6 +103,8 @@ def run_step(
     for op in program.ops:
         y = program.tensors[op.output]
         exact = _compute(op, y, values)
+        if isinstance(op, AffineOp) and op.lowest == 0:  # what a rectifier drops is not lost
+            exact = np.maximum(exact, 0)
         low, high = -(1 << (y.bits - 1)), (1 << (y.bits - 1)) - 1
         clipped = np.clip(exact, low, high)
         lost = clipped != exact
@@ -112,8 +114,6 @@ def run_step(
             saturations[op.output] += _chosen_losses(op, y, clipped, values, clips)
         elif not isinstance(op, LutOp):  # a saturated table is the function, not a loss
             saturations[op.output] += int(np.count_nonzero(lost)) + outside_domain(op, values)
-        if isinstance(op, AffineOp):
-            clipped = np.maximum(clipped, op.lowest)
         values[op.output] = clipped
     return values
 
