@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import te, tirx
 
-from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
 from tqs_edge.integer.program import (
     AffineOp,
     ConcatOp,
@@ -81,7 +80,7 @@ def prim_func(
     return func.with_attrs(marks)
 
 
-def _map_pattern(program: IntegerProgram, inputs: Sequence[str], output: QTensor) -> int:
+def map_pattern(program: IntegerProgram, inputs: Sequence[str], output: QTensor) -> int:
     """Elementwise where all extents agree; a broadcast stays apart, so nothing is recomputed."""
     sizes = {int(np.prod(program.tensors[name].shape)) for name in inputs}
     return ELEMENTWISE if sizes <= {int(np.prod(output.shape))} else OPAQUE
@@ -113,7 +112,7 @@ def affine_call(op: AffineOp, program: IntegerProgram) -> IntegerCall:
         return saturate(affine_expression(form, values), y.bits, op.lowest)
 
     result = te.compute(y.shape, element, name=y.name)
-    func = prim_func(list(placeholders.values()), result, _map_pattern(program, form.operands, y))
+    func = prim_func(list(placeholders.values()), result, map_pattern(program, form.operands, y))
     return IntegerCall(func, operands_of(program, form.operands))
 
 
@@ -127,7 +126,7 @@ def product_call(op: ProductOp, program: IntegerProgram) -> IntegerCall:
         return saturate(product_expression(a * b, op.multiplier, op.shift), y.bits)
 
     result = te.compute(y.shape, element, name=y.name)
-    func = prim_func(list(placeholders.values()), result, _map_pattern(program, op.inputs, y))
+    func = prim_func(list(placeholders.values()), result, map_pattern(program, op.inputs, y))
     return IntegerCall(func, operands_of(program, tuple(placeholders)))
 
 
@@ -148,64 +147,6 @@ def lut_call(op: LutOp, program: IntegerProgram) -> IntegerCall:
     return IntegerCall(
         prim_func([x, table], result, ELEMENTWISE, **marks), (op.input, tanh_table())
     )
-
-
-def extremum_call(op: ExtremumOp, program: IntegerProgram) -> IntegerCall:
-    """y = the larger or the smaller of two inputs."""
-    y = program.tensors[op.output]
-    choose = te.max if op.function == "maximum" else te.min
-    constants = {name: uniform_constant(program, name) for name in op.inputs}
-    names = tuple(name for name, value in constants.items() if value is None)
-    placeholders = {name: placeholder_of(program.tensors[name]) for name in names}
-
-    def element(*indices: tirx.Expr) -> tirx.Expr:
-        a, b = (
-            tirx.const(constants[name], dtype_of(y))
-            if constants[name] is not None
-            else broadcast_at(placeholders[name], indices, y)
-            for name in op.inputs
-        )
-        return choose(a, b)
-
-    result = te.compute(y.shape, element, name=y.name)
-    func = prim_func(list(placeholders.values()), result, _map_pattern(program, names, y))
-    return IntegerCall(func, operands_of(program, names))
-
-
-def select_call(op: SelectOp, program: IntegerProgram) -> IntegerCall:
-    """y = a where x >= least, b elsewhere; what no x can choose is not read."""
-    y = program.tensors[op.output]
-    low, high = integer_limits(program.tensors[op.condition].bits)
-    read: tuple[str, ...] = (op.condition, *op.inputs)
-    if not low < op.least <= high:
-        read = (op.inputs[op.least > high],)
-    names = tuple(dict.fromkeys(read))
-    placeholders = {name: _placeholder(program.tensors[name]) for name in names}
-
-    def element(*indices: tirx.Expr) -> tirx.Expr:
-        x, *values = (_broadcast(placeholders[name], indices, y) for name in read)
-        if not values:
-            return x
-        return tirx.Select(x.astype("int32") >= tirx.const(op.least, "int32"), *values)
-
-    result = te.compute(y.shape, element, name=y.name)
-    func = _finish(list(placeholders.values()), result, _map_pattern(program, names, y))
-    return IntegerCall(func, _operands(program, names))
-
-
-def clamp_call(op: ClampOp, program: IntegerProgram) -> IntegerCall:
-    """y = min(max(x, low), high); a bound that the type has anyway is left out."""
-    y = program.tensors[op.output]
-    x = placeholder_of(program.tensors[op.input])
-    least, most = integer_limits(y.bits)
-
-    def element(*indices: tirx.Expr) -> tirx.Expr:
-        value = x(*indices)
-        value = te.max(value, tirx.const(op.low, dtype_of(y))) if op.low > least else value
-        return te.min(value, tirx.const(op.high, dtype_of(y))) if op.high < most else value
-
-    func = prim_func([x], te.compute(y.shape, element, name=y.name), ELEMENTWISE)
-    return IntegerCall(func, operands_of(program, (op.input,)))
 
 
 def uniform_constant(program: IntegerProgram, name: str) -> int | None:

@@ -38,16 +38,14 @@ from tqs_edge.integer.program import (
     SliceOp,
 )
 from tqs_edge.integer.reduction_ops import MaxOp, SumOp
+from tqs_edge.passes.bound_calls import clamp_call, extremum_call, select_call
 from tqs_edge.passes.dense_op import dense_call
 from tqs_edge.passes.integer_ops import (
     IntegerCall,
-    clamp_call,
     concat_call,
     dtype_of,
-    extremum_call,
     lut_call,
     reshape_call,
-    select_call,
     slice_call,
 )
 from tqs_edge.passes.layout_calls import transpose_call, unfold_call
