@@ -1,5 +1,5 @@
-/* Internal: the loops of tqs_push_rows_s8 and tqs_push_rows_s16, four elements at a time. Ascending,
-   so that next may be past: no element is read after it was replaced. */
+/* Internal: the loops of tqs_push_rows_s8 and _s16, four elements at a time. Ascending, so that
+   next may be past: no element is read after it was replaced. */
 #ifndef TQS_PUSH_ROWS_H
 #define TQS_PUSH_ROWS_H
 
