@@ -25,7 +25,8 @@ from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.passes.host_executor import compile_step
 from tqs_edge.passes.lower import lower
 from tqs_edge.passes.quantize_sites import check_agreement, integer_module
-from tqs_edge.plan.cost import cost_table, estimate_fixed
+from tqs_edge.plan.cost import cost_table
+from tqs_edge.plan.fixed_cost import estimate_fixed
 from tqs_edge.quant.scheme import quantize
 from tqs_edge.sensitivity.sites import list_sites
 from tqs_edge.verify.reference import run_step
@@ -51,6 +52,7 @@ EXAMPLES: dict[Op, tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]] = {
     Op.MATMUL: (("x", "t"), SQUARE, {}),
     Op.AFFINE: (("x",), SHAPE, {"scale": 0.5, "offset": 0.25}),
     Op.CLAMP: (("x",), SHAPE, {"low": -0.5, "high": 0.75}),
+    Op.SELECT: (("x", "x", "z"), SHAPE, {"threshold": 0.1, "strict": 1}),
     Op.TANH: (("x",), SHAPE, {}),
     Op.SIGMOID: (("x",), SHAPE, {}),
     Op.RELU: (("x",), SHAPE, {}),
