@@ -5,11 +5,6 @@ void tqs_window_push_s16(int16_t *restrict window, const int16_t *restrict rows,
                          int32_t features, int32_t block) {
     TQS_ASSERT(length >= 1 && features >= 1 && block >= 1);
     const int32_t pushed = block < length ? block : length;
-    const int32_t kept = (length - pushed) * features;
-    const int32_t moved = pushed * features;
-    for (int32_t i = 0; i < kept; ++i)
-        window[i] = window[i + moved];
     const int16_t *const newest = rows + (block - pushed) * features;
-    for (int32_t i = 0; i < moved; ++i)
-        window[kept + i] = newest[i];
+    tqs_push_rows_s16(window, newest, window, (length - pushed) * features, pushed * features);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -65,13 +66,7 @@ def rotations(count: int = 8, features: int = 2, seed: int = 0) -> RolloutModel:
         "out.weight": rng.normal(size=(features, 2 * count)).astype(np.float32) * 0.2,
     }
 
-    def half(name: str, source: str, begin: int) -> Node:
-        span = {"axis": -1, "begin": begin, "end": begin + count}
-        return Node(name, Op.SLICE, (source,), (1, count), span)
-
-    def pair(name: str, op: Op, a: str, b: str) -> Node:
-        return Node(name, op, (a, b), (1, count))
-
+    half, pair = partial(_half, count), partial(_pair, count)
     nodes = (
         Node("joined", Op.CONCAT, ("x", "e"), (1, features + 1), {"axis": -1}),
         Node("into", Op.DENSE, ("joined",), (1, 2 * count), {}, "into.weight"),
@@ -108,13 +103,7 @@ def packed_rotations(count: int = 6) -> RolloutModel:
         "rest": rng.uniform(-0.001, 0.001, (1, 2 * count)).astype(np.float32),
     }
 
-    def half(name: str, source: str, begin: int) -> Node:
-        span = {"axis": -1, "begin": begin, "end": begin + count}
-        return Node(name, Op.SLICE, (source,), (1, count), span)
-
-    def pair(name: str, op: Op, a: str, b: str) -> Node:
-        return Node(name, op, (a, b), (1, count))
-
+    half, pair = partial(_half, count), partial(_pair, count)
     nodes = (
         half("re", "h", 0),
         half("im", "h", count),
@@ -134,6 +123,15 @@ def packed_rotations(count: int = 6) -> RolloutModel:
     )
     shapes = {"x": (1, count), "e": (1, 1), "h": (1, 2 * count)}
     return _model("packed", nodes, constants, shapes, ("h",), count, 1)
+
+
+def _half(count: int, name: str, source: str, begin: int) -> Node:
+    span = {"axis": -1, "begin": begin, "end": begin + count}
+    return Node(name, Op.SLICE, (source,), (1, count), span)
+
+
+def _pair(count: int, name: str, op: Op, a: str, b: str) -> Node:
+    return Node(name, op, (a, b), (1, count))
 
 
 def _model(

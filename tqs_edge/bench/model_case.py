@@ -10,14 +10,14 @@ from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.graph.threads import one_thread
-from tqs_edge.pipeline.fitting import fit_plans, is_fitted
+from tqs_edge.pipeline.fitting import fit_plans, is_fitted, responses_of
 from tqs_edge.pipeline.planning import Scores, plan_widths
 from tqs_edge.pipeline.predictability import predictability_of
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.problem import Decided
-from tqs_edge.plan.rounding import FloatResponses, Rounding, float_responses
+from tqs_edge.plan.rounding import FloatResponses, Rounding
 from tqs_edge.plan.uniform import uniform_plan
 
 Progress = Callable[[int, int], None]
@@ -50,16 +50,9 @@ def model_case(
     progress: Progress | None = None,
 ) -> ModelCase:
     """The case of a prepared model; `progress` follows the responses, which take the time."""
-    responses, trials = None, prepared.planning
+    responses = None
     if is_fitted(prepared, rounding):
-        responses = float_responses(
-            prepared.model,
-            trials.contexts,
-            prepared.horizon,
-            trials.exog,
-            seed=seed,
-            progress=progress,
-        )
+        responses = responses_of(prepared, seed=seed, progress=progress)
     time = predictability_of(prepared).lyapunov_time
     steps = max(1, round(time)) if time is not None else None
     return ModelCase(prepared, scores, rounding, responses, steps, seed)

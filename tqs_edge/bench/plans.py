@@ -12,7 +12,7 @@ from tqs_edge.bench import baselines
 from tqs_edge.bench.case import ACT_BITS, STATE_BITS, Case, plan_from_damage
 from tqs_edge.errors import InputError
 from tqs_edge.integer.build import build_program
-from tqs_edge.pipeline.fitting import fit_plans
+from tqs_edge.pipeline.fitting import fit_plans, responses_of
 from tqs_edge.pipeline.judging import judge
 from tqs_edge.pipeline.planning import plan_widths
 from tqs_edge.pipeline.reporting import average_weight_bits
@@ -20,7 +20,7 @@ from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.planner import PlanResult
 from tqs_edge.plan.problem import Decided
-from tqs_edge.plan.rounding import FloatResponses, Rounding, float_responses
+from tqs_edge.plan.rounding import FloatResponses, Rounding
 from tqs_edge.plan.search import Method
 
 AVERAGE_BITS = (3.0, 4.0, 5.0, 6.0, 8.0)
@@ -94,11 +94,7 @@ def _fitted(case: Case, plans: Sequence[BitPlan]) -> BitPlan:
 @lru_cache(maxsize=1)
 def _responses(case: Case) -> FloatResponses:
     """Of the float model: the same for all budgets and methods of a case."""
-    prepared = case.prepared
-    trials = prepared.planning
-    return float_responses(
-        prepared.model, trials.contexts, prepared.horizon, trials.exog, seed=case.seed
-    )
+    return responses_of(case.prepared, seed=case.seed)
 
 
 METHODS: Mapping[str, StudyMethod] = MappingProxyType(

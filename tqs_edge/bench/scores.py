@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,11 +16,10 @@ from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.graph.threads import one_thread
 from tqs_edge.pipeline.building import compile_within
-from tqs_edge.pipeline.planning import Scores
+from tqs_edge.pipeline.planning import Scores, measured_table, score_report
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.plan.budget import Budget
-from tqs_edge.sensitivity.exact import DamageTable, measure_damage
-from tqs_edge.sensitivity.score import PROBES, SensitivityReport, score
+from tqs_edge.sensitivity.score import PROBES, SensitivityReport
 from tqs_edge.sensitivity.sites import Site, list_sites
 
 AVERAGE_BITS = 5.0
@@ -85,7 +84,7 @@ def time_scoring(
     scored(sites[:1], min(2, horizon))
     report, score_seconds = scored(sites, horizon)
     _, plain_loop_seconds = _timed(lambda: probe_one_by_one(prepared, report, progress))
-    table, exact_seconds = _timed(lambda: _exact(prepared, report), REPEATS)
+    table, exact_seconds = _timed(lambda: measured_table(prepared, report), REPEATS)
     assert table.spearman is not None
     compile_seconds = _compile_seconds(prepared, Scores(report, None), board, toolchain)
     count = report.contexts
@@ -115,31 +114,9 @@ def time_scoring(
 def _score(
     prepared: Prepared, sites: Sequence[Site], horizon: int, probes: int, seed: int
 ) -> SensitivityReport:
-    trials = prepared.planning
+    short = replace(prepared, horizon=horizon)
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # as pipeline.planning.score_sites
-        return score(
-            prepared.model,
-            trials.contexts,
-            horizon,
-            trials.exog,
-            probes,
-            seed,
-            sites=sites,
-            ranges=prepared.ranges,
-            executor=threads,
-        )
-
-
-def _exact(prepared: Prepared, report: SensitivityReport) -> DamageTable:
-    trials = prepared.planning
-    return measure_damage(
-        prepared.model,
-        trials.contexts,
-        prepared.horizon,
-        trials.exog,
-        report=report,
-        ranges=prepared.ranges,
-    )
+        return score_report(short, sites=sites, probes=probes, seed=seed, executor=threads)
 
 
 def _compile_seconds(

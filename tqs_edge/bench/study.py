@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,10 +17,8 @@ from tqs_edge.bench.plans import AVERAGE_BITS, Judgement, check_methods, judge_p
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import load_board
 from tqs_edge.graph.threads import one_thread
-from tqs_edge.pipeline.planning import Scores
+from tqs_edge.pipeline.planning import Scores, measured_table, score_report
 from tqs_edge.pipeline.prepare import prepare
-from tqs_edge.sensitivity.exact import DamageTable, measure_damage
-from tqs_edge.sensitivity.score import SensitivityReport, score
 
 BOARD = "mps2-an386"  # average bits cost the same on every core
 SEEDS = 3
@@ -125,34 +123,12 @@ def run_part(request: StudyRequest) -> StudyPart:
     both are made over a few steps before, so that those that are timed do not pay for the imports.
     """
     prepared = prepare(request.source, horizon=request.horizon, seed=request.seed)
-    trials = prepared.planning
-
-    def scored_over(steps: int) -> SensitivityReport:
-        return score(
-            prepared.model,
-            trials.contexts,
-            steps,
-            trials.exog,
-            seed=request.seed,
-            ranges=prepared.ranges,
-        )
-
-    def measured_over(steps: int, report: SensitivityReport) -> DamageTable:
-        return measure_damage(
-            prepared.model,
-            trials.contexts,
-            steps,
-            trials.exog,
-            report=report,
-            ranges=prepared.ranges,
-        )
-
-    few = min(WARM_UP_STEPS, prepared.horizon)
-    measured_over(few, scored_over(few))
+    short = replace(prepared, horizon=min(WARM_UP_STEPS, prepared.horizon))
+    measured_table(short, score_report(short, seed=request.seed))
     start = time.process_time()
-    report = scored_over(prepared.horizon)
+    report = score_report(prepared, seed=request.seed)
     scored = time.process_time()
-    table = measured_over(prepared.horizon, report)
+    table = measured_table(prepared, report)
     measured = time.process_time()
     if table.spearman is None:
         raise InputError("no rank correlation without predictions")

@@ -135,8 +135,8 @@ class _Builder:
         name = y.name
         if is_wide(y):
             rows = row_scales(self.graph, self.plan, node, x, self.ranges[node.name])
-            name = f"{y.name}_rows"
-            self.tensors[name] = replace(y, name=name, bits=16, scale=1.0)
+            by_row = replace(y, bits=16, scale=1.0)
+            name = self._new_tensor(f"{y.name}_rows", y.shape, by_row).name
         blocks = tuple(
             dense_block(
                 *planned_rows(self.graph, self.plan, node.weight, block),
@@ -187,8 +187,8 @@ class _Builder:
             self.ops.append(product_op(a, b, y))
             return
         # The output is finer than the product can be: multiply at the product's own resolution.
-        coarse = replace(y, name=f"{y.name}_p", bits=16, scale=4.0 * a.scale * b.scale)
-        self.tensors[coarse.name] = coarse
+        like = replace(y, bits=16, scale=4.0 * a.scale * b.scale)
+        coarse = self._new_tensor(f"{y.name}_p", y.shape, like)
         self.ops += [product_op(a, b, coarse), affine_op((coarse,), (1.0,), 0.0, y)]
 
     def _wide_product(self, a: QTensor, b: QTensor, y: QTensor) -> None:
@@ -200,7 +200,8 @@ class _Builder:
         self.ops.append(wide_product_op(a, b, y))
 
     def _nonlinear(self, node: Node, y: QTensor) -> None:
-        built = build_nonlinear(node, tuple(self._sixteen_bits(n) for n in node.inputs), y)
+        inputs = tuple(self._sixteen_bits(name) for name in node.inputs)
+        built = build_nonlinear(node, inputs, y, spare=self._free_name(f"{y.name}_p"))
         self.tensors |= {tensor.name: tensor for tensor in built.tensors}
         self.ops += built.ops
 
@@ -248,8 +249,13 @@ class _Builder:
         return self.copies[copy]
 
     def _new_tensor(self, wanted: str, shape: tuple[int, ...], like: QTensor) -> QTensor:
-        """A tensor under a name of its own: the wanted one, lengthened where it is taken."""
+        """A tensor of the width and scale of `like` under a name of its own."""
+        name = self._free_name(wanted)
+        self.tensors[name] = QTensor(name, shape, like.bits, like.scale)
+        return self.tensors[name]
+
+    def _free_name(self, wanted: str) -> str:
+        """The wanted name, lengthened where it is taken."""
         while wanted in self.tensors:
             wanted += "_"
-        self.tensors[wanted] = QTensor(wanted, shape, like.bits, like.scale)
-        return self.tensors[wanted]
+        return wanted

@@ -33,19 +33,26 @@ Q15 = 2.0**-15
 
 @dataclass
 class Built:
-    """Operations in order and the tensors that they make besides the node's own."""
+    """Operations in order and the tensors that they make besides the node's own.
 
+    spare: the name of such a tensor
+    """
+
+    spare: str
     tensors: list[QTensor] = field(default_factory=list)
     ops: list[IntegerOp] = field(default_factory=list)
 
 
-def build_nonlinear(node: Node, inputs: tuple[QTensor, ...], y: QTensor) -> Built:
+def build_nonlinear(
+    node: Node, inputs: tuple[QTensor, ...], y: QTensor, spare: str | None = None
+) -> Built:
     """The operations that compute `node` from 16-bit `inputs` into `y`.
 
+    spare: a name for a tensor between, where one is needed; by default that of y and "_p".
     Raises OverflowUnproven where the scales leave no multiplier, InputError for shapes that no
     kernel takes.
     """
-    built = Built()
+    built = Built(spare or f"{y.name}_p")
     match node.op:
         case Op.FUNCTION:
             _function(node, inputs[0], y, built)
@@ -68,7 +75,7 @@ def _at_least(y: QTensor, finest: float, built: Built) -> QTensor:
     """`y`, or a coarser tensor that is rescaled to `y` once the node is computed."""
     if y.scale >= finest:
         return y
-    coarse = replace(y, name=f"{y.name}_p", scale=finest)
+    coarse = replace(y, name=built.spare, scale=finest)
     built.tensors.append(coarse)
     return coarse
 

@@ -20,6 +20,7 @@ from tqs_edge.plan.rounding import (
     FloatResponses,
     Rounding,
     fit_rounding,
+    float_responses,
 )
 
 Progress = Callable[[int, int], None]
@@ -50,6 +51,21 @@ def fit_plans(
         trials.exog,
         seed=seed,
         responses=responses,
+        progress=progress,
+    )
+
+
+def responses_of(
+    prepared: Prepared, *, seed: int = 0, progress: Progress | None = None
+) -> FloatResponses:
+    """What fits of several plans of one model share; see `plan.rounding.float_responses`."""
+    trials = prepared.planning
+    return float_responses(
+        prepared.model,
+        trials.contexts,
+        prepared.horizon,
+        trials.exog,
+        seed=seed,
         progress=progress,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqs_edge.firmware.board import Board
 from tqs_edge.graph.threads import one_thread
@@ -52,32 +53,44 @@ def score_sites(
     block_rows: rows of a weight that have one width together. executor, resume: see
     `sensitivity.score.score`; by default, a thread for every core.
     """
-    trials, horizon = prepared.planning, prepared.horizon
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        report = score(
-            prepared.model,
-            trials.contexts,
-            horizon,
-            trials.exog,
+        report = score_report(
+            prepared,
             probes=probes,
             seed=seed,
             progress=progress,
             block_rows=block_rows,
-            ranges=prepared.ranges,
             executor=executor or threads,
             resume=resume,
         )
-    if not exact:
-        return Scores(report, None)
-    table = measure_damage(
+    return Scores(report, measured_table(prepared, report) if exact else None)
+
+
+def score_report(prepared: Prepared, **options: Any) -> SensitivityReport:
+    """`sensitivity.score.score` of the planning rollouts, with its `options`; serial without an
+    executor."""
+    trials = prepared.planning
+    return score(
         prepared.model,
         trials.contexts,
-        horizon,
+        prepared.horizon,
+        trials.exog,
+        ranges=prepared.ranges,
+        **options,
+    )
+
+
+def measured_table(prepared: Prepared, report: SensitivityReport) -> DamageTable:
+    """Exact mode on the planning rollouts: every site of the report at every width."""
+    trials = prepared.planning
+    return measure_damage(
+        prepared.model,
+        trials.contexts,
+        prepared.horizon,
         trials.exog,
         report=report,
         ranges=prepared.ranges,
     )
-    return Scores(report, table)
 
 
 @one_thread()

@@ -36,12 +36,20 @@ def logical_not(_e: Emitter, node: torch.fx.Node, x: Value | Condition) -> Condi
     return replace(x, negated=not x.negated, node=node)
 
 
+def _choice(e: Emitter, condition: Condition, a: Value, b: Value) -> torch.fx.Node:
+    """a where the comparison holds, b elsewhere."""
+    if condition.negated:
+        a, b = b, a
+    target = tqs.choose.default
+    return e.call(target, condition.x, a, b, condition.threshold, condition.strict)
+
+
 def chosen(
     e: Emitter, node: torch.fx.Node, mask: Condition, a: Operand, b: Operand
 ) -> Value | None:
     """a where a comparison holds, b elsewhere; None for infinities."""
     parts = []
-    for part in (b, a) if mask.negated else (a, b):
+    for part in (a, b):
         if isinstance(part, int | float):
             part = Constant(torch.tensor([float(part)]), "choice.value")
         if isinstance(part, Constant):
@@ -50,7 +58,7 @@ def chosen(
             if torch.isinf(part.value).any():
                 return None
         parts.append(part)
-    result = e.call(tqs.choose.default, mask.x, *parts, mask.threshold, mask.strict)
+    result = _choice(e, mask, *parts)
     return result if shape_of(result) == shape_of(node) else None
 
 
@@ -75,6 +83,4 @@ READ_AS_NUMBERS = frozenset(
 def as_number(e: Emitter, condition: Condition) -> torch.fx.Node:
     """1 where a comparison holds, 0 elsewhere."""
     one, zero = (Constant(torch.tensor([n]), "choice.value") for n in (1.0, 0.0))
-    values = (zero, one) if condition.negated else (one, zero)
-    target = tqs.choose.default
-    return e.call(target, condition.x, *values, condition.threshold, condition.strict)
+    return _choice(e, condition, one, zero)
