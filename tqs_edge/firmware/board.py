@@ -26,6 +26,18 @@ class Core:
 
 
 @dataclass(frozen=True)
+class Uart:
+    """A serial port."""
+
+    name: str
+    driver: str
+    base: int
+    clock_hz: int
+    baud: int = 115200
+    setup: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class Board:
     """A core with memories. All sizes are bytes of the real part; the linker enforces them."""
 
@@ -38,6 +50,15 @@ class Board:
     stack_bytes: int  # reserved within ram_bytes
     qemu_machine: str | None = None
     pyocd_target: str | None = None
+    flasher: str = "pyocd"
+    openocd_config: str | None = None
+    probe_rs_chip: str | None = None
+    dfu_id: str | None = None
+    uf2_family: int | None = None
+    uf2_drive: str | None = None
+    part_id: tuple[int, int, int] | None = None
+    console: str = "semihosting"
+    uart: Uart | None = None
 
 
 Record = TypeVar("Record", Board, Core)
