@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from tqs_edge.firmware.command import CompilerFailed, run_compiler
 from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.image import binary_image, hex_image
 from tqs_edge.firmware.link_script import linker_script
+from tqs_edge.firmware.overflow import overflow_error
 from tqs_edge.firmware.size import FirmwareSize, measure_size
 from tqs_edge.firmware.sources import copy_targets, write_sources
 from tqs_edge.firmware.toolchain import (
@@ -28,24 +28,20 @@ from tqs_edge.firmware.toolchain import (
     link_attempts,
     link_flags,
 )
+from tqs_edge.firmware.uf2 import uf2_image
 
 TARGET_FILES = (
     *("common/main.c", "common/semihost.c", "common/mem.c", "cortex_m/startup.c"),
     *("common/semihost.h", "common/platform.h"),
 )
 RECORD_NAME = "firmware.json"
-OVERFLOW = re.compile(r"region [`'](\w+)'[: ]+overflowed by (\d+) bytes")
-OVERFLOW_ADVICE = {
-    "FLASH": "lower the flash budget of the plan, or choose a board with more flash",
-    "RAM": "shorten the model's window or state, or choose a board with more RAM",
-}
 
 
 @dataclass(frozen=True)
 class FirmwareRecord:
     """What firmware.json keeps of a build.
 
-    sha256: hex digest by file name ("firmware.elf", "firmware.hex", "firmware.bin")
+    sha256: hex digest by file name ("firmware.elf", "firmware.hex", ...)
     """
 
     board: Board
@@ -89,9 +85,15 @@ class Firmware:
         """The flash content from its lowest address on."""
         return self.folder / "firmware.bin"
 
+    @property
+    def uf2(self) -> Path | None:
+        """The flash content for a boot loader's drive; None where the board has none."""
+        return None if self.board.uf2_family is None else self.folder / "firmware.uf2"
+
 
 def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Path) -> Firmware:
-    """The firmware of a model for a board, written to out_dir/firmware.{elf,hex,bin,json}.
+    """The firmware of a model for a board, written to out_dir/firmware.{elf,hex,bin,json},
+    and firmware.uf2 where the board has a family of it.
 
     The same bundle, board and compiler version give the same bytes, wherever they are built.
     Raises BuildError when a file does not compile or the firmware does not fit the board.
@@ -104,6 +106,8 @@ def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Pat
             "firmware.hex": hex_image(image).encode("ascii"),
             "firmware.bin": binary_image(image),
         }
+        if board.uf2_family is not None:
+            contents["firmware.uf2"] = uf2_image(image, board.uf2_family)
     record = FirmwareRecord(
         board=board,
         size=measure_size(image),
@@ -136,7 +140,9 @@ def load_firmware(folder: Path, bundle: SourceBundle) -> Firmware:
 def _compile_and_link(
     bundle: SourceBundle, board: Board, toolchain: Toolchain, folder: Path
 ) -> Path:
-    sources = write_sources(bundle, board.core.isa, folder) + copy_targets(TARGET_FILES, folder)
+    boot = () if board.boot is None else (f"boot/{board.boot}",)
+    sources = write_sources(bundle, board.core.isa, folder)
+    sources += copy_targets((*TARGET_FILES, *boot), folder)
     (folder / "link.ld").write_text(linker_script(board), encoding="utf-8", newline="\n")
     environment = environment_in(toolchain, folder)
     flags = (*toolchain.command, *compile_flags(toolchain, board.core), "-I.")
@@ -157,21 +163,5 @@ def _compile_and_link(
         except CompilerFailed as error:
             if attempt == WITHOUT_RUNTIME and "undefined symbol" in error.output:
                 continue
-            raise _overflow_error(error, board) or error from None
+            raise overflow_error(error.output, board) or error from None
     return folder / "firmware.elf"
-
-
-def _overflow_error(error: CompilerFailed, board: Board) -> BuildError | None:
-    """What the linker says about full memories as one clear line, None when it is about others."""
-    worst: dict[str, int] = {}
-    for region, missing in OVERFLOW.findall(error.output):
-        worst[region] = max(worst.get(region, 0), int(missing))
-    if not worst:
-        return None
-    region, missing = max(worst.items(), key=lambda item: item[1])
-    limit = board.flash_bytes if region == "FLASH" else board.ram_bytes
-    advice = OVERFLOW_ADVICE.get(region, "choose a larger board")
-    return BuildError(
-        f"the firmware needs {missing} bytes more {region} than the {limit} bytes "
-        f"of {board.name}; {advice}"
-    )
