@@ -89,7 +89,8 @@ def decode_run(payload: bytes, steps: int, shape: ModelShape) -> tuple[np.ndarra
     dimensions = (steps, shape.block, shape.features)
     if len(payload) != 4 + 2 * int(np.prod(dimensions)):
         raise RunnerError(
-            f"the firmware answered {steps} steps with {len(payload)} bytes; compile and flash again"
+            f"the firmware answered {steps} steps with {len(payload)} bytes; compile and flash "
+            "again"
         )
     outputs = np.frombuffer(payload, "<i2", offset=4).reshape(dimensions).astype(np.int16)
     return outputs, int.from_bytes(payload[:4], "little")

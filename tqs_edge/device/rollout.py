@@ -65,8 +65,8 @@ def roll_out(
     Raises RunnerError for another model, for silence, and after RESTARTS restarts.
     """
     hello = greet(link, request, model_hash)
-    frames, cycles = [], 0
-    restarts = 0
+    frames: list[np.ndarray] = []
+    cycles = restarts = 0
     while len(frames) < len(request.contexts):
         if done is not None:
             done(len(frames), len(request.contexts))

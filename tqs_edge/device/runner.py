@@ -80,7 +80,7 @@ def remarks(device: DeviceRun, counters: Counters) -> tuple[str, ...]:
 
 def _located(error: DeviceFailed, firmware: Firmware) -> str:
     """The fault with the function that it happened in."""
-    image = read_elf(firmware.board_image("elf"))
+    image = read_elf(firmware.board_images["elf"])
     words = str(error).split()
     addresses = [word.removeprefix("pc=") for word in words if word.startswith("pc=0x")]
     where = f" in {image.function_at(int(addresses[0], 16))}" if addresses else ""

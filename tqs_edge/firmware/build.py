@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +11,14 @@ from pathlib import Path
 
 from tqs_edge.artifacts import load, save, sha256, write_bytes
 from tqs_edge.codegen.source_bundle import SourceBundle
-from tqs_edge.errors import BuildError, InputError
+from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.command import CompilerFailed, run_compiler
 from tqs_edge.firmware.drivers import START_UP, Driver, drivers_of
 from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.image import binary_image, hex_image
 from tqs_edge.firmware.link_script import linker_script
+from tqs_edge.firmware.overflow import overflow_error
 from tqs_edge.firmware.size import FirmwareSize, measure_size
 from tqs_edge.firmware.sources import copy_targets, write_sources
 from tqs_edge.firmware.toolchain import (
@@ -29,20 +29,16 @@ from tqs_edge.firmware.toolchain import (
     link_attempts,
     link_flags,
 )
+from tqs_edge.firmware.uf2 import uf2_image
 
 RECORD_NAME = "firmware.json"
-OVERFLOW = re.compile(r"region [`'](\w+)'[: ]+overflowed by (\d+) bytes")
-OVERFLOW_ADVICE = {
-    "FLASH": "lower the flash budget of the plan, or choose a board with more flash",
-    "RAM": "shorten the model's window or state, or choose a board with more RAM",
-}
 
 
 @dataclass(frozen=True)
 class FirmwareRecord:
     """What firmware.json keeps of a build.
 
-    sha256: hex digest by file name ("firmware.elf", "firmware.hex", "firmware.bin")
+    sha256: hex digest by file name ("firmware.elf", "firmware.hex", ...)
     """
 
     board: Board
@@ -91,13 +87,17 @@ class Firmware:
         """Whether there is an image that talks to a host by itself, without a debugger."""
         return "device.elf" in self.record.sha256
 
-    def board_image(self, suffix: str) -> Path:
-        """The file ("elf", "hex", "bin") for the real board, which speaks over its console."""
-        return self.folder / f"{'device' if self.has_link else 'firmware'}.{suffix}"
+    @property
+    def board_images(self) -> Mapping[str, Path]:
+        """The files for the real board by suffix ("elf", "hex", "bin", "uf2")."""
+        stem = "device" if self.has_link else "firmware"
+        names = [name for name in self.record.sha256 if name.startswith(f"{stem}.")]
+        return {name.removeprefix(f"{stem}."): self.folder / name for name in names}
 
 
 def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Path) -> Firmware:
-    """The firmware of a model for a board, written to out_dir/firmware.{elf,hex,bin,json}.
+    """The firmware of a model for a board, written to out_dir/firmware.{elf,hex,bin,json},
+    and firmware.uf2 where the board has a family of it.
 
     The same bundle, board and compiler version give the same bytes, wherever they are built.
     Raises BuildError when a file does not compile or the firmware does not fit the board.
@@ -105,11 +105,13 @@ def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Pat
     contents: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory(prefix="tqs-build-") as name:
         folder = Path(name)
-        shared = write_sources(bundle, board.core.isa, folder) + copy_targets(START_UP, folder)
+        boot = () if board.boot is None else (f"boot/{board.boot}",)
+        shared = write_sources(bundle, board.core.isa, folder)
+        shared += copy_targets((*START_UP, *boot), folder)
         objects = _compile(shared, board, toolchain, folder)
         for driver in drivers_of(board):
             elf = _link(driver, objects, board, toolchain, folder)
-            contents |= _images(driver.image, elf)
+            contents |= _images(driver.image, elf, board)
             if driver.image == "firmware":
                 size = measure_size(read_elf(elf))
     record = FirmwareRecord(
@@ -141,13 +143,16 @@ def load_firmware(folder: Path, bundle: SourceBundle) -> Firmware:
     return Firmware(folder, bundle, record)
 
 
-def _images(stem: str, elf: Path) -> dict[str, bytes]:
+def _images(stem: str, elf: Path, board: Board) -> dict[str, bytes]:
     image = read_elf(elf)
-    return {
+    contents = {
         f"{stem}.elf": elf.read_bytes(),
         f"{stem}.hex": hex_image(image).encode("ascii"),
         f"{stem}.bin": binary_image(image),
     }
+    if board.uf2_family is not None:
+        contents[f"{stem}.uf2"] = uf2_image(image, board.uf2_family)
+    return contents
 
 
 def _compile(
@@ -184,21 +189,5 @@ def _link(
         except CompilerFailed as error:
             if attempt == WITHOUT_RUNTIME and "undefined symbol" in error.output:
                 continue
-            raise _overflow_error(error, board) or error from None
+            raise overflow_error(error.output, board) or error from None
     return folder / elf
-
-
-def _overflow_error(error: CompilerFailed, board: Board) -> BuildError | None:
-    """What the linker says about full memories as one clear line, None when it is about others."""
-    worst: dict[str, int] = {}
-    for region, missing in OVERFLOW.findall(error.output):
-        worst[region] = max(worst.get(region, 0), int(missing))
-    if not worst:
-        return None
-    region, missing = max(worst.items(), key=lambda item: item[1])
-    limit = board.flash_bytes if region == "FLASH" else board.ram_bytes
-    advice = OVERFLOW_ADVICE.get(region, "choose a larger board")
-    return BuildError(
-        f"the firmware needs {missing} bytes more {region} than the {limit} bytes "
-        f"of {board.name}; {advice}"
-    )

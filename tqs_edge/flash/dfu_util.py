@@ -35,6 +35,4 @@ def _steps(job: FlashJob, folder: Path) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-DFU_UTIL = Program(
-    "dfu-util", "dfu-util", "run: apt-get install dfu-util", _steps, compares=False
-)
+DFU_UTIL = Program("dfu-util", "dfu-util", "run: apt-get install dfu-util", _steps, compares=False)

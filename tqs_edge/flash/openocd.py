@@ -11,9 +11,11 @@ from tqs_edge.flash.job import FlashJob, Stage
 
 def _steps(job: FlashJob, folder: Path) -> tuple[Step, ...]:
     board = job.board
-    if board.openocd_config is None:
+    if not board.openocd_config:
         raise InputError(f"board '{board.name}' has no openocd_config; add it, or choose a --tool")
-    start = ["openocd", "-f", board.openocd_config]
+    start = ["openocd"]
+    for config in board.openocd_config:
+        start += ["-f", config]
     if job.probe:
         start += ["-c", f"adapter serial {job.probe}"]
     steps = []

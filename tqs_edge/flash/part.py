@@ -40,5 +40,6 @@ def check_part(board: Board, read_word: Callable[[int], int]) -> None:
     if found != value:
         raise InputError(
             f"the connected part identifies itself as {found:#x} (at {address:#010x}), but "
-            f"{board.name} has {value:#x}; compile for the connected board, or connect the right one"
+            f"{board.name} has {value:#x}; compile for the connected board, or connect the right "
+            "one"
         )

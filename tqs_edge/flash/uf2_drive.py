@@ -80,6 +80,7 @@ def _wait_until_gone(drive: Path, timeout: float) -> None:
     while (drive / MARK).exists():
         if time.monotonic() > deadline:
             raise FlashFailed(
-                Stage.RESET, f"the boot loader kept its drive for {timeout:g} s: it refused the image"
+                Stage.RESET,
+                f"the boot loader kept its drive for {timeout:g} s: it refused the image",
             )
         time.sleep(PAUSE)
