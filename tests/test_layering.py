@@ -23,6 +23,7 @@ ORDER = (
     ("run",),
     ("verify",),
     ("report",),
+    ("package",),
     ("pipeline",),
     ("api", "bench", "doctor"),
     ("cli",),

@@ -92,7 +92,9 @@ def test_manifest_names_every_source_and_image(compiled: Compiled) -> None:
     directory, _ = compiled("small_gru")
     manifest = json.loads((directory / "manifest.json").read_text())
     assert set(manifest["firmware"]) == {"firmware.elf", "firmware.hex", "firmware.bin"}
-    assert set(manifest["sources"]) == {p.name for p in (directory / "src").iterdir()}
+    package = directory / "package"
+    files = {p.relative_to(package).as_posix() for p in package.rglob("*") if p.is_file()}
+    assert set(manifest["sources"]) == files - {"MODEL_CARD.md"}
     assert {"tqs-edge", "apache-tvm", "torch", "gcc"} <= set(manifest["tools"])
 
 

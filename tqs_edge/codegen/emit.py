@@ -96,6 +96,7 @@ def emit(
         state_bytes=state_bytes(storage, program),
         weight_bytes=image_bytes(constants),
         model_hash=model_hash,
+        program_id=identity,
         image=weights_image(constants, identity).hex(),
     )
 

@@ -14,6 +14,7 @@ class SourceBundle:
     kernels: names of the files of kernels/ that the model calls ("tqs_dense_a16w4.c")
     arena_bytes, state_bytes, weight_bytes: what the model needs of RAM, RAM and flash
     model_hash: TQS_MODEL_HASH of model.h
+    program_id: TQS_MODEL_PROGRAM of model.h: which weights images the code takes
     image: the weights image of model_weights.c in hexadecimal
     """
 
@@ -23,4 +24,5 @@ class SourceBundle:
     state_bytes: int
     weight_bytes: int
     model_hash: str
+    program_id: str
     image: str
