@@ -17,6 +17,6 @@ enum {
     TQS_FAILED = 0xff /* int32 reason; text */
 };
 
-/* Reasons besides the exit statuses of a fault (253, 254). */
+/* Reasons besides exit statuses: 5 the weights were refused, 253 and 254 a fault. */
 enum { TQS_BAD_REQUEST = 1, TQS_WRONG_POSITION = 2 };
 #endif

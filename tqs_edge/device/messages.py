@@ -28,10 +28,11 @@ class Kind(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why a request failed; the other reasons are exit statuses of the start-up code."""
+    """Why a request failed; from BAD_WEIGHTS on these are exit statuses (targets/README.md)."""
 
     BAD_REQUEST = 1
     WRONG_POSITION = 2
+    BAD_WEIGHTS = 5
     UNEXPECTED_EXCEPTION = 253
     FAULT = 254
 

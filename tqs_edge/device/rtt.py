@@ -22,6 +22,7 @@ ID = b"SEGGER RTT"
 UP, DOWN = 24, 48  # offsets of the two channels in the block
 RING, WRITTEN, READ = 4, 12, 16  # offsets in a channel: ring and its size; the two positions
 PAUSE = 0.001  # seconds between two looks at an empty or full ring
+WRITE_TIMEOUT = 10.0  # seconds
 
 
 class Memory(Protocol):
@@ -70,10 +71,13 @@ class RttPort:
     def write(self, data: bytes) -> None:
         """Waits for room: the firmware takes its bytes when it is done with the last request."""
         ring, size = self._down
+        deadline = time.monotonic() + WRITE_TIMEOUT
         while data:
             end, begin = self._positions(DOWN)
             room = (begin - end - 1) % size
             if room == 0:
+                if time.monotonic() > deadline:
+                    raise PortLost("the firmware reads nothing any more")
                 time.sleep(PAUSE)
                 continue
             piece = data[: min(room, size - end)]
