@@ -134,17 +134,19 @@ static void run(int32_t bytes) {
         fail(TQS_WRONG_POSITION);
         return;
     }
-    const uint8_t *from = &request[RUN_HEAD];
-    for (int32_t row = 0; row < rows; row++, from += ROW_BYTES)
-        get_values(from, shift_window(TQS_MODEL_FEATURES), TQS_MODEL_FEATURES);
+    const uint8_t *row = &request[RUN_HEAD], *exog_row = row + rows * ROW_BYTES;
     begin_reply(TQS_RUN | TQS_REPLY);
     add_word(0);
     uint32_t cycles = 0;
-    for (int32_t step = 0; step < steps; step++, from += EXOG_BYTES) {
-        cycles += call_step(from);
-        for (int32_t i = 0; i < TQS_MODEL_OUTPUTS; i++) {
-            reply[reply_bytes++] = (uint8_t)output[i];
-            reply[reply_bytes++] = (uint8_t)((uint16_t)output[i] >> 8);
+    for (int32_t i = 0; i < rows || i < steps; i++) {
+        if (i < rows)
+            get_values(row + i * ROW_BYTES, shift_window(TQS_MODEL_FEATURES), TQS_MODEL_FEATURES);
+        if (i >= steps)
+            continue;
+        cycles += call_step(exog_row + i * EXOG_BYTES);
+        for (int32_t j = 0; j < TQS_MODEL_OUTPUTS; j++) {
+            reply[reply_bytes++] = (uint8_t)output[j];
+            reply[reply_bytes++] = (uint8_t)((uint16_t)output[j] >> 8);
         }
         push_output();
     }

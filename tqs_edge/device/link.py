@@ -13,7 +13,7 @@ from tqs_edge.errors import RunnerError
 REPEAT_AFTER = 0.5  # seconds; twice as long each time
 LONGEST_WAIT = 4.0
 REOPEN_PAUSE = 0.1
-MEANINGS = {
+MEANINGS: dict[int, str] = {
     Reason.BAD_WEIGHTS: "the weights in flash are corrupt or of another model; flash them again",
     Reason.UNEXPECTED_EXCEPTION: "the firmware met an exception that it does not handle",
     Reason.FAULT: "fault on the target",
