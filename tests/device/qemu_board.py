@@ -14,11 +14,12 @@ from pathlib import Path
 
 from tests.device.ports import Spoil
 from tqs_edge.codegen.source_bundle import SourceBundle
+from tqs_edge.device.port import PortLost, SerialPort
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.build import Firmware, build
 from tqs_edge.firmware.toolchain import find_toolchain
 
-QUIET = ("-nodefaults", "-display", "none")
+QUIET = ("-nodefaults", "-display", "none", "-icount", "shift=6,align=on")
 
 
 def build_for(name: str, bundle: SourceBundle, folder: Path, compiler: str = "gcc") -> Firmware:
@@ -50,6 +51,16 @@ class QemuBoard:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        threading.Thread(target=self._wake, daemon=True).start()
+
+    def _wake(self) -> None:
+        """QEMU does not look at bytes that came before the UART was on until something happens."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            while self.process.poll() is None:
+                self.process.stdin.write("\n")
+                self.process.stdin.flush()
+                time.sleep(0.05)
 
     def reset(self) -> None:
         assert self.process.stdin is not None
@@ -74,19 +85,27 @@ def running(firmware: Firmware, *, serial: int = 0) -> Iterator[tuple[QemuBoard,
     """(the board, the URL of its serial port) while it runs."""
     port = free_port()
     board = QemuBoard(firmware, f"tcp:127.0.0.1:{port},server=on,wait=off", serial)
-    wait_for(port)
     try:
         yield board, f"socket://127.0.0.1:{port}"
     finally:
         board.stop()
 
 
-def wait_for(port: int) -> None:
-    """Returns when something accepts connections; QEMU takes one at a time."""
-    for _ in range(200):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.02)
+def open_serial(url: str) -> SerialPort:
+    """The port at `url`, tried until QEMU listens: it serves the first connection only."""
+    for _ in range(100):
+        with contextlib.suppress(PortLost):
+            return SerialPort(url, 115200)
+        time.sleep(0.05)
+    return SerialPort(url, 115200)
+
+
+def connect(port: int) -> socket.socket:
+    """A connection to QEMU, which may be starting."""
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            return socket.create_connection(("127.0.0.1", port))
+        time.sleep(0.05)
     raise AssertionError("QEMU does not listen")
 
 
@@ -111,7 +130,7 @@ class Proxy:
             except OSError:
                 return
             self.connections += 1
-            far = socket.create_connection(("127.0.0.1", self._behind))
+            far = connect(self._behind)
             for pair in ((near, far), (far, near)):
                 threading.Thread(target=self._pump, args=pair, daemon=True).start()
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.device.ports import spoiler
-from tests.device.qemu_board import Proxy, QemuBoard, build_for, free_port, running, wait_for
+from tests.device.qemu_board import Proxy, QemuBoard, build_for, free_port, open_serial, running
 from tests.firmware.toy_models import FAULT_BODY, recurrent_twin, toy_bundle
 from tqs_edge.device.port import SerialPort
 from tqs_edge.device.runner import run_board
@@ -31,7 +32,7 @@ def run_at(firmware: Firmware, url: str, contexts: int = 3, *, patience: float =
         firmware,
         inputs,
         HORIZON,
-        lambda: SerialPort(url, 115200),
+        lambda: open_serial(url),
         exog=exog,
         patience=patience,
         repeat_after=0.1,
@@ -111,7 +112,6 @@ def test_a_board_without_power_for_a_while_is_found_again(firmware: Firmware) ->
     port = free_port()
     chardev = f"tcp:127.0.0.1:{port},server=on,wait=off"
     boards = [QemuBoard(firmware, chardev)]
-    wait_for(port)
 
     def power_cycle() -> None:
         boards[0].stop()
@@ -130,7 +130,7 @@ def test_a_board_without_power_for_a_while_is_found_again(firmware: Firmware) ->
 def test_a_fault_names_the_function(tmp_path: Path) -> None:
     firmware = build_for("mps2-an386", toy_bundle(FAULT_BODY), tmp_path)
     with running(firmware) as (_, url), pytest.raises(RunnerError) as error:
-        run_board(firmware, np.zeros((1, 2, 2), np.int16), 3, lambda: SerialPort(url, 115200))
+        run_board(firmware, np.zeros((1, 2, 2), np.int16), 3, lambda: open_serial(url))
     assert "mps2-an386: fault on the target: FAULT pc=0x" in str(error.value)
     assert str(error.value).endswith("in tqs_model_step")
 
@@ -143,7 +143,6 @@ def test_firmware_of_another_model_is_refused(firmware: Firmware) -> None:
 
 
 def test_a_port_where_nothing_listens_is_one_line(firmware: Firmware) -> None:
-    with pytest.raises(RunnerError, match="the port cannot be opened"):
-        run_at(firmware, f"socket://127.0.0.1:{free_port()}")
-    with pytest.raises(RunnerError, match="the port cannot be opened"):
-        run_at(firmware, "/dev/no-such-port")
+    for url in (f"socket://127.0.0.1:{free_port()}", "/dev/no-such-port"):
+        with pytest.raises(RunnerError, match="the port cannot be opened"):
+            run_board(firmware, np.zeros((1, 2, 2), np.int16), 3, partial(SerialPort, url, 115200))
