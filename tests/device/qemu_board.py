@@ -19,7 +19,7 @@ from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.build import Firmware, build
 from tqs_edge.firmware.toolchain import find_toolchain
 
-QUIET = ("-nodefaults", "-display", "none", "-icount", "shift=6,align=on")
+QUIET = ("-nodefaults", "-display", "none")
 
 
 def build_for(name: str, bundle: SourceBundle, folder: Path, compiler: str = "gcc") -> Firmware:
@@ -60,7 +60,7 @@ class QemuBoard:
             while self.process.poll() is None:
                 self.process.stdin.write("\n")
                 self.process.stdin.flush()
-                time.sleep(0.05)
+                time.sleep(0.01)
 
     def reset(self) -> None:
         assert self.process.stdin is not None
@@ -84,7 +84,7 @@ class QemuBoard:
 def running(firmware: Firmware, *, serial: int = 0) -> Iterator[tuple[QemuBoard, str]]:
     """(the board, the URL of its serial port) while it runs."""
     port = free_port()
-    board = QemuBoard(firmware, f"tcp:127.0.0.1:{port},server=on,wait=off", serial)
+    board = QemuBoard(firmware, f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on", serial)
     try:
         yield board, f"socket://127.0.0.1:{port}"
     finally:
@@ -136,6 +136,7 @@ class Proxy:
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
+            target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while data := source.recv(4096):
                 if self._left is not None and (left := self._left - len(data)) < 0:
                     self._left = None

@@ -110,7 +110,7 @@ def test_the_reset_button_in_between_changes_nothing(firmware: Firmware) -> None
 
 def test_a_board_without_power_for_a_while_is_found_again(firmware: Firmware) -> None:
     port = free_port()
-    chardev = f"tcp:127.0.0.1:{port},server=on,wait=off"
+    chardev = f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on"
     boards = [QemuBoard(firmware, chardev)]
 
     def power_cycle() -> None:
@@ -143,6 +143,8 @@ def test_firmware_of_another_model_is_refused(firmware: Firmware) -> None:
 
 
 def test_a_port_where_nothing_listens_is_one_line(firmware: Firmware) -> None:
+    exog = np.zeros((1, 4, 2), np.int16)
+    contexts = np.zeros((1, 2, 2), np.int16)
     for url in (f"socket://127.0.0.1:{free_port()}", "/dev/no-such-port"):
         with pytest.raises(RunnerError, match="the port cannot be opened"):
-            run_board(firmware, np.zeros((1, 2, 2), np.int16), 3, partial(SerialPort, url, 115200))
+            run_board(firmware, contexts, 3, partial(SerialPort, url, 115200), exog=exog)
