@@ -57,8 +57,8 @@ def field_order(weight_bits: int, act_bits: int) -> tuple[int, ...]:
 def pack(weights: np.ndarray, weight_bits: int, act_bits: int) -> np.ndarray:
     """uint32 (rows * words) from integer weights (rows, depth).
 
-    Word k of row r is at quad * 4 * words + 4 k + r % 4 with quad = r // 4, or, in the rows % 4 last
-    rows, at r * words + k. Raises InputError for weights outside [-2^(bits-1), 2^(bits-1) - 1].
+    Word k of row r is at (r - r % 4) * words + 4 k + r % 4 or, in the rows % 4 last rows, at
+    r * words + k. Raises InputError for weights outside [-2^(bits-1), 2^(bits-1) - 1].
     """
     order = field_order(weight_bits, act_bits)
     group = len(order)
