@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tqs_edge.errors import InputError
+from tqs_edge.kernel_table import ISAS
 from tqs_edge.resources import resource_dir
-
-ISA_CLASSES = ("v6m", "v7m", "dsp")
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Core:
 
     name: str
     description: str
-    isa: str  # "v6m", "v7m" or "dsp": folder of kernels/ that is preferred where it has the file
+    isa: str  # class of kernels, one of kernel_table.ISAS
     gcc_flags: tuple[str, ...]
     zig_flags: tuple[str, ...]
     unicorn: str | None = None  # CPU model of the Unicorn runner ("m4"); None: it has none
@@ -82,8 +81,8 @@ def load_core(name: str) -> Core:
     for key in ("gcc_flags", "zig_flags"):
         table[key] = tuple(table.get(key, ()))
     core = _from_table(Core, path, table)
-    if core.isa not in ISA_CLASSES:
-        raise InputError(f"{path.name}: isa '{core.isa}' is not one of {', '.join(ISA_CLASSES)}")
+    if core.isa not in ISAS:
+        raise InputError(f"{path.name}: isa '{core.isa}' is not one of {', '.join(ISAS)}")
     return core
 
 
