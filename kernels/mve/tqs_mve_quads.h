@@ -74,8 +74,8 @@ typedef char tqs_quads_layout[offsetof(tqs_quads, multiplier) == 44 ? 1 : -1];
    shift > 32 the constant has no low word, so that half of the last place can be added to the high
    word of the product, by VRSHL. */
 #define TQS_ACC_TO_VECTOR                                                                          \
-    "vmov q0[2], q0[0], r4, r0\n\t"                                                                \
-    "vmov q0[3], q0[1], r6, r2\n\t"
+    "vmov q0[2], q0[0], r0, r4\n\t"                                                                \
+    "vmov q0[3], q0[1], r2, r6\n\t"
 #define TQS_OUTPUT(multiplier, left_shift)                                                         \
     "vldrw.u32 q1, [" multiplier "], #16\n\t"                                                      \
     "vmulh.s32 q0, q0, q1\n\t"                                                                     \
