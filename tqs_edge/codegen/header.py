@@ -20,7 +20,7 @@ TEMPLATE = """\
 #define TQS_MODEL_INPUTS {inputs} /* L * F */
 #define TQS_MODEL_OUTPUTS {outputs} /* K * F */
 #define TQS_MODEL_ARENA_BYTES {arena}
-#define TQS_MODEL_RECURRENT {recurrent} /* 1: context rows are fed one per call */
+#define TQS_MODEL_RECURRENT {recurrent} /* 1: x is L new rows; 0: a window */
 #define TQS_MODEL_HASH "{model_hash}"
 
 /* real value = integer * scale, for x and y */

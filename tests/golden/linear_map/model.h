@@ -11,7 +11,7 @@
 #define TQS_MODEL_INPUTS 2 /* L * F */
 #define TQS_MODEL_OUTPUTS 2 /* K * F */
 #define TQS_MODEL_ARENA_BYTES 32
-#define TQS_MODEL_RECURRENT 1 /* 1: context rows are fed one per call */
+#define TQS_MODEL_RECURRENT 1 /* 1: x is L new rows; 0: a window */
 #define TQS_MODEL_HASH "0123abcd"
 
 /* real value = integer * scale, for x and y */
