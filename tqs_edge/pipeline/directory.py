@@ -12,7 +12,7 @@ from tqs_edge import __version__
 from tqs_edge.artifacts import content_hash, load, read_json, save, sha256, write_json
 from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.errors import InputError
-from tqs_edge.firmware.build import Firmware, load_firmware
+from tqs_edge.firmware.build import RECORD_NAME, Firmware, load_firmware
 from tqs_edge.firmware.sources import write_sources
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.integer.program import IntegerProgram
@@ -22,7 +22,6 @@ from tqs_edge.plan.bit_plan import BitPlan
 
 MODEL, PROGRAM, PLAN, BUNDLE = "model.json", "program.json", "plan.json", "bundle.json"
 TRIALS, SOURCES, MANIFEST = "trials.json", "src", "manifest.json"
-IMAGES = ("firmware.elf", "firmware.hex", "firmware.bin")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +50,7 @@ def write_package(
     sources = directory / SOURCES
     sources.mkdir()
     write_sources(lowered.bundle, firmware.board.core.isa, sources)
-    for image in (*IMAGES, "firmware.json"):
+    for image in (*firmware.record.sha256, RECORD_NAME):
         shutil.copyfile(firmware.folder / image, directory / image)
     write_json(directory / MANIFEST, _manifest(directory, lowered, firmware, horizon))
 
