@@ -1,4 +1,4 @@
-"""Boards and cores as data: targets/boards/*.toml, targets/cores/*.toml and the user's own boards."""
+"""Boards and cores as data: targets/boards/*.toml, targets/cores/*.toml, the user's own boards."""
 
 from __future__ import annotations
 

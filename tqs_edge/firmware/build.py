@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqs_edge.artifacts import load, save, sha256, write_bytes
 from tqs_edge.codegen.source_bundle import SourceBundle
-from tqs_edge.errors import BuildError, InputError
+from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.command import CompilerFailed, run_compiler
 from tqs_edge.firmware.elf import read_elf

@@ -1,4 +1,4 @@
-"""TOML files that inherit from one another, turned into dataclasses with errors that name a line."""
+"""TOML files that inherit from one another, as dataclasses; errors name the line."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _add(
 
 
 def _place(path: Path, text: str, key: str, *, table: str = "") -> str:
-    """"file.toml:7", the line where `key` is set; a table's own line for the table."""
+    """ "file.toml:7", the line where `key` is set; a table's own line for the table."""
     current = ""
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[([^\[\]]+)\]", line):
@@ -180,4 +180,6 @@ def _checked(value: Any, hint: Any, key: str, data: DataFile) -> Any:
         )
     if not isinstance(value, dict):
         raise data.error(key, f"{key} is a table [{key}], got {value!r}")
-    return {name: _checked(entry, arguments[1], f"{key}.{name}", data) for name, entry in value.items()}
+    return {
+        name: _checked(entry, arguments[1], f"{key}.{name}", data) for name, entry in value.items()
+    }
