@@ -22,7 +22,6 @@ from tqs_edge.plan.bit_plan import BitPlan
 
 MODEL, PROGRAM, PLAN, BUNDLE = "model.json", "program.json", "plan.json", "bundle.json"
 TRIALS, SOURCES, MANIFEST = "trials.json", "src", "manifest.json"
-IMAGES = ("firmware.elf", "firmware.hex", "firmware.bin")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +50,7 @@ def write_package(
     sources = directory / SOURCES
     sources.mkdir()
     write_sources(lowered.bundle, firmware.board.core.isa, sources)
-    for image in (*IMAGES, "firmware.json"):
+    for image in (*firmware.record.sha256, "firmware.json"):
         shutil.copyfile(firmware.folder / image, directory / image)
     write_json(directory / MANIFEST, _manifest(directory, lowered, firmware, horizon))
 
