@@ -16,16 +16,19 @@ from tqs_edge.errors import InputError
 
 # Class of cores -> folders of kernels/ in the order in which a kernel's file is looked for; where
 # none has it, the portable file is taken. Armv6-M, Armv7-M, Armv7E-M and on with DSP extension,
-# Armv8.1-M with MVE.
+# Armv8.1-M with MVE, Cortex-A with NEON, anything else.
 ISA_FOLDERS = MappingProxyType(
     {
         "v6m": ("v6m",),
         "v7m": ("v7m",),
         "dsp": ("dsp", "v7m"),
         "mve": ("mve", "dsp", "v7m"),
+        "neon": ("neon",),
+        "portable": (),
     }
 )
-ISAS = tuple(ISA_FOLDERS)
+UNMEASURED = ("neon", "portable")  # their boards name a class whose costs stand in
+ISAS = tuple(isa for isa in ISA_FOLDERS if isa not in UNMEASURED)
 ACT_BITS = (8, 16)
 WEIGHT_BITS = (2, 4, 8, 16)
 ACC_BITS = (32, 64)

@@ -74,7 +74,7 @@ static void paint_stack(void) {
 }
 
 void reset_handler(void) {
-    /* Behind a boot loader the core still uses the loader's table. A Cortex-M0 ignores the write. */
+    /* Behind a boot loader the core still uses that one's table. A Cortex-M0 ignores the write. */
     VTOR = (uint32_t)(uintptr_t)vector_table;
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     CPACR |= 0xFu << 20; /* FPU and MVE on before the first such instruction */

@@ -1,4 +1,4 @@
-"""Boards and cores as data: targets/boards/*.toml, targets/cores/*.toml and users' own boards."""
+"""Boards and cores as data: targets/boards/*.toml, targets/cores/*.toml, the user's own boards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.data_file import DataFile, make_record, read_data, shown
-from tqs_edge.kernel_table import ISAS
+from tqs_edge.kernel_table import ISA_FOLDERS, ISAS
 from tqs_edge.resources import resource_dir
 
 RUNTIMES = ("cortex_m", "riscv", "linux")
@@ -25,7 +25,7 @@ class Core:
 
     name: str
     description: str
-    isa: str  # class of kernels, one of kernel_table.ISAS
+    isa: str  # kernel_table.ISA_FOLDERS: where its kernels are looked for
     gcc_flags: tuple[str, ...]
     zig_flags: tuple[str, ...]
     runtime: str = "cortex_m"  # start-up and linking: a folder of targets/, or a Linux program
@@ -33,6 +33,12 @@ class Core:
     qemu: str = "qemu-system-arm"  # the QEMU for this core; a user-mode one for Linux programs
     qemu_cpu: str | None = None  # CPU model of user-mode QEMU
     unicorn: str | None = None  # CPU model of the Unicorn runner ("m4"); None: it has none
+    costs_of: str | None = None  # class whose measured costs the planner takes, where not `isa`
+
+    @property
+    def cost_class(self) -> str:
+        """The class of cores, of kernel_table.ISAS, whose costs of kernels planning uses."""
+        return self.costs_of or self.isa
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,8 @@ class Board:
 
 
 CHOICES = {
-    "isa": ISAS,
+    "isa": tuple(ISA_FOLDERS),
+    "costs_of": ISAS,
     "runtime": RUNTIMES,
     "flasher": FLASHERS,
     "console": CONSOLES,

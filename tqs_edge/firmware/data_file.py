@@ -1,4 +1,4 @@
-"""TOML files that inherit from one another, turned into dataclasses; errors name the line."""
+"""TOML files that inherit from one another, as dataclasses; errors name the line."""
 
 from __future__ import annotations
 
