@@ -25,6 +25,7 @@ ORDER = (
     ("device",),
     ("verify",),
     ("report",),
+    ("package",),
     ("pipeline",),
     ("api", "bench", "doctor"),
     ("cli",),
