@@ -8,6 +8,7 @@
 enum { UNEXPECTED = 253, FAULT = 254 };
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
+#define VTOR REGISTER(0xE000ED08u)
 #define CCR REGISTER(0xE000ED14u)
 #define CFSR REGISTER(0xE000ED28u)
 #define BFAR REGISTER(0xE000ED38u)
@@ -16,7 +17,7 @@ enum { UNEXPECTED = 253, FAULT = 254 };
 
 /* Symbols of sections.ld; arrays, because only their addresses mean anything. */
 extern uint32_t stack_limit[], stack_top[], data_load[], data_start[], data_end[];
-extern uint32_t bss_start[], bss_end[];
+extern uint32_t bss_start[], bss_end[], vector_table[];
 
 int main(void);
 void reset_handler(void) __attribute__((noreturn));
@@ -73,6 +74,8 @@ static void paint_stack(void) {
 }
 
 void reset_handler(void) {
+    /* Behind a boot loader the core still uses that one's table. A Cortex-M0 ignores the write. */
+    VTOR = (uint32_t)(uintptr_t)vector_table;
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     CPACR |= 0xFu << 20; /* FPU and MVE on before the first such instruction */
     __asm volatile("dsb\n isb" ::: "memory");

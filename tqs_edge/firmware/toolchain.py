@@ -71,7 +71,7 @@ def find_host_compiler() -> Toolchain:
 def compile_flags(toolchain: Toolchain, core: Core) -> tuple[str, ...]:
     """The flags that compile one file for `core`."""
     if toolchain.name == "gcc":
-        return (*core.gcc_flags, "-mthumb", *FIRMWARE_FLAGS, *WARNINGS)
+        return (*core.gcc_flags, *FIRMWARE_FLAGS, *WARNINGS)
     # zig traps undefined behaviour by default, which changes sizes and counts.
     return (*core.zig_flags, "-fno-sanitize=all", *FIRMWARE_FLAGS, *WARNINGS)
 
@@ -79,7 +79,7 @@ def compile_flags(toolchain: Toolchain, core: Core) -> tuple[str, ...]:
 def link_flags(toolchain: Toolchain, core: Core, script: str) -> tuple[str, ...]:
     """The flags that link objects for `core` with the linker script `script`."""
     if toolchain.name == "gcc":
-        own = (*core.gcc_flags, "-mthumb", "-nostartfiles", "-nostdlib", f"-T{script}")
+        own = (*core.gcc_flags, "-nostartfiles", "-nostdlib", f"-T{script}")
         return (*own, "-Wl,--gc-sections", "-Wl,--build-id=none")
     own = (*core.zig_flags, "-fno-sanitize=all", "-ffreestanding", f"-Wl,-T,{script}")
     return (*own, "-Wl,--entry=reset_handler", "-Wl,--gc-sections", "-Wl,--build-id=none", "-g0")

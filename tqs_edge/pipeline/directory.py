@@ -12,7 +12,7 @@ from tqs_edge import __version__
 from tqs_edge.artifacts import content_hash, load, read_json, save, sha256, write_json
 from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.errors import InputError
-from tqs_edge.firmware.build import Firmware, load_firmware
+from tqs_edge.firmware.build import RECORD_NAME, Firmware, load_firmware
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.pipeline.c_package import write_model_package
@@ -22,7 +22,6 @@ from tqs_edge.plan.bit_plan import BitPlan
 
 MODEL, PROGRAM, PLAN, BUNDLE = "model.json", "program.json", "plan.json", "bundle.json"
 TRIALS, C_PACKAGE, MANIFEST = "trials.json", "package", "manifest.json"
-IMAGES = ("firmware.elf", "firmware.hex", "firmware.bin")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,7 @@ def write_package(
     ):
         save(directory / name, value)
     write_model_package(directory / C_PACKAGE, lowered, trials, name)
-    for image in (*IMAGES, "firmware.json"):
+    for image in (*firmware.record.sha256, RECORD_NAME):
         shutil.copyfile(firmware.folder / image, directory / image)
     write_json(directory / MANIFEST, _manifest(directory, lowered, firmware, horizon))
 

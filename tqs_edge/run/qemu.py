@@ -71,7 +71,9 @@ def qemu_command(board: Board) -> tuple[str, ...]:
     program = shutil.which(QEMU)
     if program is None:
         raise ToolMissing(f"{QEMU} is not on PATH; install qemu-system-arm, or use unicorn")
-    return (program, "-M", board.qemu_machine, *QUIET, *SEMIHOSTING)
+    # Behind a boot loader the vectors are not where the machine looks for them after reset.
+    vectors = ("-global", f"armv7m.init-nsvtor={board.flash_origin:#x}")
+    return (program, "-M", board.qemu_machine, *vectors, *QUIET, *SEMIHOSTING)
 
 
 def _plugin_option(image: ElfImage) -> str:
