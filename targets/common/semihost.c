@@ -59,14 +59,6 @@ void sh_puts(const char *text) {
     (void)call(SYS_WRITE0, text);
 }
 
-void sh_put_hex(uint32_t value) {
-    char text[11] = "0x";
-    for (int32_t i = 0; i < 8; i++)
-        text[2 + i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
-    text[10] = '\0';
-    sh_puts(text);
-}
-
 /* Plain SYS_EXIT cannot carry a status on a 32-bit core; the extended call can. */
 void sh_exit(int32_t status) {
     const uint32_t arguments[2] = {APPLICATION_EXIT, (uint32_t)status};

@@ -64,7 +64,7 @@ def test_sizes_add_up_and_weights_are_told_apart(compiler: str, tmp_path: Path) 
     assert size.flash_bytes == parts == firmware.bin.stat().st_size
     assert size.ram_bytes == size.data_bytes + size.bss_bytes + board.stack_bytes
     assert size.bss_bytes >= 100
-    assert size.symbols["toy_weights"] == 2 * WEIGHTS
+    assert size.symbols["tqs_model_weights"] == 2 * WEIGHTS
     assert 0 < size.symbols["tqs_model_step"] <= size.code_bytes
 
 

@@ -67,6 +67,9 @@ def compile_(
     block_rows: BlockRowsOption = BLOCK_ROWS,
     seed: SeedOption = 0,
     stream: StreamOption = True,
+    name: Annotated[
+        str | None, typer.Option(help="Prefix of the C package; default: the model's name.")
+    ] = None,
     dump_ir: Annotated[Path | None, typer.Option(help="Write the IR after each phase.")] = None,
 ) -> int:
     """Integer firmware for BOARD, verified on the installed simulators, with its report."""
@@ -98,6 +101,7 @@ def compile_(
         runner=runner,
         seed=seed,
         stream=stream,
+        name=name,
         dump_ir=dump_ir,
     )
     return _built(compile_package(job, stage), output)

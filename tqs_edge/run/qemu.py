@@ -30,6 +30,7 @@ COUNT_NAME = "count.txt"
 EXIT_MEANINGS = {
     3: "could not read its input",
     4: "could not write its output",
+    5: "refused the model's weights",
     253: "met an exception that it does not handle",
 }
 

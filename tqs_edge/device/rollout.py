@@ -1,0 +1,127 @@
+"""A whole rollout through a link: contexts in, frames out, restarts survived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tqs_edge.device.link import FirmwareRestarted, Link
+from tqs_edge.device.messages import (
+    DeviceReport,
+    Hello,
+    Kind,
+    decode_hello,
+    decode_report,
+    decode_run,
+    encode_run,
+    rows_per_packet,
+    steps_per_packet,
+)
+from tqs_edge.device.port import PortLost
+from tqs_edge.errors import RunnerError
+from tqs_edge.run.rollout_files import RolloutRequest
+
+RESTARTS = 5  # of the board or of its port, before a run is given up
+
+Done = Callable[[int, int], None]  # (contexts done, contexts)
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceRun:
+    """frames int16 (contexts, horizon, F); cycles_per_step: mean, None where not counted."""
+
+    frames: np.ndarray
+    hello: Hello
+    report: DeviceReport
+    cycles_per_step: float | None
+
+
+def greet(link: Link, request: RolloutRequest, model_hash: str) -> Hello:
+    """What the firmware says of itself. Raises RunnerError when it is not of this model."""
+    hello = decode_hello(link.request(Kind.HELLO))
+    shape = request.shape
+    same = (hello.length, hello.features, hello.block, hello.exog) == (
+        shape.length,
+        shape.features,
+        shape.block,
+        shape.exog,
+    )
+    if hello.model_hash != model_hash or not same:
+        raise RunnerError(
+            f"the board runs firmware of another model ({hello.model_hash[:12]}, this package "
+            f"has {model_hash[:12]}); run `tqs-edge flash DIR` first"
+        )
+    return hello
+
+
+def roll_out(
+    link: Link, request: RolloutRequest, model_hash: str, done: Done | None = None
+) -> DeviceRun:
+    """Frames of every context. After a restart of the board, or a lost port, the context that was
+    under way is done again from its beginning.
+
+    Raises RunnerError for another model, for silence, and after RESTARTS restarts.
+    """
+    hello = greet(link, request, model_hash)
+    frames: list[np.ndarray] = []
+    cycles = restarts = 0
+    while len(frames) < len(request.contexts):
+        if done is not None:
+            done(len(frames), len(request.contexts))
+        try:
+            outputs, taken = _one_context(link, hello, request, len(frames))
+            frames.append(outputs)
+            cycles += taken
+        except (FirmwareRestarted, PortLost) as event:
+            restarts += 1
+            if restarts > RESTARTS:
+                raise RunnerError(
+                    f"the board or its port was lost {restarts} times; check cable and supply"
+                ) from None
+            _recover(link, event)
+            hello = greet(link, request, model_hash)
+    report = decode_report(link.request(Kind.REPORT))
+    steps = len(frames) * request.calls
+    return DeviceRun(np.stack(frames), hello, report, cycles / steps if hello.has_cycles else None)
+
+
+def _recover(link: Link, event: Exception) -> None:
+    if isinstance(event, PortLost):
+        try:
+            link.reopen()
+        except PortLost as error:
+            raise RunnerError(f"the port was lost and does not come back: {error}") from None
+
+
+def _one_context(
+    link: Link, hello: Hello, request: RolloutRequest, index: int
+) -> tuple[np.ndarray, int]:
+    """(frames int16 (horizon, F), cycles of all steps) from context `index`."""
+    rows, exog = request.contexts[index], request.exog[index]
+    link.request(Kind.RESET)
+    outputs: list[np.ndarray] = []
+    cycles = 0
+
+    def run(pushed: np.ndarray, steps: int) -> None:
+        nonlocal cycles
+        at = len(outputs)
+        payload = encode_run(at, pushed, steps, exog[at : at + steps])
+        answered, taken = decode_run(link.request(Kind.RUN, payload), steps, request.shape)
+        outputs.extend(answered)
+        cycles += taken
+
+    if request.shape.recurrent:
+        for row in rows:
+            run(row[np.newaxis], 1)
+    else:
+        newest = rows[-request.shape.length :]
+        for begin in range(0, len(newest), rows_per_packet(hello)):
+            run(newest[begin : begin + rows_per_packet(hello)], 0)
+    most = steps_per_packet(hello, 0)
+    while len(outputs) < request.calls:
+        run(rows[:0], min(most, request.calls - len(outputs)))
+    first = len(rows) - 1 if request.shape.recurrent else 0
+    frames = np.concatenate(outputs)[first : first + request.horizon]
+    return frames, cycles
