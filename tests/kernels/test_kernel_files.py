@@ -69,7 +69,7 @@ def test_every_kernel_has_a_file_and_a_prototype() -> None:
 
 def test_every_class_of_cores_takes_its_own_files_first() -> None:
     for isa, folders in ISA_FOLDERS.items():
-        assert folders[0] == isa
+        assert folders[:1] == (() if isa == "portable" else (isa,))
         for path in KERNELS.glob("tqs_*.c"):
             own = [KERNELS / f / path.name for f in folders if (KERNELS / f / path.name).is_file()]
             assert kernel_file(path.name, isa) == [*own, path][0]
