@@ -3,7 +3,7 @@
      TQS_ACT_BITS     8 or 16
      TQS_WEIGHT_BITS  2, 4, 8 or 16
      TQS_ACC_BITS     32 or 64
-   Two rows share the loads of x, except on Armv6-M, whose eight registers hold one row only. */
+   The four rows of a quad share the loads of x. */
 #include "tqs_dense_words.h"
 #include "tqs_fixed.h"
 #include "tqs_kernels.h"
@@ -54,20 +54,21 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w,
     const int32_t words = (depth + TQS_GROUP - 1) / TQS_GROUP;
     const tqs_sum excess = tqs_excess(x, words * TQS_GROUP);
     int32_t row = 0;
-#ifndef __ARM_ARCH_6M__
-    for (; row + 1 < rows; row += 2) {
+    for (; row < (rows & ~3); row += 4) {
         const tqs_act *group = x;
-        const uint32_t *const end = w + words, *next = end;
-        tqs_sum acc = (tqs_sum)bias[row] - excess, acc_next = (tqs_sum)bias[row + 1] - excess;
-        for (; w != end; group += TQS_GROUP) {
-            acc = TQS_ADD(acc, group, *w++);
-            acc_next = TQS_ADD(acc_next, group, *next++);
+        tqs_sum acc0 = (tqs_sum)bias[row] - excess, acc1 = (tqs_sum)bias[row + 1] - excess;
+        tqs_sum acc2 = (tqs_sum)bias[row + 2] - excess, acc3 = (tqs_sum)bias[row + 3] - excess;
+        for (const uint32_t *const end = w + 4 * words; w != end; w += 4, group += TQS_GROUP) {
+            acc0 = TQS_ADD(acc0, group, w[0]);
+            acc1 = TQS_ADD(acc1, group, w[1]);
+            acc2 = TQS_ADD(acc2, group, w[2]);
+            acc3 = TQS_ADD(acc3, group, w[3]);
         }
-        w = next;
-        y[row] = TQS_OUTPUT(acc, multiplier[row], shift);
-        y[row + 1] = TQS_OUTPUT(acc_next, multiplier[row + 1], shift);
+        y[row] = TQS_OUTPUT(acc0, multiplier[row], shift);
+        y[row + 1] = TQS_OUTPUT(acc1, multiplier[row + 1], shift);
+        y[row + 2] = TQS_OUTPUT(acc2, multiplier[row + 2], shift);
+        y[row + 3] = TQS_OUTPUT(acc3, multiplier[row + 3], shift);
     }
-#endif
     for (; row < rows; ++row) {
         const tqs_act *group = x;
         tqs_sum acc = (tqs_sum)bias[row] - excess;

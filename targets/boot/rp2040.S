@@ -1,6 +1,6 @@
-/* Second boot stage of RP2040. Its ROM copies the first 256 bytes of flash to the end of SRAM, checks
-   their CRC and runs them there. They set the flash interface to read with command 03h, which every
-   serial flash knows, and start the firmware whose vector table lies behind them.
+/* Second boot stage of RP2040. Its ROM copies the first 256 bytes of flash to the end of SRAM,
+   checks their CRC and runs them there. They set the flash interface to read with command 03h, which
+   every serial flash knows, and start the firmware whose vector table lies behind them.
    From the RP2040 datasheet: Flash Second Stage (CRC), SSI and M0PLUS (registers). */
     .syntax unified
     .cpu cortex-m0plus
@@ -44,4 +44,4 @@ vectors: .word 0x10000100
 vtor: .word 0xE000ED08
 
     .space 252 - (. - boot)
-    .word 0x00000000 /* CRC-32 of the 252 bytes: polynomial 0x04C11DB7, from all ones, not reflected */
+    .word 0x8087786D /* CRC-32 of the 252 bytes: 0x04C11DB7, from all ones, not reflected */

@@ -1,6 +1,6 @@
 /* Image definition that the boot ROM of RP2350 looks for in the first 4 KB of an image (RP2350
-   datasheet, Minimum viable image metadata): a loop of one block that says "Arm executable, secure". The ROM then
-   starts from the vector table at the beginning of flash. */
+   datasheet, Minimum viable image metadata): a loop of one block that says "Arm executable,
+   secure". The ROM then starts from the vector table at the beginning of flash. */
 #include <stdint.h>
 
 enum {

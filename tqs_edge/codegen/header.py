@@ -23,7 +23,7 @@ extern "C" {{
 #define TQS_MODEL_EXOG {exog} /* E, exogenous values per call */
 #define TQS_MODEL_INPUTS {inputs} /* L * F */
 #define TQS_MODEL_OUTPUTS {outputs} /* K * F */
-#define TQS_MODEL_RECURRENT {recurrent} /* 1: context rows are fed one per call */
+#define TQS_MODEL_RECURRENT {recurrent} /* 1: x is L new rows; 0: a window */
 #define TQS_MODEL_ARENA_BYTES {arena} /* scratch memory of a step */
 #define TQS_MODEL_STATE_BYTES {state} /* what a step carries to the next */
 #define TQS_MODEL_SNAPSHOT_BYTES {snapshot} /* a saved state */

@@ -1,4 +1,4 @@
-"""TOML files that inherit from one another, turned into dataclasses with errors that name a line."""
+"""TOML files that inherit from one another, as dataclasses; errors name the line."""
 
 from __future__ import annotations
 

@@ -30,12 +30,10 @@ def overflow_error(linker_output: str, board: Board) -> BuildError | None:
         "RAM": board.ram_bytes + missing.get("RAM", 0),
     }
     fitting = _boards_that_hold(needed, missing, board)
-    choice = (
-        f"take a board that holds it ({', '.join(fitting)})" if fitting else "no board holds it"
-    )
+    holds = f"take a board that holds it ({', '.join(fitting)})" if fitting else "no board holds it"
     return BuildError(
         f"the firmware needs {most} bytes more {region} than the {limit} bytes of {board.name}; "
-        f"{choice}, {ADVICE.get(region, 'or a smaller model')}"
+        f"{holds}, {ADVICE.get(region, 'or a smaller model')}"
     )
 
 

@@ -75,35 +75,26 @@ def run_host(firmware: Firmware, request: RolloutRequest, timeout: float, count:
     """
     model = load_host_model(firmware.bundle)
     deadline = time.monotonic() + timeout
-    rollout = _recurrent if request.shape.recurrent else _windowed
-    frames = [rollout(model, request, index, deadline) for index in range(len(request.contexts))]
+    frames = [_rollout(model, request, index, deadline) for index in range(len(request.contexts))]
     return RunLog(frames=np.stack(frames), runner="host", board=firmware.board.name)
 
 
-def _recurrent(
-    model: HostModel, request: RolloutRequest, index: int, deadline: float
-) -> np.ndarray:
-    """Frames (horizon, F): one row per call, the last context row's output is frame 0."""
-    context, exog = request.contexts[index], request.exog[index]
-    outputs = np.empty((request.calls, request.shape.features), np.int16)
-    model.reset()
-    for t in range(request.calls):
-        _check(deadline)
-        model.step(context[t] if t < len(context) else outputs[t - 1], exog[t], outputs[t])
-    return outputs[len(context) - 1 :]
-
-
-def _windowed(model: HostModel, request: RolloutRequest, index: int, deadline: float) -> np.ndarray:
-    """Frames (horizon, F): each call takes the newest L rows and appends K rows."""
+def _rollout(model: HostModel, request: RolloutRequest, index: int, deadline: float) -> np.ndarray:
+    """Frames (horizon, F). Each call takes the newest L rows; once the context has been taken, L
+    rows a call from zeros on or its last L at once, it appends K rows."""
     shape, exog = request.shape, request.exog[index]
-    begin = shape.length
-    rows = np.empty((begin + request.calls * shape.block, shape.features), np.int16)
-    rows[:begin] = request.contexts[index][-begin:]
+    context = request.contexts[index]
+    fed = shape.context_calls(len(context))
+    begin = max(fed * shape.length, len(context))
+    rows = np.zeros((begin + (request.calls - fed + 1) * shape.block, shape.features), np.int16)
+    rows[begin - len(context) : begin] = context
+    ignored = np.empty((shape.block, shape.features), np.int16)
     model.reset()
     for t in range(request.calls):
         _check(deadline)
-        now = begin + t * shape.block
-        model.step(rows[now - begin : now], exog[t], rows[now : now + shape.block])
+        now = begin + (t - fed + 1) * (shape.length if t < fed else shape.block)
+        y = rows[now : now + shape.block] if t >= fed - 1 else ignored
+        model.step(rows[now - shape.length : now], exog[t], y)
     return rows[begin : begin + request.horizon]
 
 

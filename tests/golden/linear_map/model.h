@@ -14,7 +14,7 @@ extern "C" {
 #define TQS_MODEL_EXOG 0 /* E, exogenous values per call */
 #define TQS_MODEL_INPUTS 2 /* L * F */
 #define TQS_MODEL_OUTPUTS 2 /* K * F */
-#define TQS_MODEL_RECURRENT 1 /* 1: context rows are fed one per call */
+#define TQS_MODEL_RECURRENT 1 /* 1: x is L new rows; 0: a window */
 #define TQS_MODEL_ARENA_BYTES 32 /* scratch memory of a step */
 #define TQS_MODEL_STATE_BYTES 1 /* what a step carries to the next */
 #define TQS_MODEL_SNAPSHOT_BYTES 21 /* a saved state */
