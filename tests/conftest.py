@@ -39,6 +39,10 @@ TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "onnxscript"))),
         "pip: tqs-edge[onnx] onnxscript",
     ),
+    "cxx": (lambda: shutil.which("g++") is not None, "apt: g++"),
+    "cmake": (lambda: shutil.which("cmake") is not None, "apt: cmake"),
+    "cppcheck": (lambda: shutil.which("cppcheck") is not None, "apt: cppcheck"),
+    "clang_tidy": (lambda: shutil.which("clang-tidy") is not None, "apt: clang-tidy"),
     "chromium": (lambda: shutil.which("chromium") is not None, "apt: chromium"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,15 +113,20 @@ def _one_context(
         cycles += taken
 
     if request.shape.recurrent:
-        for row in rows:
-            run(row[np.newaxis], 1)
+        for pushed in _pieces(rows, steps_per_packet(hello, with_rows=True)):
+            run(pushed, len(pushed))
     else:
-        newest = rows[-request.shape.length :]
-        for begin in range(0, len(newest), rows_per_packet(hello)):
-            run(newest[begin : begin + rows_per_packet(hello)], 0)
-    most = steps_per_packet(hello, 0)
+        for pushed in _pieces(rows[-request.shape.length :], rows_per_packet(hello)):
+            run(pushed, 0)
+    most = steps_per_packet(hello, with_rows=False)
     while len(outputs) < request.calls:
         run(rows[:0], min(most, request.calls - len(outputs)))
     first = len(rows) - 1 if request.shape.recurrent else 0
     frames = np.concatenate(outputs)[first : first + request.horizon]
     return frames, cycles
+
+
+def _pieces(rows: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """`rows` in pieces of at most `most`."""
+    for begin in range(0, len(rows), most):
+        yield rows[begin : begin + most]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tqs_edge.graph.rollout_model import RolloutForm
+from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.package.names import c_name, checked_name
 from tqs_edge.package.selftest import GoldenRollout
 from tqs_edge.package.write import write_c_package
@@ -25,26 +26,32 @@ def package_name(lowered: Lowered, name: str | None) -> str:
 
 def write_model_package(folder: Path, lowered: Lowered, trials: Trials, name: str) -> None:
     """Writes the C package of `lowered` to `folder`; see package.write."""
-    features = lowered.model.features
-    sentence = f"{lowered.model.name}: integer forecaster of {features} values in a loop"
-    write_c_package(folder, lowered.bundle, name, sentence, golden_rollout(lowered, trials))
+    model, program = lowered.model, lowered.program
+    contexts, exog = quantize_inputs(
+        program, trials.contexts[:1], None if trials.exog is None else trials.exog[:1]
+    )
+    golden = golden_rollout(program, model, contexts[0], None if exog is None else exog[0])
+    sentence = f"{model.name}: integer forecaster of {model.features} values in a loop"
+    write_c_package(folder, lowered.bundle, name, sentence, golden)
 
 
-def golden_rollout(lowered: Lowered, trials: Trials) -> GoldenRollout:
-    """A short rollout from the first context of `trials`, by the integer reference."""
-    model = lowered.model
+def golden_rollout(
+    program: IntegerProgram, model: RolloutModel, context: np.ndarray, exog: np.ndarray | None
+) -> GoldenRollout:
+    """A short rollout by the integer reference.
+
+    context int16 (rows, F), of which the last are taken; exog int16 (calls, E), from the first row
+    again where more are wanted.
+    """
     windowed = model.form is RolloutForm.WINDOWED
-    rows = model.length if windowed else min(MOST_CONTEXT_ROWS, trials.contexts.shape[1])
+    rows = model.length if windowed else min(MOST_CONTEXT_ROWS, len(context))
     half = -(-LEAST_HALF // model.block) * model.block
     half_calls = half // model.block if windowed else rows + half - 1
-    calls = 2 * half // model.block if windowed else half_calls + half
-    known = None if trials.exog is None else _calls(trials.exog[:1], calls)
-    contexts, exog = quantize_inputs(lowered.program, trials.contexts[:1, -rows:], known)
-    run = run_reference(lowered.program, model, contexts, 2 * half, exog=exog)
-    inputs = np.zeros((calls, 0), np.int16) if exog is None else exog[0]
-    return GoldenRollout(contexts[0], run.frames[0], inputs, half_calls)
-
-
-def _calls(exog: np.ndarray, calls: int) -> np.ndarray:
-    """`calls` rows of exog (1, known, E), from the first again where more are wanted."""
-    return exog[:, np.arange(calls) % exog.shape[1]]
+    calls = 2 * half_calls if windowed else half_calls + half
+    context = context[-rows:]
+    inputs = np.zeros((calls, 0), np.int16)
+    if exog is not None:
+        inputs = exog[np.arange(calls) % len(exog)]
+    known = None if exog is None else inputs[np.newaxis]
+    run = run_reference(program, model, context[np.newaxis], 2 * half, exog=known)
+    return GoldenRollout(context, run.frames[0], inputs, half_calls)
