@@ -4,7 +4,7 @@
 #include "platform.h"
 #include "semihost.h"
 
-/* Makes the linkers take the section of the stack, which holds nothing else, for writable memory. */
+/* Makes linkers take the section of the stack, which holds nothing else, for writable memory. */
 __attribute__((section(".bss.stack_base"), used)) static int64_t stack_base[2];
 
 int main(void);
