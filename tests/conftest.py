@@ -49,6 +49,7 @@ TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
+    parser.addoption("--slow", action="store_true", help="the long sweeps too, as CI does")
 
 
 def pytest_report_header() -> str:
@@ -56,8 +57,14 @@ def pytest_report_header() -> str:
     return f"seed {SEED}; tools missing: {', '.join(missing) or 'none'}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips tests whose tool is missing; a tool named in TQS_REQUIRE must be there."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out slow tests unless --slow is given, and skips tests whose tool is missing; a tool
+    named in TQS_REQUIRE must be there."""
+    if not config.getoption("--slow"):
+        slow = [item for item in items if "slow" in item.keywords]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if "slow" not in item.keywords]
     required = {name for name in os.environ.get("TQS_REQUIRE", "").split(",") if name}
     unknown = required - TOOLS.keys()
     if unknown:
