@@ -22,6 +22,17 @@ SEED = 20261123
 TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
     "arm": (lambda: shutil.which("arm-none-eabi-gcc") is not None, "apt: gcc-arm-none-eabi"),
     "qemu": (lambda: shutil.which("qemu-system-arm") is not None, "apt: qemu-system-arm"),
+    "riscv": (
+        lambda: all(map(shutil.which, ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"))),
+        "apt: gcc-riscv64-unknown-elf qemu-system-misc",
+    ),
+    "cortex_a": (
+        lambda: (
+            all(map(shutil.which, ("aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc")))
+            and all(map(shutil.which, ("qemu-aarch64", "qemu-arm")))
+        ),
+        "apt: gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf qemu-user",
+    ),
     "zig": (lambda: importlib.util.find_spec("ziglang") is not None, "pip: ziglang"),
     "unicorn": (lambda: importlib.util.find_spec("unicorn") is not None, "pip: unicorn"),
     "onnx": (

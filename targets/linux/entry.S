@@ -1,6 +1,6 @@
 /* The first instructions: a stack of the size that the board file reserves, so that its use can be
    measured; the rest is startup.c. */
-    .text
+    .section .vectors, "ax", %progbits
     .globl reset_handler
     .type reset_handler, %function
 reset_handler:

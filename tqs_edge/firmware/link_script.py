@@ -17,7 +17,5 @@ MEMORY {{
 def linker_script(board: Board) -> str:
     """Memory regions and sections as one text: zig's linker does not find INCLUDE files."""
     targets = resource_dir("targets")
-    parts = (
-        (targets / name).read_text("utf-8") for name in RUNTIMES[board.core.runtime].scripts
-    )
+    parts = ((targets / name).read_text("utf-8") for name in RUNTIMES[board.core.runtime].scripts)
     return MEMORY.format(board=board) + "\n".join(parts)

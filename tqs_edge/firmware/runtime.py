@@ -11,7 +11,7 @@ HEADERS = ("common/semihost.h", "common/platform.h")
 
 @dataclass(frozen=True)
 class Runtime:
-    """start_up: what every program links; semihosting: the file behind semihost.h; scripts: for ld."""
+    """start_up: what every program links; semihosting: what implements semihost.h; scripts: ld."""
 
     start_up: tuple[str, ...]
     semihosting: str

@@ -109,7 +109,9 @@ def with_all_cores(
 ) -> tuple[Execution, ...]:
     """`executions` and those of every core, installed compiler and simulator, built in `folder`."""
     known = {execution.name for execution in executions}
-    boards = [board for board in map(load_board, (*CORE_BOARDS, *OTHER_BOARDS)) if runners_for(board)]
+    boards = [
+        board for board in map(load_board, (*CORE_BOARDS, *OTHER_BOARDS)) if runners_for(board)
+    ]
     pairs = [
         (board, find_toolchain(name, board.core))
         for board in boards

@@ -70,7 +70,10 @@ def _run(
         folder = Path(name)
         (folder / INPUT_NAME).write_bytes(encode_input(request))
         plugin = ("-plugin", _plugin_option(image)) if count else ()
-        whole = [command[0], *plugin, *command[1:], str(firmware.elf.resolve())]
+        program = folder / firmware.elf.name
+        shutil.copyfile(firmware.elf, program)
+        program.chmod(0o755)  # user-mode QEMU refuses what is not executable, without a word
+        whole = [command[0], *plugin, *command[1:], str(program)]
         _execute(whole, folder, firmware, image, timeout)
         frames, stack_bytes = decode_output(_read_output(folder / OUTPUT_NAME), request)
         counted = _read_count(folder / COUNT_NAME, image) if count else None
