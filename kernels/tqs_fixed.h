@@ -46,36 +46,43 @@ static inline int32_t tqs_sat32(int64_t v) {
     return (int32_t)(v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v);
 }
 
+#ifdef __ARM_ARCH_6M__
+/* a = (a * b) >> 32 in low registers; b, l, p, t are lost. */
+/* clang-format off */
+#define TQS_PRODUCT_HIGH(a, b, l, p, t)                                                            \
+    "uxth " l ", " a "\n\t"                                                                        \
+    "asrs " a ", " a ", #16\n\t"                                                                   \
+    "uxth " p ", " b "\n\t"                                                                        \
+    "asrs " b ", " b ", #16\n\t"                                                                   \
+    "movs " t ", " l "\n\t"                                                                        \
+    "muls " t ", " p ", " t "\n\t"                                                                 \
+    "lsrs " t ", " t ", #16\n\t"                                                                   \
+    "muls " p ", " a ", " p "\n\t"                                                                 \
+    "adds " p ", " p ", " t "\n\t"                                                                 \
+    "muls " l ", " b ", " l "\n\t"                                                                 \
+    "muls " a ", " b ", " a "\n\t"                                                                 \
+    "uxth " t ", " p "\n\t"                                                                        \
+    "adds " l ", " l ", " t "\n\t"                                                                 \
+    "asrs " l ", " l ", #16\n\t"                                                                   \
+    "asrs " p ", " p ", #16\n\t"                                                                   \
+    "adds " a ", " a ", " p "\n\t"                                                                 \
+    "adds " a ", " a ", " l "\n\t"
+/* clang-format on */
+#endif
+
 /* (a * b) >> 32, exact. */
 static inline int32_t tqs_product_high(int32_t a, int32_t b) {
 #ifdef __ARM_ARCH_6M__
-    /* Armv6-M keeps the low word only: four products of half words, a = ah 2^16 + al. ah * bl +
-       (al * bl >> 16) and al * bh + 65535 lie within int32. */
-    uint32_t low, high;
+    /* Armv6-M keeps the low word only: four products of half words, a = ah 2^16 + al with al >= 0.
+       ah * bl + (al * bl >> 16) and al * bh + 65535 lie within int32. */
+    uint32_t l, p, t;
     /* clang-format off */
     __asm__(
         ".syntax unified\n\t"
-        "uxth %[low], %[b]\n\t"       /* bl */
-        "asrs %[b], %[b], #16\n\t"    /* bh */
-        "uxth %[high], %[a]\n\t"      /* al */
-        "asrs %[a], %[a], #16\n\t"    /* ah */
-        "mov r12, %[high]\n\t"
-        "muls %[high], %[low], %[high]\n\t"
-        "lsrs %[high], %[high], #16\n\t"
-        "muls %[low], %[a], %[low]\n\t"
-        "adds %[low], %[low], %[high]\n\t" /* ah bl + (al bl >> 16) */
-        "mov %[high], r12\n\t"
-        "muls %[high], %[b], %[high]\n\t" /* al bh */
-        "muls %[a], %[b], %[a]\n\t"       /* ah bh */
-        "uxth %[b], %[low]\n\t"
-        "adds %[high], %[high], %[b]\n\t"
-        "asrs %[high], %[high], #16\n\t"
-        "asrs %[low], %[low], #16\n\t"
-        "adds %[a], %[a], %[low]\n\t"
-        "adds %[a], %[a], %[high]"
-        : [a] "+l"(a), [b] "+l"(b), [low] "=&l"(low), [high] "=&l"(high)
+        TQS_PRODUCT_HIGH("%[a]", "%[b]", "%[l]", "%[p]", "%[t]")
+        : [a] "+l"(a), [b] "+l"(b), [l] "=&l"(l), [p] "=&l"(p), [t] "=&l"(t)
         :
-        : "r12", "cc");
+        : "cc");
     /* clang-format on */
     return a;
 #else

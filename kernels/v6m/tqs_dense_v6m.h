@@ -59,18 +59,53 @@ static inline void tqs_add_chunk(tqs_job *job, const tqs_call *call, int32_t row
 }
 
 #if TQS_ACC_BITS == 32
-/* A function of its own, so that its constant `high` leaves two loops. */
-static inline void tqs_outputs(const int32_t *sums, const tqs_call *call, int32_t rows, int high) {
-    const int32_t down = call->shift - 32, half = high ? 1 << (down - 1) : 0;
-    for (int32_t row = 0; row < rows; ++row) {
-        const int32_t acc = sums[row], multiplier = call->multiplier[row];
-        int32_t v = tqs_product_high(acc, multiplier);
-        v = high ? (v + half) >> down : v + (int32_t)((uint32_t)acc * (uint32_t)multiplier >> 31);
-        if (v != (int16_t)v)
-            v = v >> 31 ^ INT16_MAX;
-        call->y[row] = (int16_t)v;
-    }
+/* One instruction per line: */
+/* clang-format off */
+#define TQS_OUTPUT_ROW(at)                                                                         \
+    "ldmia r0!, {r3}\n\t"                                                                          \
+    "ldmia r1!, {r4}\n\t"                                                                          \
+    TQS_PRODUCT_HIGH("r3", "r4", "r5", "r6", "r7")                                                 \
+    "mov r4, r9\n\t"                                                                               \
+    "add r3, r8\n\t"                                                                               \
+    "asrs r3, r4\n\t"                                                                              \
+    "sxth r4, r3\n\t"                                                                              \
+    "cmp r4, r3\n\t"                                                                               \
+    "beq 2f\n\t"                                                                                   \
+    "asrs r3, r3, #31\n\t" /* -1 or 0: -32768 or 32767 */                                          \
+    "mov r4, r10\n\t"                                                                              \
+    "eors r3, r4\n"                                                                                \
+    "2:\n\t"                                                                                       \
+    "strh r3, [r2, #" #at "]\n\t"
+
+/* y[row] for the sums [at, end) of whole quads; shift > 32. r7, which may be the frame pointer, is
+   saved by hand (4 bytes of stack that the compiler does not count). */
+static inline void tqs_output_quads(const int32_t *at, const int32_t *end, const tqs_call *call) {
+    register const int32_t *r0 __asm__("r0") = at;
+    register const int32_t *r1 __asm__("r1") = call->multiplier;
+    register int16_t *r2 __asm__("r2") = call->y;
+    register int32_t down __asm__("r3") = call->shift - 32;
+    register int32_t half __asm__("r4") = 1 << (down - 1);
+    register const int32_t *r5 __asm__("r5") = end;
+    register int32_t most __asm__("r6") = INT16_MAX;
+    __asm__ volatile(
+        ".syntax unified\n\t"
+        "push {r7}\n\t"
+        "mov r8, r4\n\t"
+        "mov r9, r3\n\t"
+        "mov r10, r6\n\t"
+        "mov r12, r5\n"
+        "1:\n\t"
+        TQS_OUTPUT_ROW(0)
+        TQS_OUTPUT_ROW(2)
+        "adds r2, r2, #4\n\t"
+        "cmp r0, r12\n\t"
+        "bne 1b\n\t"
+        "pop {r7}"
+        : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(down), "+r"(half), "+r"(r5), "+r"(most)
+        :
+        : "r8", "r9", "r10", "r12", "cc", "memory");
 }
+/* clang-format on */
 
 static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t rows, int32_t at,
                                  int32_t words, int32_t *sums) {
@@ -80,10 +115,12 @@ static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t row
 }
 
 static inline void tqs_output_block(const int32_t *sums, const tqs_call *call, int32_t rows) {
-    if (call->shift > 32)
-        tqs_outputs(sums, call, rows, 1);
-    else
-        tqs_outputs(sums, call, rows, 0);
+    if (call->shift > 32) {
+        tqs_output_quads(sums, sums + rows, call);
+        return;
+    }
+    for (int32_t row = 0; row < rows; ++row)
+        call->y[row] = TQS_OUTPUT(sums[row], call->multiplier[row], call->shift);
 }
 #else
 /* The products of a chunk fit 32 bits: 64 * 2^7 * 2^15 = 2^28. */
