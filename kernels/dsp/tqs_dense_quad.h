@@ -1,136 +1,176 @@
 /* Internal: the loops of the DSP kernels with a 32-bit accumulator. The including file defines
    TQS_KERNEL, TQS_ACT_BITS (8, 16) and TQS_WEIGHT_BITS (2, 4, 8).
 
-   Four rows per pass share every load (and extension) of x. One block is four activations in two
-   registers; each row loads its word, cuts the four weights out of it (SXTB16, or AND with a
-   shifted operand) and adds them with two SMLAD. A word of 4-bit (2-bit) weights serves two (four)
-   blocks and is loaded again for each, which is cheaper than a register to keep it. */
+   A quad of rows shares every load (and extension) of x, and one LDM loads a word of each row. A
+   block is four activations in two registers; each row cuts its four weights out of its word
+   (SXTB16, or AND with a shifted operand) and adds them with two SMLAD. A word of 8-bit (4-bit,
+   2-bit) weights serves one (two, four) blocks. */
 #include "tqs_dsp.h"
 
 /* One instruction per line: */
 /* clang-format off */
 
-/* The weights of a block: two half words at bit `a` of v into A, two at bit `b` into v itself. */
+/* Two weights of v, in the half words from bit `a` on, into t. */
+#define TQS_TEXT_(number) #number
+#define TQS_TEXT(number) TQS_TEXT_(number)
 #if TQS_WEIGHT_BITS == 8
-#define TQS_CUT(v, A, a, b, MASK) "sxtb16 " A ", " v "\n\t"
-#define TQS_CUT_LAST(v, b, MASK) "sxtb16 " v ", " v ", ror #8\n\t"
-#define TQS_WORD(BLOCK) BLOCK(0, 8, "], #4")
-#define TQS_MASK "0"
+#define TQS_CUT(t, v, a, MASK) "sxtb16 " t ", " v ", ror #" #a "\n\t"
+#define TQS_WORD(BLOCK) BLOCK(0, 8)
+#define TQS_WORDS_PER_PASS 2
 #else
-#define TQS_CUT(v, A, a, b, MASK) "and " A ", " MASK ", " v ", lsr #" #a "\n\t"
-#define TQS_CUT_LAST(v, b, MASK) "and " v ", " MASK ", " v ", lsr #" #b "\n\t"
+#define TQS_CUT(t, v, a, MASK) "and " t ", " MASK ", " v ", lsr #" #a "\n\t"
 #if TQS_WEIGHT_BITS == 4
-#define TQS_WORD(BLOCK) BLOCK(0, 4, "]") BLOCK(8, 12, "], #4")
-#define TQS_MASK "0x000F000F"
+#define TQS_WORD(BLOCK) BLOCK(0, 4) BLOCK(8, 12)
+#define TQS_WORDS_PER_PASS 2
+#define TQS_MASK 0x000F000F
 #else
-#define TQS_WORD(BLOCK) BLOCK(0, 2, "]") BLOCK(4, 6, "]") BLOCK(8, 10, "]") BLOCK(12, 14, "], #4")
-#define TQS_MASK "0x00030003"
+#define TQS_WORD(BLOCK) BLOCK(0, 2) BLOCK(4, 6) BLOCK(8, 10) BLOCK(12, 14)
+#define TQS_WORDS_PER_PASS 1
+#define TQS_MASK 0x00030003
 #endif
 #endif
 
-/* One row of a block: v from the address `FROM`, acc += its four weights times xa, xb. */
-#define TQS_ROW(acc, FROM, v, t, xa, xb, a, b, MASK)                                               \
-    "ldr " v ", " FROM "\n\t"                                                                      \
-    TQS_CUT(v, t, a, b, MASK)                                                                      \
+/* One row of a block: acc += four weights of v times xa, xb. */
+#define TQS_ROW(acc, v, t, xa, xb, a, b, MASK)                                                     \
+    TQS_CUT(t, v, a, MASK)                                                                         \
     "smlad " acc ", " t ", " xa ", " acc "\n\t"                                                    \
-    TQS_CUT_LAST(v, b, MASK)                                                                       \
-    "smlad " acc ", " v ", " xb ", " acc "\n\t"
+    TQS_CUT(t, v, b, MASK)                                                                         \
+    "smlad " acc ", " t ", " xb ", " acc "\n\t"
 
 /* A call of the kernel as the loop over quads sees it. The assembly knows the offsets. */
 typedef struct {
-    const tqs_act *x;          /*  0 */
-    int32_t stride;            /*  4: bytes from row to row */
-    int32_t excess;            /*  8 */
-    const int32_t *bias;       /* 12 */
+    const int32_t *bias;       /*  0 */
+    int32_t excess;            /*  4 */
+    const tqs_act *x;          /*  8 */
+    int32_t quad_bytes;        /* 12: of the words of four rows */
     const int32_t *multiplier; /* 16 */
     int16_t *y;                /* 20 */
-    const int16_t *y_end;      /* 24: a multiple of four rows */
-    int32_t half;              /* 28: 2^(shift-1) without its low word, which is 0 */
-    int32_t high_shift;        /* 32: shift - 32 */
+    int32_t half;              /* 24: 2^(shift-1) without its low word */
+    int32_t high_shift;        /* 28: shift - 32 */
+    const int16_t *y_end;      /* 32: a multiple of four rows */
     const uint32_t *w;         /* 36 */
 } tqs_quads;
 typedef char tqs_quads_layout[offsetof(tqs_quads, w) == 36 ? 1 : -1];
 
-#define TQS_QUAD_BLOCK(a, b, NEXT)                                                                 \
-    TQS_LOAD_X("r4", "r5", "r6")                                                                   \
-    TQS_ROW("r1", "[r9, r11]", "r7", "r8", "r5", "r6", a, b, "lr")                                 \
-    TQS_ROW("r0", "[r9" NEXT, "r7", "r8", "r5", "r6", a, b, "lr")                                  \
-    TQS_ROW("r3", "[r10, r11]", "r7", "r8", "r5", "r6", a, b, "lr")                                \
-    TQS_ROW("r2", "[r10" NEXT, "r7", "r8", "r5", "r6", a, b, "lr")
+#define TQS_QUAD_BLOCK(a, b)                                                                       \
+    TQS_LOAD_X("r10", "r8", "r9")                                                                  \
+    TQS_ROW("r0", "r4", "r12", "r8", "r9", a, b, "lr")                                             \
+    TQS_ROW("r1", "r5", "r12", "r8", "r9", a, b, "lr")                                             \
+    TQS_ROW("r2", "r6", "r12", "r8", "r9", a, b, "lr")                                             \
+    TQS_ROW("r3", "r7", "r12", "r8", "r9", a, b, "lr")
+#define TQS_QUAD_WORD "ldm r11!, {r4-r7}\n\t" TQS_WORD(TQS_QUAD_BLOCK)
 
+/* Offset-binary weights need lr for their mask, so the loop ends at an address in memory. */
 #if TQS_WEIGHT_BITS < 8
+#define TQS_MASK_TO_LR "mov lr, #" TQS_TEXT(TQS_MASK) "\n"
 #define TQS_SUBTRACT_EXCESS                                                                        \
-    "sub r0, r0, r7\n\tsub r1, r1, r7\n\tsub r2, r2, r7\n\tsub r3, r3, r7\n\t"
+    "sub r0, r0, r5\n\tsub r1, r1, r5\n\tsub r2, r2, r5\n\tsub r3, r3, r5\n\t"
+#define TQS_SET_END "add r4, r11, r6\n\tstr r4, [sp, #4]\n\t"
+#define TQS_COMPARE_END "ldr r12, [sp, #4]\n\tcmp r11, r12\n\t"
 #else
+#define TQS_MASK_TO_LR "\n"
 #define TQS_SUBTRACT_EXCESS ""
+#define TQS_SET_END "add lr, r11, r6\n\t"
+#define TQS_COMPARE_END "cmp r11, lr\n\t"
+#endif
+#if TQS_WORDS_PER_PASS == 2
+#define TQS_ENTER_SINGLE "tst %[words], #1\n\tbne 3f\n"
+#define TQS_SECOND_SINGLE "3:\n\t" TQS_SINGLE_WORD
+#define TQS_ENTER "tst r6, #16\n\tbne 3f\n" /* an odd number of words: enter at the second */
+#define TQS_SECOND_WORD "3:\n\t" TQS_QUAD_WORD
+#else
+#define TQS_ENTER_SINGLE ""
+#define TQS_SECOND_SINGLE ""
+#define TQS_ENTER "\n"
+#define TQS_SECOND_WORD ""
 #endif
 
 #define TQS_QUAD_OUTPUT(acc, multiplier)                                                           \
     "smmla " acc ", " acc ", " multiplier ", r8\n\t"                                               \
     "asr " acc ", " acc ", r10\n\t"                                                                \
     "ssat " acc ", #16, " acc "\n\t"                                                               \
-    "strh " acc ", [r11], #2\n\t"
+    "strh " acc ", [r9], #2\n\t"
+/* With shift 32 the rounding constant is in the low word: SMMULR. */
+#define TQS_QUAD_OUTPUT_32(acc, multiplier)                                                        \
+    "smmulr " acc ", " acc ", " multiplier "\n\t"                                                  \
+    "ssat " acc ", #16, " acc "\n\t"                                                               \
+    "strh " acc ", [r9], #2\n\t"
 
-/* All passes in one statement: it needs every register, so r7 and r11, which may be the frame
-   pointer, are saved by hand (12 bytes of stack that the compiler does not count).
-   r0-r3 accumulators, r4 x, r5 r6 activations, r7 r8 weights, r9 rows 0 and 1, r10 rows 2 and 3,
-   r11 stride, r12 end of row 0, lr mask. */
+/* All quads in one statement: it needs every register, so r7 and r11, which may be the frame
+   pointer, are saved by hand (16 bytes of stack that the compiler does not count).
+   r0-r3 accumulators, r4-r7 words, r8 r9 activations, r10 x, r11 w, r12 weights, lr mask or end;
+   on the stack r0 (quads), the end, r7, r11. */
 static inline void tqs_four_rows_at_a_time(tqs_quads *quads) {
     register tqs_quads *r0 __asm__("r0") = quads;
     __asm__ volatile(
-        "push {r0, r7, r11}\n\t"
+        "push {r0, r1, r7, r11}\n\t"
         "mov r12, r0\n\t"
-        "ldr r9, [r12, #36]\n\t"
-        "mov lr, #" TQS_MASK "\n"
-        "2:\n\t" /* a pass over four rows */
-        "ldrd r7, r8, [r12, #8]\n\t"
-        "ldm r8!, {r0-r3}\n\t"
-        "str r8, [r12, #12]\n\t" TQS_SUBTRACT_EXCESS
-        "ldrd r4, r11, [r12]\n\t"
-        "add r10, r9, r11, lsl #1\n\t"
-        "add r12, r9, r11\n"
-        "1:\n\t" /* a word of each row */
-        TQS_WORD(TQS_QUAD_BLOCK)
-        "cmp r9, r12\n\t"
-        "bne 1b\n\t"
-        "add r9, r10, r11\n\t"
+        "ldr r11, [r12, #36]\n\t" TQS_MASK_TO_LR
+        "1:\n\t" /* a quad */
+        "ldm r12, {r4, r5, r10}\n\t"
+        "ldr r6, [r12, #12]\n\t"
+        "ldm r4!, {r0-r3}\n\t"
+        "str r4, [r12]\n\t" TQS_SUBTRACT_EXCESS TQS_SET_END TQS_ENTER
+        "2:\n\t" /* words */
+        TQS_QUAD_WORD
+        TQS_SECOND_WORD
+        TQS_COMPARE_END
+        "bne 2b\n\t"
         "ldr r12, [sp]\n\t"
-        "ldrd r10, r11, [r12, #16]\n\t"
-        "ldm r10!, {r4-r7}\n\t"
-        "str r10, [r12, #16]\n\t"
-        "ldrd r8, r10, [r12, #28]\n\t"
+        "ldrd r8, r9, [r12, #16]\n\t"
+        "ldm r8!, {r4-r7}\n\t"
+        "str r8, [r12, #16]\n\t"
+        "ldrd r8, r10, [r12, #24]\n\t"
+        "cmp r10, #0\n\t"
+        "beq 4f\n\t"
         TQS_QUAD_OUTPUT("r0", "r4")
         TQS_QUAD_OUTPUT("r1", "r5")
         TQS_QUAD_OUTPUT("r2", "r6")
         TQS_QUAD_OUTPUT("r3", "r7")
-        "str r11, [r12, #20]\n\t"
-        "ldr r10, [r12, #24]\n\t"
-        "cmp r11, r10\n\t"
-        "bne 2b\n\t"
-        "str r9, [r12, #36]\n\t"
-        "pop {r0, r7, r11}"
+        "5:\n\t"
+        "str r9, [r12, #20]\n\t"
+        "ldr r10, [r12, #32]\n\t"
+        "cmp r9, r10\n\t"
+        "bne 1b\n\t"
+        "b 6f\n"
+        "4:\n\t"
+        TQS_QUAD_OUTPUT_32("r0", "r4")
+        TQS_QUAD_OUTPUT_32("r1", "r5")
+        TQS_QUAD_OUTPUT_32("r2", "r6")
+        TQS_QUAD_OUTPUT_32("r3", "r7")
+        "b 5b\n"
+        "6:\n\t"
+        "str r11, [r12, #36]\n\t"
+        "pop {r0, r1, r7, r11}"
         : "+r"(r0)
         :
         : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory");
 }
 
-#define TQS_SINGLE_BLOCK(a, b, NEXT)                                                               \
+#define TQS_SINGLE_BLOCK(a, b)                                                                     \
     TQS_LOAD_X("%[x]", "%[xa]", "%[xb]")                                                           \
-    TQS_ROW("%[acc]", "[%[w]" NEXT, "%[v]", "%[t]", "%[xa]", "%[xb]", a, b, "%[mask]")
+    TQS_ROW("%[acc]", "%[v]", "%[t]", "%[xa]", "%[xb]", a, b, "%[mask]")
+#define TQS_SINGLE_WORD "ldr %[v], [%[w]], #4\n\t" TQS_WORD(TQS_SINGLE_BLOCK)
 
 /* The accumulator of the one row [w, end). */
 static inline int32_t tqs_one_row(const tqs_act *x, const uint32_t *w, const uint32_t *end,
                                   int32_t acc) {
-    uint32_t xa, xb, v, t, mask;
+    uint32_t xa, xb, v, t;
+#if TQS_WEIGHT_BITS < 8
+    const uint32_t mask = TQS_MASK;
+#else
+    const uint32_t mask = 0; /* unused */
+#endif
     __asm__ volatile(
-        "mov %[mask], #" TQS_MASK "\n"
+        TQS_ENTER_SINGLE
         "1:\n\t"
-        TQS_WORD(TQS_SINGLE_BLOCK)
+        TQS_SINGLE_WORD
+        TQS_SECOND_SINGLE
         "cmp %[w], %[end]\n\t"
         "bne 1b"
         : [x] "+r"(x), [w] "+r"(w), [acc] "+r"(acc), [xa] "=&r"(xa), [xb] "=&r"(xb),
-          [v] "=&r"(v), [t] "=&r"(t), [mask] "=&r"(mask)
-        : [end] "r"(end)
+          [v] "=&r"(v), [t] "=&r"(t)
+        : [end] "r"(end), [mask] "r"(mask), [words] "r"(end - w)
         : "cc", "memory");
     return acc;
 }
@@ -168,18 +208,18 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int
     const int32_t words = (int32_t)((uint32_t)(depth + TQS_GROUP - 1) / TQS_GROUP);
     const int32_t excess = (int32_t)tqs_excess(x, words * TQS_GROUP);
     int32_t row = 0;
-    if (rows >= 4 && shift > 32) { /* at shift 32 the rounding constant is in the low word */
+    if (rows >= 4) {
         row = rows & ~3;
         tqs_quads quads = {
-            .x = x,
-            .stride = 4 * words,
-            .excess = excess,
             .bias = bias,
+            .excess = excess,
+            .x = x,
+            .quad_bytes = 16 * words,
             .multiplier = multiplier,
             .y = y,
-            .y_end = y + row,
-            .half = 1 << (shift - 33),
+            .half = shift > 32 ? 1 << (shift - 33) : 0,
             .high_shift = shift - 32,
+            .y_end = y + row,
             .w = w,
         };
         tqs_four_rows_at_a_time(&quads);
