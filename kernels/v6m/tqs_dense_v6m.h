@@ -2,7 +2,7 @@
    eight registers leave no room to extend activations in the loop. What the including file defines
    is in ../tqs_dense_row.h.
 
-   Activations are prepared once for all quads (once per 16 rows where depth exceeds TQS_CHUNK), so
+   Activations are prepared once for all quads (once per 32 rows where depth exceeds TQS_CHUNK), so
    that a multiply-accumulate takes three instructions, or two multiply-accumulates four:
 
    TQS_PAIRED, 8-bit activations, 4- and 2-bit weights: one MULS multiplies the two fields f, g that
@@ -23,7 +23,7 @@ enum {
     TQS_CHUNK = 64, /* activations prepared at a time */
     TQS_CHUNK_WORDS = TQS_CHUNK / TQS_GROUP,
     TQS_PREPARED_PER_WORD = TQS_PAIRED ? TQS_GROUP / 2 : TQS_GROUP,
-    TQS_BLOCK = 16 /* rows that share a preparation */
+    TQS_BLOCK = 32 /* rows that share a preparation */
 };
 
 /* Quads on their way through a chunk of x. The assembly knows the offsets. */
@@ -97,9 +97,13 @@ static inline void tqs_output_quads(const int32_t *at, const int32_t *end, const
         "1:\n\t"
         TQS_OUTPUT_ROW(0)
         TQS_OUTPUT_ROW(2)
-        "adds r2, r2, #4\n\t"
+        TQS_OUTPUT_ROW(4)
+        TQS_OUTPUT_ROW(6)
+        "adds r2, r2, #8\n\t"
         "cmp r0, r12\n\t"
-        "bne 1b\n\t"
+        "beq 3f\n\t"
+        "b 1b\n"
+        "3:\n\t"
         "pop {r7}"
         : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(down), "+r"(half), "+r"(r5), "+r"(most)
         :
@@ -141,9 +145,7 @@ static inline void tqs_output_block(const int64_t *sums, const tqs_call *call, i
 }
 #endif
 
-void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w,
-                const tqs_bias *restrict bias, const int32_t *restrict multiplier, int32_t shift,
-                int16_t *restrict y, int32_t rows, int32_t depth) {
+TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
     TQS_ASSERT(rows >= 1 && depth >= 1 && shift >= 32 && shift <= 62);
     TQS_ASSERT((((uintptr_t)x | (uintptr_t)w) & 3u) == 0);
     const int32_t words = (int32_t)((uint32_t)(depth + TQS_GROUP - 1) / TQS_GROUP);

@@ -2,23 +2,38 @@
 
 #define TQS_CONSTANT UINT32_C(0x80808080) /* between two's complement and offset binary */
 
-/* The d[k] of `words` groups, d[0] behind the others, and their excess. */
+/* d[k] of field k from activation i, into d[k - 1]; d[0] goes behind the others. */
+#define TQS_NEXT(k, i)                                                                             \
+    {                                                                                              \
+        const uint32_t value = (uint32_t)(int32_t)x[i];                                            \
+        d[(k) - 1] = value - (previous << TQS_WEIGHT_BITS);                                        \
+        sum += value;                                                                              \
+        previous = value;                                                                          \
+    }
+#if TQS_ACT_BITS == 8
+#define TQS_ALL_NEXT TQS_NEXT(1, 1) TQS_NEXT(2, 2) TQS_NEXT(3, 3)
+#elif TQS_WEIGHT_BITS == 8
+#define TQS_ALL_NEXT TQS_NEXT(1, 2) TQS_NEXT(2, 1) TQS_NEXT(3, 3)
+#elif TQS_WEIGHT_BITS == 4
+#define TQS_ALL_NEXT                                                                               \
+    TQS_NEXT(1, 2) TQS_NEXT(2, 4) TQS_NEXT(3, 6) TQS_NEXT(4, 1) TQS_NEXT(5, 3) TQS_NEXT(6, 5)      \
+    TQS_NEXT(7, 7)
+#else
+#define TQS_ALL_NEXT                                                                               \
+    TQS_NEXT(1, 2) TQS_NEXT(2, 4) TQS_NEXT(3, 6) TQS_NEXT(4, 8) TQS_NEXT(5, 10) TQS_NEXT(6, 12)    \
+    TQS_NEXT(7, 14) TQS_NEXT(8, 1) TQS_NEXT(9, 3) TQS_NEXT(10, 5) TQS_NEXT(11, 7)                  \
+    TQS_NEXT(12, 9) TQS_NEXT(13, 11) TQS_NEXT(14, 13) TQS_NEXT(15, 15)
+#endif
+
+/* The d[k] of `words` groups, and their excess. */
 static inline uint32_t tqs_prepare(const tqs_act *x, uint32_t *d, int32_t words) {
-    enum { STEP = TQS_ACT_BITS == 16 ? 2 : 1 }; /* fields hold 0 2 4 .. 1 3 5 .., or 0 1 2 3 */
     uint32_t sum = 0;
     for (; words > 0; --words) {
         uint32_t previous = (uint32_t)(int32_t)x[0];
         d[TQS_GROUP - 1] = previous;
         sum += previous;
-        for (int32_t field = 1, i = STEP; field < TQS_GROUP; ++field, i += STEP) {
-            if (i >= TQS_GROUP)
-                i -= TQS_GROUP - 1;
-            const uint32_t value = (uint32_t)(int32_t)x[i];
-            *d++ = value - (previous << TQS_WEIGHT_BITS);
-            previous = value;
-            sum += value;
-        }
-        ++d;
+        TQS_ALL_NEXT
+        d += TQS_GROUP;
         x += TQS_GROUP;
     }
     return sum << (TQS_WEIGHT_BITS - 1);
