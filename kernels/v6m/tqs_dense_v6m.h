@@ -2,7 +2,7 @@
    eight registers leave no room to extend activations in the loop. What the including file defines
    is in ../tqs_dense_row.h.
 
-   Activations are prepared once for all quads (once per 32 rows where depth exceeds TQS_CHUNK), so
+   Activations are prepared once for all quads (once per TQS_BLOCK rows where depth exceeds TQS_CHUNK), so
    that a multiply-accumulate takes three instructions, or two multiply-accumulates four:
 
    TQS_PAIRED, 8-bit activations, 4- and 2-bit weights: one MULS multiplies the two fields f, g that
@@ -23,7 +23,7 @@ enum {
     TQS_CHUNK = 64, /* activations prepared at a time */
     TQS_CHUNK_WORDS = TQS_CHUNK / TQS_GROUP,
     TQS_PREPARED_PER_WORD = TQS_PAIRED ? TQS_GROUP / 2 : TQS_GROUP,
-    TQS_BLOCK = 32 /* rows that share a preparation */
+    TQS_BLOCK = TQS_ACC_BITS == 32 ? 32 : 16 /* rows that share a preparation */
 };
 
 /* Quads on their way through a chunk of x. The assembly knows the offsets. */
