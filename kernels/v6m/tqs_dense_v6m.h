@@ -28,7 +28,7 @@ enum {
 
 /* Quads on their way through a chunk of x. The assembly knows the offsets. */
 typedef struct {
-    const int32_t *from;         /*  0: sums before, four per quad */
+    const int32_t *from;         /*  0: sums before, four per quad; 0 for 64-bit accumulators */
     int32_t *to;                 /*  4: sums after; may be from */
     const uint32_t *w;           /*  8 */
     int32_t skip;                /* 12: bytes from the end of a quad's chunk to the next quad's */
@@ -40,6 +40,17 @@ typedef struct {
     uint32_t odd;                /* 36: whether a quad's chunk has an odd number of words per row */
 } tqs_job;
 typedef char tqs_job_layout[offsetof(tqs_job, odd) == 36 ? 1 : -1];
+
+/* Sums before of a quad. */
+#if TQS_ACC_BITS == 32
+#define TQS_LOAD_SUMS(job, from, a, b, c, d)                                                       \
+    "ldr " from ", [" job ", #0]\n\t"                                                              \
+    "ldmia " from "!, {" a ", " b ", " c ", " d "}\n\t"                                            \
+    "str " from ", [" job ", #0]\n\t"
+#else
+#define TQS_LOAD_SUMS(job, from, a, b, c, d)                                                       \
+    "movs " a ", #0\n\tmovs " b ", #0\n\tmovs " c ", #0\n\tmovs " d ", #0\n\t"
+#endif
 
 #if TQS_PAIRED
 #include "tqs_pairs_v6m.h"
@@ -131,9 +142,7 @@ static inline void tqs_output_block(const int32_t *sums, const tqs_call *call, i
 static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t rows, int32_t at,
                                  int32_t words, int64_t *sums) {
     int32_t parts[TQS_BLOCK];
-    for (int32_t row = 0; row < rows; ++row)
-        parts[row] = 0;
-    job->from = job->to = parts;
+    job->to = parts;
     tqs_add_chunk(job, call, rows, at, words);
     for (int32_t row = 0; row < rows; ++row)
         sums[row] = (at ? sums[row] : call->bias[row]) + parts[row];
@@ -152,7 +161,9 @@ TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
     uint32_t prepared[TQS_CHUNK_WORDS * TQS_PREPARED_PER_WORD];
     tqs_bias sums[TQS_BLOCK];
     tqs_call call = {x, w, bias, multiplier, y, shift, rows, words};
-    tqs_job job = {.prepared = prepared, .constant = TQS_CONSTANT};
+    tqs_job job; /* no initializer: GCC would call memset */
+    job.prepared = prepared;
+    job.constant = TQS_CONSTANT;
     while (call.rows >= 4) {
         const int32_t block = call.rows < TQS_BLOCK ? call.rows & ~3 : TQS_BLOCK;
         for (int32_t at = 0; at < words; at += TQS_CHUNK_WORDS) {

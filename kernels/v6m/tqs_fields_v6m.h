@@ -134,9 +134,7 @@ static inline void tqs_add_quads(tqs_job *job) {
         "ldr r1, [r7, #32]\n\t"
         "mov lr, r1\n"
         "1:\n\t" /* a quad; r7 job */
-        "ldr r1, [r7, #0]\n\t"
-        "ldmia r1!, {r2-r5}\n\t"
-        "str r1, [r7, #0]\n\t"
+        TQS_LOAD_SUMS("r7", "r1", "r2", "r3", "r4", "r5")
         "ldr r6, [r7, #16]\n\t"
         "subs r2, r2, r6\n\t"
         "subs r3, r3, r6\n\t"
