@@ -152,7 +152,9 @@ def verify(
     directory: PackageArgument,
     runner: Annotated[
         str | None,
-        typer.Option(help="unicorn, qemu, qemu-user or host; the first that fits. board: the real one."),
+        typer.Option(
+            help="unicorn, qemu, qemu-user, host: the first that fits; board: the real one."
+        ),
     ] = None,
     everywhere: Annotated[
         bool, typer.Option("--all-cores", help="Also every core with every compiler.")
