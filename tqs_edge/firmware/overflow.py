@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from tqs_edge.errors import BuildError
+from tqs_edge.errors import BuildError, InputError
 from tqs_edge.firmware.board import Board, board_names, load_board
 from tqs_edge.firmware.size import FirmwareSize
 
@@ -52,7 +52,7 @@ def _boards_that_hold(
 ) -> list[str]:
     """The smallest boards with room for `needed`, those of the same core first."""
     found = []
-    for other in map(load_board, board_names()):
+    for other in _readable_boards():
         room = {"FLASH": other.flash_bytes, "RAM": other.ram_bytes}
         if other.core.runtime == board.core.runtime and all(
             room[region] >= needed[region] for region in missing
@@ -60,3 +60,12 @@ def _boards_that_hold(
             size = (other.core.name != board.core.name, *(room[region] for region in missing))
             found.append((size, other.name))
     return [name for _, name in sorted(found)[:SHOWN_BOARDS]]
+
+
+def _readable_boards() -> Iterator[Board]:
+    """All boards but those of the user's that have an error, which is not what this is about."""
+    for name in board_names():
+        try:
+            yield load_board(name)
+        except InputError:
+            continue
