@@ -42,7 +42,8 @@ CompilerOption = Annotated[
     str | None, typer.Option("--compiler", help="gcc or zig; gcc where it is installed.")
 ]
 RunnerOption = Annotated[
-    str | None, typer.Option("--runner", help="unicorn, qemu or host; the first that fits.")
+    str | None,
+    typer.Option("--runner", help="unicorn, qemu, qemu-user, host; the first that fits."),
 ]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write flat records here instead of a table.")
