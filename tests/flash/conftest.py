@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from pyocd.core.helpers import ConnectHelper
 
+from tests.cli.conftest import cli as cli
 from tests.firmware.toy_models import toy_bundle
 from tests.flash.sim_probe import SimProbe
 from tqs_edge.firmware.board import load_board
