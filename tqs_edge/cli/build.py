@@ -23,6 +23,7 @@ from tqs_edge.cli.options import (
     InsnsOption,
     MethodOption,
     ModelArgument,
+    NameOption,
     PinOption,
     RamOption,
     RoundingOption,
@@ -67,9 +68,7 @@ def compile_(
     block_rows: BlockRowsOption = BLOCK_ROWS,
     seed: SeedOption = 0,
     stream: StreamOption = True,
-    name: Annotated[
-        str | None, typer.Option(help="Prefix of the C package; default: the model's name.")
-    ] = None,
+    name: NameOption = None,
     dump_ir: Annotated[Path | None, typer.Option(help="Write the IR after each phase.")] = None,
 ) -> int:
     """Integer firmware for BOARD, verified on the installed simulators, with its report."""
