@@ -45,16 +45,17 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int
     int32_t row = 0;
     if (rows >= 4 && shift > 32 && words <= 4 * MAX_BLOCKS) {
         const tqs_planes planes = tqs_planes_of(x, depth, &store);
-        const int32_t blocks = words / 4, tail = words % 4;
+        const int32_t blocks = words / 4, tail = words % 4, odd_block = blocks % TQS_UNROLL;
         tqs_quads quads = {
             .plane = planes.bytes,
-            .blocks = planes.carries ? 0 : blocks,
-            .rest = planes.carries | tail,
-            .carried_blocks = planes.carries ? blocks : 0,
-            .tail = tail,
-            .y_end = y + in_quads,
+            .passes = blocks / TQS_UNROLL,
             .left_shift = 32 - shift,
             .excess = planes.excess,
+            .rest = tail | odd_block,
+            .y_end = y + in_quads,
+            .tail = tail,
+            .odd_block = odd_block,
+            .rest_plane = planes.bytes + (blocks - odd_block) * BLOCK_BYTES,
             .w = w,
             .y = y,
             .bias = bias,

@@ -1,13 +1,13 @@
 /* Internal: x as the MVE dense kernels multiply it, and rows taken one at a time.
 
-   A block is four words of each row, 16 bytes, or FIELDS vectors of 16 weights in signed bytes:
-   those in the lowest bits of all bytes, those above, and so on. VMLADAVA multiplies signed bytes,
-   so x is laid out once per call as PLANES vectors of 16 bytes for every field, in its weights'
-   order. For 8-bit x that is x itself; 16-bit x is split without loss, x = 256 (high + carry) + low,
-     low = x & 255 as a signed byte, high = min((x - low) / 256, 127), carry = 1 from 32640 on,
-   and carry planes are left out of the loops while no x is that large. Beyond depth planes are 0.
-   Half the vectors of 16-bit lanes multiply as many weights, but widening each of them by two
-   instructions more costs more than the second multiplication. */
+   A block is four words of each row, 16 bytes, or FIELDS vectors of 16 weights in bytes: those in
+   the lowest bits of all bytes, those above, and so on. VMLADAVA multiplies bytes, so x is laid out
+   once per call as PLANES vectors of 16 bytes for every field, in its weights' order. For 8-bit x
+   that is x itself; 16-bit x is split, x = 256 high + low with high signed and low unsigned. Both
+   operands of VMLADAVA are signed or both are unsigned: offset-binary weights are good for either,
+   and 8-bit weights meet low as w + 128, which adds 128 * sum(low) too much. 16-bit lanes would
+   cost two instructions to widen each vector of weights. Beyond depth planes are 0 or, of
+   8-bit weights, what the padding of x holds, which meets weights of value 0. */
 #ifndef TQS_MVE_PLANES_H
 #define TQS_MVE_PLANES_H
 
@@ -15,7 +15,7 @@
 
 #if TQS_ACT_BITS == 16
 typedef int16_t tqs_act;
-enum { PLANES = 3 };
+enum { PLANES = 2 };
 #else
 typedef int8_t tqs_act;
 enum { PLANES = 1 };
@@ -33,8 +33,7 @@ enum {
 /* Where the weights of one call meet x: PLANES * FIELDS vectors for each block. */
 typedef struct {
     const int8_t *bytes;
-    uint32_t excess; /* 2^(bits-1) * sum(x): what offset-binary weights add too much, mod 2^32 */
-    int32_t carries; /* whether a carry is not 0 */
+    uint32_t excess; /* what offset-binary weights add too much to every row, modulo 2^32 */
 } tqs_planes;
 
 #if TQS_ACT_BITS == 8 && TQS_WEIGHT_BITS == 8
@@ -47,7 +46,7 @@ typedef struct {
 static inline tqs_planes tqs_planes_of(const int8_t *x, int32_t depth, tqs_plane_store *store) {
     (void)depth;
     (void)store;
-    return (tqs_planes){x, 0, 0};
+    return (tqs_planes){x, 0};
 }
 
 #else
@@ -75,6 +74,17 @@ typedef struct {
 #define TQS_FIELD_STEPS {0, 4, 8, 12}
 #endif
 
+/* Bytes at from + offset, 0 in place of those that lie at `end` or beyond where a block can be longer
+   than what x is padded to. */
+static inline int8x16_t tqs_gather(const int8_t *from, uint8x16_t offset, uint8x16_t end) {
+#if TQS_WEIGHT_BITS == 8
+    (void)end;
+    return vldrbq_gather_offset_s8(from, offset);
+#else
+    return vldrbq_gather_offset_z_s8(from, offset, vcmphiq_u8(end, offset));
+#endif
+}
+
 /* Planes of x[0 .. depth-1], at most MAX_BLOCKS blocks, written to `store`. */
 static tqs_planes tqs_planes_of(const tqs_act *x, int32_t depth, tqs_plane_store *store) {
     static const uint8_t first[16] = {TQS_FIRST_FIELD(0), TQS_FIRST_FIELD(GROUP),
@@ -83,43 +93,36 @@ static tqs_planes tqs_planes_of(const tqs_act *x, int32_t depth, tqs_plane_store
     const uint8x16_t lowest = vldrbq_u8(first);
     const int8_t *from = (const int8_t *)x;
     int8_t *to = store->bytes;
-    int32_t sum = 0;
-#if TQS_ACT_BITS == 16
+    uint32_t low_sum = 0;
     int32_t high_sum = 0;
-    uint8x16_t any = vdupq_n_u8(0);
-#endif
     for (int32_t left = depth; left > 0; left -= BLOCK) {
         const int32_t bytes = (int32_t)sizeof(tqs_act) * left;
+        const uint8x16_t end = vdupq_n_u8((uint8_t)(bytes < 255 ? bytes : 255));
         for (int32_t field = 0; field < FIELDS; ++field) {
             const uint8x16_t offset = vaddq_n_u8(lowest, step[field]);
-            const mve_pred16_t inside =
-                vcmphiq_u8(vdupq_n_u8((uint8_t)(bytes < 255 ? bytes : 255)), offset);
-            const int8x16_t low = vldrbq_gather_offset_z_s8(from, offset, inside);
-            sum = vaddvaq_s8(sum, low);
 #if TQS_ACT_BITS == 16
-            const int8x16_t floor = vldrbq_gather_offset_z_s8(from + 1, offset, inside);
-            const int8x16_t borrow = vshrq_n_s8(low, 7);
-            const int8x16_t high = vqsubq_s8(floor, borrow);
-            const int8x16_t carry = vsubq_s8(vsubq_s8(floor, borrow), high); /* 256 = 0 */
+            const int8x16_t high = tqs_gather(from + 1, offset, end);
+            const uint8x16_t low = vreinterpretq_u8_s8(tqs_gather(from, offset, end));
+            high_sum = vaddvaq_s8(high_sum, high);
+            low_sum = vaddvaq_u8(low_sum, low);
             vstrbq_s8(to, high);
-            vstrbq_s8(to + PLANE_BYTES, low);
-            vstrbq_s8(to + 2 * PLANE_BYTES, carry);
-            high_sum = vaddvaq_s8(vaddvaq_s8(high_sum, high), carry);
-            any = vorrq_u8(any, vreinterpretq_u8_s8(carry));
+            vstrbq_u8((uint8_t *)to + PLANE_BYTES, low);
 #else
-            vstrbq_s8(to, low);
+            const int8x16_t all = tqs_gather(from, offset, end);
+            high_sum = vaddvaq_s8(high_sum, all);
+            vstrbq_s8(to, all);
 #endif
             to += PLANES * PLANE_BYTES;
         }
         from += (int32_t)sizeof(tqs_act) * BLOCK;
     }
-    tqs_planes planes = {store->bytes, (uint32_t)sum, 0};
-#if TQS_ACT_BITS == 16
-    planes.excess += (uint32_t)high_sum << 8;
-    planes.carries = vaddvq_u8(any) != 0;
+#if TQS_WEIGHT_BITS == 8
+    (void)high_sum;
+    return (tqs_planes){store->bytes, low_sum << 7};
+#else
+    const uint32_t sum = low_sum + ((uint32_t)high_sum << (TQS_ACT_BITS - 8));
+    return (tqs_planes){store->bytes, sum << (TQS_WEIGHT_BITS - 1)};
 #endif
-    planes.excess = TQS_WEIGHT_BITS < 8 ? planes.excess << (TQS_WEIGHT_BITS - 1) : 0;
-    return planes;
 }
 
 #endif
@@ -128,29 +131,33 @@ static tqs_planes tqs_planes_of(const tqs_act *x, int32_t depth, tqs_plane_store
 static inline uint32_t tqs_one_row(uint32_t acc, const int8_t *plane, const uint32_t *w,
                                    uint32_t stride, int32_t words) {
     const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 4), stride);
-    int32_t low = (int32_t)acc;
-    int32_t high = 0;
+    int32_t sum = TQS_ACT_BITS == 8 ? (int32_t)acc : 0;
+#if TQS_ACT_BITS == 16
+    uint32_t low_sum = acc;
+#endif
     for (; words > 0; words -= 4, w += 4 * stride) {
         uint8x16_t packed =
             vreinterpretq_u8_u32(vldrwq_gather_offset_z_u32(w, offsets, vctp32q((uint32_t)words)));
         for (int32_t field = 0; field < FIELDS; ++field, plane += PLANES * PLANE_BYTES) {
 #if TQS_WEIGHT_BITS == 8
-            const int8x16_t weights = vreinterpretq_s8_u8(packed);
+            const uint8x16_t weights = packed;
 #else
-            const int8x16_t weights = vreinterpretq_s8_u8(
-                vandq_u8(packed, vdupq_n_u8((1 << TQS_WEIGHT_BITS) - 1)));
+            const uint8x16_t weights = vandq_u8(packed, vdupq_n_u8((1 << TQS_WEIGHT_BITS) - 1));
             packed = vshrq_n_u8(packed, TQS_WEIGHT_BITS);
 #endif
+            sum = vmladavaq_s8(sum, vreinterpretq_s8_u8(weights), vldrbq_s8(plane));
 #if TQS_ACT_BITS == 16
-            high = vmladavaq_s8(high, weights, vldrbq_s8(plane));
-            low = vmladavaq_s8(low, weights, vldrbq_s8(plane + PLANE_BYTES));
-            high = vmladavaq_s8(high, weights, vldrbq_s8(plane + 2 * PLANE_BYTES));
-#else
-            low = vmladavaq_s8(low, weights, vldrbq_s8(plane));
+            const uint8x16_t low = vldrbq_u8((const uint8_t *)plane + PLANE_BYTES);
+            const uint8_t sign = TQS_WEIGHT_BITS == 8 ? 128 : 0;
+            low_sum = vmladavaq_u8(low_sum, veorq_u8(weights, vdupq_n_u8(sign)), low);
 #endif
         }
     }
-    return (uint32_t)low + ((uint32_t)high << 8);
+#if TQS_ACT_BITS == 16
+    return low_sum + ((uint32_t)sum << 8);
+#else
+    return (uint32_t)sum;
+#endif
 }
 
 #endif

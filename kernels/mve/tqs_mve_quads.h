@@ -6,22 +6,29 @@
 
 #include "tqs_mve_planes.h"
 
+#if TQS_ACT_BITS == 16 && TQS_WEIGHT_BITS == 8
+enum { TQS_UNROLL = 2 };
+#else
+enum { TQS_UNROLL = 1 };
+#endif
+
 /* The assembly knows the order and the offsets. */
 typedef struct {
     const int8_t *plane;
-    int32_t blocks;           /*  4: whole ones to run without carries */
-    int32_t rest;             /*  8: whether there is anything else */
-    int32_t carried_blocks;   /* 12: whole ones to run with carries */
-    int32_t tail;             /* 16: words of each row in the last, partial block */
-    const int16_t *y_end;     /* 20: a multiple of four rows */
-    int32_t left_shift;       /* 24: 32 - shift, negative */
-    uint32_t excess;          /* 28 */
-    const uint32_t *w;        /* 32 */
-    int16_t *y;               /* 36 */
-    const int32_t *bias;      /* 40 */
-    const int32_t *multiplier; /* 44 */
+    int32_t passes;            /*  4: of the loop, TQS_UNROLL blocks each */
+    int32_t left_shift;        /*  8: 32 - shift, negative */
+    uint32_t excess;           /* 12 */
+    int32_t rest;              /* 16: whether there is more than what the loop does */
+    const int16_t *y_end;      /* 20: a multiple of four rows */
+    int32_t tail;              /* 24: words of each row in the last, partial block */
+    int32_t odd_block;         /* 28: whether a whole one is left by the loop */
+    const int8_t *rest_plane;  /* 32: of the odd block or the tail */
+    const uint32_t *w;         /* 36 */
+    int16_t *y;                /* 40 */
+    const int32_t *bias;       /* 44 */
+    const int32_t *multiplier; /* 48 */
 } tqs_quads;
-typedef char tqs_quads_layout[offsetof(tqs_quads, multiplier) == 44 ? 1 : -1];
+typedef char tqs_quads_layout[offsetof(tqs_quads, multiplier) == 48 ? 1 : -1];
 
 /* One instruction per line: */
 /* clang-format off */
@@ -44,15 +51,13 @@ typedef char tqs_quads_layout[offsetof(tqs_quads, multiplier) == 44 ? 1 : -1];
     "vldrwt.u32 q3, [q6, #12]\n\t"                                                                 \
     "add r1, r1, r5, lsl #4\n\t"
 
-/* The fields of a block in turn. FIELD(CUT, LAST_CUT) multiplies q0 to q3, or what CUT makes of them:
-   where the weights are, how they come there, what follows their use; LAST_CUT also brings the next
-   field down. */
+/* The fields of a block in turn. FIELD(q0 to q3, or what CUT makes of them): where the weights are,
+   how they come there, and how the next field comes down after their use. */
 #define TQS_WHOLE(q) q, "", ""
-#define TQS_CUT(q) "q6", "vand q6, " q ", q7\n\t", ""
-#define TQS_CUT_SHIFT(q) "q6", "vand q6, " q ", q7\n\t", "vshr.u8 " q ", " q ", #" TQS_WIDTH "\n\t"
+#define TQS_CUT(q) "q6", "vand q6, " q ", q7\n\t", "vshr.u8 " q ", " q ", #" TQS_WIDTH "\n\t"
 #if TQS_WEIGHT_BITS == 8
 #define TQS_MASK ""
-#define TQS_FIELDS(FIELD) FIELD(TQS_WHOLE, TQS_WHOLE)
+#define TQS_FIELDS(FIELD) FIELD(TQS_WHOLE)
 #else
 #if TQS_WEIGHT_BITS == 4
 #define TQS_WIDTH "4"
@@ -65,9 +70,9 @@ typedef char tqs_quads_layout[offsetof(tqs_quads, multiplier) == 44 ? 1 : -1];
 #endif
 #define TQS_FIELDS(FIELD)                                                                          \
     ".rept " TQS_OTHER_FIELDS "\n\t"                                                               \
-    FIELD(TQS_CUT, TQS_CUT_SHIFT)                                                                  \
+    FIELD(TQS_CUT)                                                                                 \
     ".endr\n\t"                                                                                    \
-    FIELD(TQS_WHOLE, TQS_WHOLE)
+    FIELD(TQS_WHOLE)
 #endif
 
 /* Four accumulators r0, r2, r4, r6 to four outputs: sat16((acc * m + 2^(shift-1)) >> shift). For

@@ -6,15 +6,15 @@
 #define TQS_ROW_(acc, weights, cut, after)                                                         \
     cut "vmladava.s8 " acc ", " weights ", q4\n\t" after
 #define TQS_ROW(acc, cut_weights) TQS_ROW_(acc, cut_weights)
-#define TQS_FIELD(CUT, LAST_CUT)                                                                   \
+#define TQS_FIELD(CUT)                                                                             \
     "vldrb.u8 q4, [r3], #16\n\t"                                                                   \
-    TQS_ROW("r0", LAST_CUT("q0"))                                                                  \
-    TQS_ROW("r2", LAST_CUT("q1"))                                                                  \
-    TQS_ROW("r4", LAST_CUT("q2"))                                                                  \
-    TQS_ROW("r6", LAST_CUT("q3"))
+    TQS_ROW("r0", CUT("q0"))                                                                  \
+    TQS_ROW("r2", CUT("q1"))                                                                  \
+    TQS_ROW("r4", CUT("q2"))                                                                  \
+    TQS_ROW("r6", CUT("q3"))
 
 #if TQS_WEIGHT_BITS < 8
-#define TQS_EXCESS_TO_VECTOR "ldr r2, [r0, #28]\n\tvdup.32 q5, r2\n\t"
+#define TQS_EXCESS_TO_VECTOR "ldr r2, [r0, #12]\n\tvdup.32 q5, r2\n\t"
 #define TQS_SUBTRACT_EXCESS "vsub.i32 q0, q0, q5\n\t"
 #else
 #define TQS_EXCESS_TO_VECTOR ""
@@ -23,7 +23,7 @@
 
 /* All quads in one statement: it needs every register, so r7 and r11, which may be the frame
    pointer, are saved by hand (12 bytes of stack that the compiler does not count).
-   r0 r2 r4 r6 accumulators, r1 w, r3 plane, r5 tail, r7 y, r8 multiplier, r9 blocks, r10 bias,
+   r0 r2 r4 r6 accumulators, r1 w, r3 plane, r5 rest = tail, r7 y, r8 multiplier, r9 blocks, r10 bias,
    r11 shift, r12 end of y, lr loop; the first plane is on the stack. */
 static inline void tqs_run_quads(tqs_quads *quads) {
     register tqs_quads *r0 __asm__("r0") = quads;
@@ -31,9 +31,9 @@ static inline void tqs_run_quads(tqs_quads *quads) {
         "ldrd r3, r9, [r0]\n\t"
         "push {r3, r7, r11}\n\t"
         "ldrd r5, r12, [r0, #16]\n\t"
-        "ldr r11, [r0, #24]\n\t"
-        "ldrd r1, r7, [r0, #32]\n\t"
-        "ldrd r10, r8, [r0, #40]\n\t"
+        "ldr r11, [r0, #8]\n\t"
+        "ldrd r1, r7, [r0, #36]\n\t"
+        "ldrd r10, r8, [r0, #44]\n\t"
         TQS_EXCESS_TO_VECTOR
         TQS_MASK
         "\n2:\n\t"

@@ -12,8 +12,8 @@ void console_open(void) {
 }
 
 uint8_t console_get(void) {
-    while ((UART(STATE) & RX_FULL) == 0) {
-    }
+    while ((UART(STATE) & RX_FULL) == 0)
+        uart_pause();
     return (uint8_t)UART(DATA);
 }
 

@@ -26,8 +26,8 @@ void console_open(void) {
 }
 
 uint8_t console_get(void) {
-    while (UART(RXDRDY) == 0) {
-    }
+    while (UART(RXDRDY) == 0)
+        uart_pause();
     UART(RXDRDY) = 0; /* before RXD, so that the next byte's event is not lost */
     return (uint8_t)UART(RXD);
 }

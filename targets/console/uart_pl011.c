@@ -16,8 +16,8 @@ void console_open(void) {
 }
 
 uint8_t console_get(void) {
-    while ((UART(FR) & RXFE) != 0) {
-    }
+    while ((UART(FR) & RXFE) != 0)
+        uart_pause();
     return (uint8_t)UART(DR);
 }
 

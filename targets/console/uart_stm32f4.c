@@ -13,8 +13,8 @@ void console_open(void) {
 
 /* Reading SR, then DR, also clears an overrun. */
 uint8_t console_get(void) {
-    while ((UART(SR) & RXNE) == 0) {
-    }
+    while ((UART(SR) & RXNE) == 0)
+        uart_pause();
     return (uint8_t)UART(DR);
 }
 

@@ -11,12 +11,13 @@ enum {
                             the model's hash as text */
     TQS_RESET = 2,    /* -> nothing; the model is in its initial state, 0 steps done */
     TQS_RUN = 3,      /* int32 steps_done; uint8 rows, steps; int16 [rows][F], int16 [steps][E]
-                         -> int32 cycles of all steps; int16 [steps][K][F] */
+                         -> int32 cycles of all steps; int16 [steps][K][F]
+                         Row i enters the window before step i; rows without a step just enter. */
     TQS_REPORT = 4,   /* -> int32 stack_bytes, most cycles of one step, broken packets received */
     TQS_REPLY = 0x80, /* added to the kind of the request */
     TQS_FAILED = 0xff /* int32 reason; text */
 };
 
-/* Reasons besides the exit statuses of a fault (253, 254). */
+/* Reasons besides exit statuses: 5 the weights were refused, 253 and 254 a fault. */
 enum { TQS_BAD_REQUEST = 1, TQS_WRONG_POSITION = 2 };
 #endif

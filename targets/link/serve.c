@@ -27,18 +27,16 @@ enum {
     LARGEST = REQUEST > RESULT ? REQUEST : RESULT,
     PACKET_BYTES = LARGEST > LEAST_PACKET ? LARGEST : LEAST_PACKET,
     BUFFER_BYTES = PACKET_BYTES + TQS_FRAME_CRC_BYTES,
-    TEXT_BYTES = 96
+    TEXT_BYTES = 96,
+    BAD_WEIGHTS = 5 /* exit status, as of main.c */
 };
 
 typedef uint8_t hello_fits[TQS_LINK_HEAD + 7 * 4 + HASH_BYTES <= PACKET_BYTES ? 1 : -1];
 
 int main(void);
 
-static tqs_model_state state;
-static union {
-    int64_t alignment;
-    uint8_t bytes[TQS_MODEL_ARENA_BYTES > 0 ? TQS_MODEL_ARENA_BYTES : 1];
-} arena;
+static tqs_model_t model;
+static tqs_model_arena arena;
 static int16_t window[TQS_MODEL_INPUTS];
 static int16_t output[TQS_MODEL_OUTPUTS];
 static int16_t exog[TQS_MODEL_EXOG > 0 ? TQS_MODEL_EXOG : 1];
@@ -110,12 +108,15 @@ static void push_output(void) {
         to[i] = output[TQS_MODEL_OUTPUTS - pushed + i];
 }
 
-/* The cycles that one step took. As in main.c, the call must not become a jump. */
+/* The cycles that one step took. */
 static uint32_t call_step(const uint8_t *exog_row) {
     get_values(exog_row, exog, TQS_MODEL_EXOG);
     const uint32_t start = platform_cycles();
-    tqs_model_step(&state, arena.bytes, window, TQS_MODEL_EXOG > 0 ? exog : NULL, output);
+    const tqs_model_status status =
+        tqs_model_step(&model, window, TQS_MODEL_EXOG > 0 ? exog : NULL, output);
     const uint32_t cycles = platform_cycles() - start;
+    if (status != TQS_MODEL_OK)
+        sh_exit(BAD_WEIGHTS);
     if (cycles > most_cycles)
         most_cycles = cycles;
     steps_done++;
@@ -133,17 +134,19 @@ static void run(int32_t bytes) {
         fail(TQS_WRONG_POSITION);
         return;
     }
-    const uint8_t *from = &request[RUN_HEAD];
-    for (int32_t row = 0; row < rows; row++, from += ROW_BYTES)
-        get_values(from, shift_window(TQS_MODEL_FEATURES), TQS_MODEL_FEATURES);
+    const uint8_t *row = &request[RUN_HEAD], *exog_row = row + rows * ROW_BYTES;
     begin_reply(TQS_RUN | TQS_REPLY);
     add_word(0);
     uint32_t cycles = 0;
-    for (int32_t step = 0; step < steps; step++, from += EXOG_BYTES) {
-        cycles += call_step(from);
-        for (int32_t i = 0; i < TQS_MODEL_OUTPUTS; i++) {
-            reply[reply_bytes++] = (uint8_t)output[i];
-            reply[reply_bytes++] = (uint8_t)((uint16_t)output[i] >> 8);
+    for (int32_t i = 0; i < rows || i < steps; i++) {
+        if (i < rows)
+            get_values(row + i * ROW_BYTES, shift_window(TQS_MODEL_FEATURES), TQS_MODEL_FEATURES);
+        if (i >= steps)
+            continue;
+        cycles += call_step(exog_row + i * EXOG_BYTES);
+        for (int32_t j = 0; j < TQS_MODEL_OUTPUTS; j++) {
+            reply[reply_bytes++] = (uint8_t)output[j];
+            reply[reply_bytes++] = (uint8_t)((uint16_t)output[j] >> 8);
         }
         push_output();
     }
@@ -156,6 +159,8 @@ static void hello(void) {
         TQS_LINK_VERSION, PACKET_BYTES,   TQS_MODEL_LENGTH,        TQS_MODEL_FEATURES,
         TQS_MODEL_BLOCK,  TQS_MODEL_EXOG, platform_start_cycles(),
     };
+    most_cycles = 0;
+    broken_packets = 0;
     begin_reply(TQS_HELLO | TQS_REPLY);
     for (int32_t i = 0; i < 7; i++)
         add_word((uint32_t)facts[i]);
@@ -174,7 +179,7 @@ static void answer(int32_t bytes) {
     } else if (bytes != TQS_LINK_HEAD) {
         fail(TQS_BAD_REQUEST);
     } else if (request[0] == TQS_RESET) {
-        tqs_model_reset(&state);
+        tqs_model_reset(&model);
         steps_done = 0;
         begin_reply(TQS_RESET | TQS_REPLY);
     } else if (request[0] == TQS_REPORT) {
@@ -214,8 +219,9 @@ void sh_exit(int32_t status) {
 
 int main(void) {
     console_open();
-    tqs_model_reset(&state);
     tqs_frame_begin(&receiver, request, BUFFER_BYTES);
+    if (tqs_model_init(&model, &arena, &tqs_model_weights) != TQS_MODEL_OK)
+        sh_exit(BAD_WEIGHTS);
     for (;;) {
         answer(next_request());
         send_reply();

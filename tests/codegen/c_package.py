@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tqs_edge.codegen.source_bundle import SourceBundle
-from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.rollout_model import RolloutModel
+from tqs_edge.graph.time_loop import calls_of, context_calls
 from tqs_edge.resources import resource_dir
 
 STRICT = [
@@ -121,21 +122,18 @@ class CPackage:
         """Frames int16 (horizon, F); the arena is filled with noise before every call."""
         self.reset()
         rng = np.random.default_rng(0)
-        features, windowed = self.model.features, self.model.form is RolloutForm.WINDOWED
-        rows = list(context.astype(np.int16))
-        calls = -(-horizon // self.model.block) if windowed else len(context) + horizon - 1
-        for call in range(calls):
+        length, features = self.model.length, self.model.features
+        fed = context_calls(self.model, len(context))
+        rows = [np.zeros(features)] * (fed * length - len(context)) + list(context)
+        known = len(rows)
+        for call in range(calls_of(self.model, len(context), horizon)):
             self.arena[:-GUARD] = rng.integers(0, 256, len(self.arena) - GUARD)
             given = None if exog is None else np.ascontiguousarray(exog[call], np.int16)
-            x = (
-                rows[-self.model.length :]
-                if windowed or call >= len(context)
-                else rows[call : call + 1]
-            )
-            y = self.step(np.array(x), given).reshape(-1, features)
-            if windowed or call >= len(context) - 1:
+            end = known - (fed - 1 - call) * length if call < fed else len(rows)
+            y = self.step(np.array(rows[end - length : end]), given).reshape(-1, features)
+            if call >= fed - 1:
                 rows += list(y)
-        return np.array(rows[len(context) :][:horizon], np.int16)
+        return np.array(rows[known:][:horizon], np.int16)
 
 
 GUARD = 16

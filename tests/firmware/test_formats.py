@@ -55,20 +55,20 @@ def uf2_bytes(content: bytes, family: int) -> dict[int, int]:
 def test_every_format_holds_what_the_elf_loads(name: str, compiler: str, tmp_path: Path) -> None:
     board = load_board(name)
     firmware = build(toy_bundle(weights=700), board, find_toolchain(compiler), tmp_path)
-    loaded = elf_bytes(firmware.elf)
-    records = IntelHex(str(firmware.hex))
-    assert {address: records[address] for address in records.addresses()} == loaded
-    origin = min(loaded)
-    assert origin == board.flash_origin
-    raw = firmware.bin.read_bytes()
-    assert len(raw) == max(loaded) + 1 - origin
-    assert all(byte == loaded.get(at, 0xFF) for at, byte in enumerate(raw, start=origin))
-    assert (firmware.uf2 is not None) == (name in UF2_NAMES)
-    assert ("firmware.uf2" in firmware.record.sha256) == (name in UF2_NAMES)
-    if firmware.uf2 is not None and board.uf2_family is not None:
-        programmed = uf2_bytes(firmware.uf2.read_bytes(), board.uf2_family)
-        assert loaded.items() <= programmed.items()
-        assert all(programmed[at] == 0xFF for at in programmed.keys() - loaded.keys())
+    for stem in ("firmware", *(["device"] if firmware.has_link else [])):
+        loaded = elf_bytes(tmp_path / f"{stem}.elf")
+        records = IntelHex(str(tmp_path / f"{stem}.hex"))
+        assert {address: records[address] for address in records.addresses()} == loaded
+        origin = min(loaded)
+        assert origin == board.flash_origin
+        raw = (tmp_path / f"{stem}.bin").read_bytes()
+        assert len(raw) == max(loaded) + 1 - origin
+        assert all(byte == loaded.get(at, 0xFF) for at, byte in enumerate(raw, start=origin))
+        assert (f"{stem}.uf2" in firmware.record.sha256) == (name in UF2_NAMES)
+        if board.uf2_family is not None:
+            programmed = uf2_bytes((tmp_path / f"{stem}.uf2").read_bytes(), board.uf2_family)
+            assert loaded.items() <= programmed.items()
+            assert all(programmed[at] == 0xFF for at in programmed.keys() - loaded.keys())
 
 
 def test_boards_with_a_uf2_boot_loader_have_a_family_and_a_drive() -> None:

@@ -23,7 +23,7 @@ from tqs_edge.errors import InputError, RunnerError, ToolMissing
 from tqs_edge.firmware.board import board_names, load_board
 from tqs_edge.firmware.build import Firmware, build
 from tqs_edge.firmware.toolchain import find_toolchain
-from tqs_edge.pipeline.verification import CORE_BOARDS
+from tqs_edge.pipeline.verification import CORE_BOARDS, OTHER_BOARDS
 from tqs_edge.run.runner import run
 
 COMPILERS = [
@@ -53,7 +53,8 @@ def firmware_of(tmp_path_factory: pytest.TempPathFactory):
     @functools.cache
     def cached(name: str, board: str, compiler: str) -> Firmware:
         folder = tmp_path_factory.mktemp(name)
-        return build(bundles[name], load_board(board), find_toolchain(compiler), folder)
+        target = load_board(board)
+        return build(bundles[name], target, find_toolchain(compiler, target.core), folder)
 
     return cached
 
@@ -66,16 +67,17 @@ def exog_for(contexts: np.ndarray, horizon: int) -> np.ndarray:
 
 def boards_and_compilers() -> list[object]:
     """Both compilers for one board of each core, one of them in turn for the other boards."""
+    tools = {"cortex_m": (pytest.mark.qemu, pytest.mark.unicorn), "riscv": (pytest.mark.riscv,)}
     pairs = []
     for index, board in enumerate(board_names()):
-        for compiler in COMPILERS if board in CORE_BOARDS else COMPILERS[index % 2 :][:1]:
-            pairs.append(pytest.param(board, *compiler.values, marks=compiler.marks))
+        both = board in (*CORE_BOARDS, *OTHER_BOARDS)
+        marks = tools.get(load_board(board).core.runtime, (pytest.mark.cortex_a,))
+        for compiler in COMPILERS if both else COMPILERS[index % 2 :][:1]:
+            pairs.append(pytest.param(board, *compiler.values, marks=(*marks, *compiler.marks)))
     return pairs
 
 
 @pytest.mark.parametrize(("board", "compiler"), boards_and_compilers())
-@pytest.mark.qemu
-@pytest.mark.unicorn
 def test_recurrent_frames_and_counts_agree_on_every_board(
     board: str, compiler: str, firmware_of
 ) -> None:
@@ -99,7 +101,11 @@ def test_recurrent_frames_and_counts_agree_on_every_board(
 @pytest.mark.arm
 @pytest.mark.parametrize(
     ("board", "runner", "other"),
-    [("mps3-an547", "unicorn", "qemu"), ("nucleo-h743zi", "qemu", "unicorn")],
+    [
+        ("mps3-an547", "unicorn", "qemu"),
+        ("nucleo-h743zi", "qemu", "unicorn"),
+        ("nucleo-h743zi", "qemu-user", "qemu"),
+    ],
 )
 def test_a_simulator_that_lacks_the_board_names_another(
     board: str, runner: str, other: str, firmware_of
@@ -168,6 +174,28 @@ def test_an_unmapped_access_names_the_function(board: str, runner: str, firmware
         run(firmware, CONTEXTS, 5, runner=runner)
 
 
+@pytest.mark.parametrize(
+    ("board", "runner", "text"),
+    [
+        pytest.param(
+            *("qemu-riscv32-virt", "qemu", "pc=0x.* address=0xe0200000 in tqs_model_step"),
+            marks=pytest.mark.riscv,
+        ),
+        pytest.param(
+            *("raspberry-pi-4", "qemu-user", "segmentation fault"), marks=pytest.mark.cortex_a
+        ),
+        pytest.param(
+            *("beaglebone-black", "qemu-user", "segmentation fault"), marks=pytest.mark.cortex_a
+        ),
+    ],
+)
+def test_a_bad_access_on_other_cores_is_a_fault(
+    board: str, runner: str, text: str, firmware_of
+) -> None:
+    with pytest.raises(RunnerError, match=f"fault on the target: .*{text}"):
+        run(firmware_of("fault", board, "gcc"), CONTEXTS, 5, runner=runner)
+
+
 @pytest.mark.arm
 @pytest.mark.qemu
 @pytest.mark.unicorn
@@ -214,7 +242,7 @@ def test_v6m_firmware_faults_on_unaligned_access_even_on_a_cortex_m3(tmp_path: P
 @pytest.mark.arm
 def test_bad_arguments_are_input_errors(firmware_of) -> None:
     firmware = firmware_of("windowed", "mps2-an386", "gcc")
-    with pytest.raises(InputError, match="unknown runner 'fvp'; known: host, qemu, unicorn"):
+    with pytest.raises(InputError, match="unknown runner 'fvp'; known: host, qemu, qemu-user, "):
         run(firmware, CONTEXTS, 5, runner="fvp")
     with pytest.raises(InputError, match=r"contexts must be int16 \[contexts, rows, 2\]"):
         run(firmware, CONTEXTS.astype(np.int32), 5)

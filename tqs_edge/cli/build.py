@@ -33,6 +33,7 @@ from tqs_edge.cli.options import (
     StreamOption,
     parse_bytes,
 )
+from tqs_edge.cli.probes import ProbeOption, probe_picker
 from tqs_edge.errors import InputError
 from tqs_edge.sensitivity.sites import BLOCK_ROWS
 
@@ -110,6 +111,11 @@ def _built(report: dict[str, Any], output: Path) -> int:
     """Shows what was built; the exit status."""
     show_summary(report)
     show(f"Written: {output} (open {output / 'report.html'})")
+    if (output / "device.hex").is_file():
+        show(
+            f"For the board: {output / 'device.hex'} (`tqs-edge flash {output}`). The simulators "
+            "ran firmware.elf: the same model and kernels, with semihosting as its console."
+        )
     return 0 if all(report["bit_exact"].values()) else 1
 
 
@@ -143,19 +149,50 @@ def simulate(
 
 def verify(
     directory: PackageArgument,
-    runner: RunnerOption = None,
+    runner: Annotated[
+        str | None,
+        typer.Option(help="unicorn, qemu or host; the first that fits. board: the real one."),
+    ] = None,
     everywhere: Annotated[
         bool, typer.Option("--all-cores", help="Also all six cores with every compiler.")
     ] = False,
+    port: Annotated[
+        str | None,
+        typer.Option(help="With --runner board: /dev/ttyACM0, COM3, socket://host:port."),
+    ] = None,
+    probe: ProbeOption = None,
+    patience: Annotated[
+        float, typer.Option(min=0.1, help="With --runner board: seconds to wait for an answer.")
+    ] = 10.0,
 ) -> int:
     """Runs the whole chain for DIR; exit status 1 when any link breaks."""
     from tqs_edge.pipeline.simulation import verify_package
 
+    if runner == "board":
+        return _verify_on_board(directory, port, probe, patience)
     with stage("verify") as advance, tempfile.TemporaryDirectory(prefix="tqs-verify-") as folder:
         verification = verify_package(
             directory, Path(folder), runner=runner, all_cores=everywhere, done=advance
         )
     show_links(verification)
+    return 0 if verification.exact else 1
+
+
+def _verify_on_board(directory: Path, port: str | None, probe: str | None, patience: float) -> int:
+    from tqs_edge.pipeline.directory import read_package
+    from tqs_edge.pipeline.on_board import board_port, verify_on_board
+
+    package = read_package(directory)
+    open_port = board_port(package.firmware, port, probe, probe_picker())
+    with stage("verify on the board") as advance:
+        verification = verify_on_board(package, open_port, patience=patience, done=advance)
+    show_links(verification)
+    log = verification.links[-1].log
+    if log is not None:
+        if log.cycles_per_step is not None:
+            show(f"{log.board}: {log.cycles_per_step:,.0f} cycles per step")
+        for remark in log.remarks:
+            show(f"{log.board}: {remark}")
     return 0 if verification.exact else 1
 
 

@@ -136,6 +136,6 @@ def _kernel_files(body: str) -> tuple[str, ...]:
     """Files of kernels/ that define what the functions call."""
     kinds = "dense|residual|push|softmax|normalize|deviation|matmul"
     called = set(re.findall(rf"\b(tqs_(?:{kinds})_\w+)\(", body))
-    if re.search(r"\btqs_(tanh|sigmoid)_s16\(", body):
+    if re.search(r"\btqs_(tanh|sigmoid)_(q15|s16)\(", body):
         called.add("tqs_tanh_table")
     return tuple(f"{name}.c" for name in sorted(called))

@@ -13,6 +13,11 @@ from tqs_edge.errors import RunnerError
 REPEAT_AFTER = 0.5  # seconds; twice as long each time
 LONGEST_WAIT = 4.0
 REOPEN_PAUSE = 0.1
+MEANINGS: dict[int, str] = {
+    Reason.BAD_WEIGHTS: "the weights in flash are corrupt or of another model; flash them again",
+    Reason.UNEXPECTED_EXCEPTION: "the firmware met an exception that it does not handle",
+    Reason.FAULT: "fault on the target",
+}
 
 
 class FirmwareRestarted(Exception):
@@ -20,10 +25,11 @@ class FirmwareRestarted(Exception):
 
 
 class DeviceFailed(RunnerError):
-    """The firmware met a fault; `reason` and `text` are what its handler sent."""
+    """The firmware gave up; `reason` is its exit status, `text` what it said before."""
 
     def __init__(self, reason: int, text: str) -> None:
-        super().__init__(f"fault on the target (status {reason}): {text}")
+        what = MEANINGS.get(reason, f"the firmware ended with status {reason}")
+        super().__init__(f"{what}: {text}" if text else what)
         self.reason, self.text = reason, text
 
 

@@ -15,6 +15,7 @@ VERSION = 1
 HEAD_BYTES = 2
 RUN_HEAD = struct.Struct("<iBB")
 REPLY = 0x80
+MOST_STEPS = 32  # in one request, so that slow cores answer before it is repeated
 
 
 class Kind(IntEnum):
@@ -28,10 +29,11 @@ class Kind(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why a request failed; the other reasons are exit statuses of the start-up code."""
+    """Why a request failed; from BAD_WEIGHTS on these are exit statuses (targets/README.md)."""
 
     BAD_REQUEST = 1
     WRONG_POSITION = 2
+    BAD_WEIGHTS = 5
     UNEXPECTED_EXCEPTION = 253
     FAULT = 254
 
@@ -76,7 +78,8 @@ def decode_hello(payload: bytes) -> Hello:
 
 
 def encode_run(steps_done: int, rows: np.ndarray, steps: int, exog: np.ndarray) -> bytes:
-    """RUN: push `rows` int16 (rows, F), then do `steps` steps with exog int16 (steps, E)."""
+    """RUN: `steps` steps with exog int16 (steps, E); row i of `rows` int16 (rows, F) enters the
+    window before step i, rows without a step just enter."""
     values = rows.astype("<i2").tobytes() + exog.astype("<i2").tobytes()
     return RUN_HEAD.pack(steps_done, len(rows), steps) + values
 
@@ -104,14 +107,14 @@ def decode_report(payload: bytes) -> DeviceReport:
     return DeviceReport(*layout.unpack(payload))
 
 
-def steps_per_packet(hello: Hello, rows: int) -> int:
-    """How many steps one RUN with `rows` rows can ask for, at least 1."""
-    request = hello.packet_bytes - HEAD_BYTES - RUN_HEAD.size - 2 * rows * hello.features
+def steps_per_packet(hello: Hello, *, with_rows: bool) -> int:
+    """How many steps one RUN can ask for, each with a row of its own or none; at least 1."""
+    request = hello.packet_bytes - HEAD_BYTES - RUN_HEAD.size
     result = hello.packet_bytes - HEAD_BYTES - 4
-    most = result // (2 * hello.block * hello.features)
-    if hello.exog:
-        most = min(most, request // (2 * hello.exog))
-    return max(1, min(most, 255))
+    most = min(result // (2 * hello.block * hello.features), MOST_STEPS)
+    if each := hello.exog + hello.features * with_rows:
+        most = min(most, request // (2 * each))
+    return max(1, most)
 
 
 def rows_per_packet(hello: Hello) -> int:

@@ -63,7 +63,11 @@ class SerialPort:
             raise PortLost(_reason(error)) from None
 
     def close(self) -> None:
+        # pyserial leaves a socket open that it cannot shut down: one that the other end closed.
+        socket = getattr(self._serial, "_socket", None)
         self._serial.close()
+        if socket is not None:
+            socket.close()
 
 
 def found_ports() -> tuple[str, ...]:

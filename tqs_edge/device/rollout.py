@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,15 @@ class DeviceRun:
     cycles_per_step: float | None
 
 
+@dataclass(frozen=True, eq=False)
+class _Context:
+    """frames int16 (horizon, F); cycles of all its steps."""
+
+    frames: np.ndarray
+    cycles: int
+    report: DeviceReport
+
+
 def greet(link: Link, request: RolloutRequest, model_hash: str) -> Hello:
     """What the firmware says of itself. Raises RunnerError when it is not of this model."""
     hello = decode_hello(link.request(Kind.HELLO))
@@ -64,16 +73,15 @@ def roll_out(
 
     Raises RunnerError for another model, for silence, and after RESTARTS restarts.
     """
-    hello = greet(link, request, model_hash)
-    frames: list[np.ndarray] = []
-    cycles = restarts = 0
-    while len(frames) < len(request.contexts):
+    hello: Hello | None = None
+    finished: list[_Context] = []
+    restarts = 0
+    while hello is None or len(finished) < len(request.contexts):
         if done is not None:
-            done(len(frames), len(request.contexts))
+            done(len(finished), len(request.contexts))
         try:
-            outputs, taken = _one_context(link, hello, request, len(frames))
-            frames.append(outputs)
-            cycles += taken
+            hello = hello or greet(link, request, model_hash)
+            finished.append(_one_context(link, hello, request, len(finished)))
         except (FirmwareRestarted, PortLost) as event:
             restarts += 1
             if restarts > RESTARTS:
@@ -81,10 +89,23 @@ def roll_out(
                     f"the board or its port was lost {restarts} times; check cable and supply"
                 ) from None
             _recover(link, event)
-            hello = greet(link, request, model_hash)
-    report = decode_report(link.request(Kind.REPORT))
-    steps = len(frames) * request.calls
-    return DeviceRun(np.stack(frames), hello, report, cycles / steps if hello.has_cycles else None)
+            hello = None
+    cycles = sum(context.cycles for context in finished) / (len(finished) * request.calls)
+    return DeviceRun(
+        frames=np.stack([context.frames for context in finished]),
+        hello=hello,
+        report=_worst([context.report for context in finished]),
+        cycles_per_step=cycles if hello.has_cycles else None,
+    )
+
+
+def _worst(reports: Sequence[DeviceReport]) -> DeviceReport:
+    """The largest of every number: a restart in between begins to count anew."""
+    return DeviceReport(
+        max(report.stack_bytes for report in reports),
+        max(report.most_cycles for report in reports),
+        max(report.broken_packets for report in reports),
+    )
 
 
 def _recover(link: Link, event: Exception) -> None:
@@ -95,10 +116,8 @@ def _recover(link: Link, event: Exception) -> None:
             raise RunnerError(f"the port was lost and does not come back: {error}") from None
 
 
-def _one_context(
-    link: Link, hello: Hello, request: RolloutRequest, index: int
-) -> tuple[np.ndarray, int]:
-    """(frames int16 (horizon, F), cycles of all steps) from context `index`."""
+def _one_context(link: Link, hello: Hello, request: RolloutRequest, index: int) -> _Context:
+    """The rollout from context `index`, and the firmware's report behind it."""
     rows, exog = request.contexts[index], request.exog[index]
     link.request(Kind.RESET)
     outputs: list[np.ndarray] = []
@@ -113,15 +132,20 @@ def _one_context(
         cycles += taken
 
     if request.shape.recurrent:
-        for row in rows:
-            run(row[np.newaxis], 1)
+        for pushed in _pieces(rows, steps_per_packet(hello, with_rows=True)):
+            run(pushed, len(pushed))
     else:
-        newest = rows[-request.shape.length :]
-        for begin in range(0, len(newest), rows_per_packet(hello)):
-            run(newest[begin : begin + rows_per_packet(hello)], 0)
-    most = steps_per_packet(hello, 0)
+        for pushed in _pieces(rows[-request.shape.length :], rows_per_packet(hello)):
+            run(pushed, 0)
+    most = steps_per_packet(hello, with_rows=False)
     while len(outputs) < request.calls:
         run(rows[:0], min(most, request.calls - len(outputs)))
     first = len(rows) - 1 if request.shape.recurrent else 0
     frames = np.concatenate(outputs)[first : first + request.horizon]
-    return frames, cycles
+    return _Context(frames, cycles, decode_report(link.request(Kind.REPORT)))
+
+
+def _pieces(rows: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """`rows` in pieces of at most `most`."""
+    for begin in range(0, len(rows), most):
+        yield rows[begin : begin + most]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.data_file import DataFile, make_record, read_data, shown
+from tqs_edge.firmware.runtime import RUNTIMES
 from tqs_edge.kernel_table import ISA_FOLDERS, ISAS
 from tqs_edge.resources import resource_dir
 
-RUNTIMES = ("cortex_m", "riscv", "linux")
 FLASHERS = ("pyocd", "openocd", "probe-rs", "st-flash", "dfu-util", "picotool", "uf2", "none")
 CONSOLES = ("semihosting", "uart", "rtt")
 UART_DRIVERS = ("stm32f4", "stm32", "nrf", "pl011", "cmsdk")
@@ -28,7 +28,7 @@ class Core:
     isa: str  # kernel_table.ISA_FOLDERS: where its kernels are looked for
     gcc_flags: tuple[str, ...]
     zig_flags: tuple[str, ...]
-    runtime: str = "cortex_m"  # start-up and linking: a folder of targets/, or a Linux program
+    runtime: str = "cortex_m"  # runtime.RUNTIMES: start-up and linking
     gcc: str = "arm-none-eabi-gcc"  # the GCC for this core
     qemu: str = "qemu-system-arm"  # the QEMU for this core; a user-mode one for Linux programs
     qemu_cpu: str | None = None  # CPU model of user-mode QEMU
@@ -98,7 +98,7 @@ class Board:
 CHOICES = {
     "isa": tuple(ISA_FOLDERS),
     "costs_of": ISAS,
-    "runtime": RUNTIMES,
+    "runtime": tuple(RUNTIMES),
     "flasher": FLASHERS,
     "console": CONSOLES,
     "driver": UART_DRIVERS,
@@ -203,8 +203,6 @@ def _check(board: Board, data: DataFile) -> None:
             f"stack_bytes = {board.stack_bytes} is not a multiple of 8 below ram_bytes = "
             f"{board.ram_bytes}",
         )
-    if board.core.runtime == "linux":
-        return
     if board.flash_origin % VECTOR_ALIGNMENT:
         raise data.error(
             "flash_origin",

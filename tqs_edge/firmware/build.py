@@ -14,11 +14,12 @@ from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.command import CompilerFailed, run_compiler
-from tqs_edge.firmware.drivers import START_UP, Driver, drivers_of
+from tqs_edge.firmware.drivers import Driver, drivers_of
 from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.image import binary_image, hex_image
 from tqs_edge.firmware.link_script import linker_script
 from tqs_edge.firmware.overflow import overflow_error
+from tqs_edge.firmware.runtime import RUNTIMES
 from tqs_edge.firmware.size import FirmwareSize, measure_size
 from tqs_edge.firmware.sources import copy_targets, write_sources
 from tqs_edge.firmware.toolchain import (
@@ -107,7 +108,7 @@ def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Pat
         folder = Path(name)
         boot = () if board.boot is None else (f"boot/{board.boot}",)
         shared = write_sources(bundle, board.core.isa, folder)
-        shared += copy_targets((*START_UP, *boot), folder)
+        shared += copy_targets((*RUNTIMES[board.core.runtime].start_up, *boot), folder)
         objects = _compile(shared, board, toolchain, folder)
         for driver in drivers_of(board):
             elf = _link(driver, objects, board, toolchain, folder)
@@ -144,12 +145,12 @@ def load_firmware(folder: Path, bundle: SourceBundle) -> Firmware:
 
 
 def _images(stem: str, elf: Path, board: Board) -> dict[str, bytes]:
+    contents = {f"{stem}.elf": elf.read_bytes()}
+    if board.core.runtime == "linux":  # a program, which is not flashed
+        return contents
     image = read_elf(elf)
-    contents = {
-        f"{stem}.elf": elf.read_bytes(),
-        f"{stem}.hex": hex_image(image).encode("ascii"),
-        f"{stem}.bin": binary_image(image),
-    }
+    contents[f"{stem}.hex"] = hex_image(image).encode("ascii")
+    contents[f"{stem}.bin"] = binary_image(image)
     if board.uf2_family is not None:
         contents[f"{stem}.uf2"] = uf2_image(image, board.uf2_family)
     return contents

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board, Uart
+from tqs_edge.firmware.runtime import RUNTIMES
 
-START_UP = ("common/mem.c", "cortex_m/startup.c", "common/semihost.h", "common/platform.h")
 FACTS_NAME = "console_facts.h"
 
 
@@ -20,7 +20,6 @@ class Driver:
     written: tuple[tuple[str, str], ...] = ()
 
 
-SEMIHOSTING = Driver("firmware", ("common/main.c", "common/semihost.c"))
 LINK_FILES = (
     *("link/serve.c", "link/frame.c", "link/crc32.c", "cortex_m/cycles.c"),
     *("link/console.h", "link/frame.h", "link/crc32.h", "link/messages.h"),
@@ -32,9 +31,10 @@ def drivers_of(board: Board) -> tuple[Driver, ...]:
 
     Raises InputError for a console of which the board says too little.
     """
+    simulated = Driver("firmware", ("common/main.c", RUNTIMES[board.core.runtime].semihosting))
     if board.console == "semihosting":
-        return (SEMIHOSTING,)
-    return (SEMIHOSTING, _link_driver(board))
+        return (simulated,)
+    return (simulated, _link_driver(board))
 
 
 def _link_driver(board: Board) -> Driver:

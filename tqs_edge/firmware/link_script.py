@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tqs_edge.firmware.board import Board
+from tqs_edge.firmware.runtime import RUNTIMES
 from tqs_edge.resources import resource_dir
 
 MEMORY = """STACK_BYTES = {board.stack_bytes};
@@ -15,5 +16,6 @@ MEMORY {{
 
 def linker_script(board: Board) -> str:
     """Memory regions and sections as one text: zig's linker does not find INCLUDE files."""
-    sections = resource_dir("targets") / board.core.runtime / "sections.ld"
-    return MEMORY.format(board=board) + sections.read_text("utf-8")
+    targets = resource_dir("targets")
+    parts = ((targets / name).read_text("utf-8") for name in RUNTIMES[board.core.runtime].scripts)
+    return MEMORY.format(board=board) + "\n".join(parts)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tqs_edge.errors import TqsError
 from tqs_edge.flash.deadline import TimedOut, run_within
 from tqs_edge.flash.debugger import (
-    PickProbe,
     choose_probe,
     connect,
     connected_probes,
@@ -36,13 +35,13 @@ def describe(job: FlashJob) -> tuple[str, ...]:
     return (shlex.join(words), "(through its Python API, then read back and compare, then reset)")
 
 
-def flash(job: FlashJob, progress: Progress, pick: PickProbe | None) -> Flashed:
+def flash(job: FlashJob, progress: Progress) -> Flashed:
     """Writes the image and makes sure of it; the part is only restarted when it is right.
 
     Raises ToolMissing, InputError for another part or an ambiguous probe, FlashFailed.
     """
     require_pyocd()
-    probe = choose_probe(connected_probes(), job.probe, pick)
+    probe = choose_probe(connected_probes(), job.probe, None)
     stage = Stage.CONNECT
 
     def report(now: Stage, part: float) -> None:

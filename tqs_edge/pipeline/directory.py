@@ -42,14 +42,14 @@ def write_package(
 
     name: prefix of the C package.
     """
-    for name, value in (
+    for file, value in (
         (MODEL, lowered.model),
         (PROGRAM, lowered.program),
         (PLAN, lowered.plan),
         (BUNDLE, lowered.bundle),
         (TRIALS, trials),
     ):
-        save(directory / name, value)
+        save(directory / file, value)
     write_model_package(directory / C_PACKAGE, lowered, trials, name)
     for image in (*firmware.record.sha256, RECORD_NAME):
         shutil.copyfile(firmware.folder / image, directory / image)

@@ -88,7 +88,7 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     Everything that can be wrong with the request is checked before the work starts, and the
     directory appears only when all of it succeeded.
     """
-    load_board(job.board), find_toolchain(job.compiler)
+    find_toolchain(job.compiler, load_board(job.board).core)
     parse_method(job.method), parse_rounding(job.rounding)
     if job.name is not None:
         checked_name(job.name)
@@ -130,7 +130,8 @@ def _compiled(
     stage: Stage,
 ) -> Compiled:
     """Firmware of the given plan or of one within the budget, its integers fitted if asked for."""
-    board, toolchain = load_board(job.board), find_toolchain(job.compiler)
+    board = load_board(job.board)
+    toolchain = find_toolchain(job.compiler, board.core)
     with stage("plan and build") as advance:
         if given is not None:
             widths = given(prepared)
