@@ -96,6 +96,9 @@ RoundingOption = Annotated[
         "--rounding", help="Integers: fitted to the rollout, nearest, or auto (fitted if small)."
     ),
 ]
+NameOption = Annotated[
+    str | None, typer.Option("--name", help="Prefix of the C package; default: the model's name.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all probes.")]
 
 
