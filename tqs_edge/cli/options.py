@@ -35,7 +35,7 @@ ContextOption = Annotated[
     typer.Option("--context", help=".npy [contexts, L, F] or .csv; without: free-running."),
 ]
 ExogOption = Annotated[
-    Path | None, typer.Option("--exog", help="Exogenous inputs, .npy [contexts, calls, E] or .csv.")
+    Path | None, typer.Option("--exog", help="Exogenous inputs, .npy [contexts, rows, E] or .csv.")
 ]
 BoardOption = Annotated[str, typer.Option("--board", help="See `tqs-edge boards`.")]
 CompilerOption = Annotated[
