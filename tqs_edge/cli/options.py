@@ -71,9 +71,6 @@ BlockRowsOption = Annotated[
 StateBitsOption = Annotated[
     int | None, typer.Option("--state-bits", help="Fix all states at 8, 16 or 32 bits.")
 ]
-NameOption = Annotated[
-    str | None, typer.Option(help="Prefix of the C package; default: the model's name.")
-]
 MethodOption = Annotated[
     str, typer.Option("--method", help="tqs (scores), exact (measured damage) or greedy.")
 ]
