@@ -20,7 +20,7 @@ extern "C" {
 #define TQS_MODEL_SNAPSHOT_BYTES 21 /* a saved state */
 #define TQS_MODEL_WEIGHTS_BYTES 56 /* a weights image */
 #define TQS_MODEL_HASH "0123abcd"
-#define TQS_MODEL_PROGRAM "35c693d000ab9f99d29f6374b2f2a9fd" /* names the images that fit */
+#define TQS_MODEL_PROGRAM "0574f2d2821b18de61ba3de27e20a416" /* names the images that fit */
 
 /* real value = integer * scale, for x and y */
 #define TQS_MODEL_SCALE 4.310739445294154e-05
