@@ -27,6 +27,8 @@ PACKAGES = (
     ("cffi", "host runner", True),
     ("ziglang", "C cross-compiler for every core, no root", False),
     ("unicorn", "in-process simulator of M0, M3, M4, M7, M33", False),
+    ("pyocd", "flashing boards, and RTT", False),
+    ("pyserial", "verification on boards over a serial port", False),
     ("onnx", ".onnx models", False),
     ("onnxruntime", "checking and scoring .onnx models", False),
 )

@@ -35,7 +35,7 @@ ContextOption = Annotated[
     typer.Option("--context", help=".npy [contexts, L, F] or .csv; without: free-running."),
 ]
 ExogOption = Annotated[
-    Path | None, typer.Option("--exog", help="Exogenous inputs, .npy [contexts, calls, E] or .csv.")
+    Path | None, typer.Option("--exog", help="Exogenous inputs, .npy [contexts, rows, E] or .csv.")
 ]
 BoardOption = Annotated[str, typer.Option("--board", help="See `tqs-edge boards`.")]
 CompilerOption = Annotated[
@@ -92,6 +92,9 @@ RoundingOption = Annotated[
     typer.Option(
         "--rounding", help="Integers: fitted to the rollout, nearest, or auto (fitted if small)."
     ),
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", help="Prefix of the C package; default: the model's name.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all probes.")]
 
