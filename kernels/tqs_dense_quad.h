@@ -153,18 +153,17 @@ static inline void tqs_add_quads(tqs_job *job) {
 /* The outputs of all quads; what is left of the call are the last rows. */
 static inline void tqs_quads(tqs_call *call, uint32_t excess) {
     const int32_t rows = call->rows & ~3;
-    tqs_job job = {
-        .bias = call->bias,
-        .excess = excess,
-        .x = call->x,
-        .quad_bytes = 16 * call->words,
-        .multiplier = call->multiplier,
-        .y = call->y,
-        .half = call->shift > 32 ? 1 << (call->shift - 33) : 0,
-        .high_shift = call->shift - 32,
-        .y_end = call->y + rows,
-        .w = call->w,
-    };
+    tqs_job job; /* no initializer: GCC would call memset */
+    job.bias = call->bias;
+    job.excess = excess;
+    job.x = call->x;
+    job.quad_bytes = 16 * call->words;
+    job.multiplier = call->multiplier;
+    job.y = call->y;
+    job.half = call->shift > 32 ? 1 << (call->shift - 33) : 0;
+    job.high_shift = call->shift - 32;
+    job.y_end = call->y + rows;
+    job.w = call->w;
     if (rows)
         tqs_add_quads(&job);
     tqs_skip_rows(call, rows);
@@ -187,15 +186,14 @@ static inline void tqs_quads(tqs_call *call) {
             const int32_t left = call->words - at;
             const int32_t words = left < TQS_CHUNK_WORDS ? left : TQS_CHUNK_WORDS;
             const tqs_act *const x = call->x + at * TQS_GROUP;
-            tqs_job job = {
-                .excess = tqs_excess32(x, words * TQS_GROUP),
-                .x = x,
-                .quad_bytes = 16 * words,
-                .w = call->w + 4 * at,
-                .sums = parts,
-                .sums_end = parts + rows,
-                .skip = 16 * (call->words - words),
-            };
+            tqs_job job; /* no initializer: GCC would call memset */
+            job.excess = tqs_excess32(x, words * TQS_GROUP);
+            job.x = x;
+            job.quad_bytes = 16 * words;
+            job.w = call->w + 4 * at;
+            job.sums = parts;
+            job.sums_end = parts + rows;
+            job.skip = 16 * (call->words - words);
             tqs_add_quads(&job);
             for (int32_t row = 0; row < rows; ++row)
                 sums[row] += parts[row];
