@@ -13,8 +13,8 @@
 /* One instruction per line: */
 /* clang-format off */
 
-/* A call of the kernel as the loop over quads sees it. The assembly knows the offsets. With a 64-bit
-   accumulator it writes sums instead of outputs. */
+/* A call of the kernel as the loop over quads sees it. The assembly knows the offsets. Kernels with
+   a 64-bit accumulator take sums from it instead of outputs. */
 typedef struct {
     const int32_t *bias;       /*  0 */
     uint32_t excess;           /*  4 */
@@ -75,11 +75,11 @@ typedef char tqs_job_layout[offsetof(tqs_job, skip) == 48 ? 1 : -1];
 /* Sums before: bias - excess. */
 #if TQS_ACC_BITS == 32
 #define TQS_LOAD_SUMS "ldm r4!, {r0-r3}\n\tstr r4, [r12]\n\t"
-#define TQS_QUAD_OUTPUT(acc, multiplier)                                                                \
+#define TQS_QUAD_OUTPUT(acc, multiplier)                                                           \
     TQS_SCALE(acc, multiplier)                                                                     \
     "ssat " acc ", #16, " acc "\n\t"                                                               \
     "strh " acc ", [r9], #2\n\t"
-#define TQS_QUAD_OUTPUT_32(acc, multiplier)                                                             \
+#define TQS_QUAD_OUTPUT_32(acc, multiplier)                                                        \
     TQS_SCALE_32(acc, multiplier)                                                                  \
     "ssat " acc ", #16, " acc "\n\t"                                                               \
     "strh " acc ", [r9], #2\n\t"
@@ -90,7 +90,7 @@ typedef char tqs_job_layout[offsetof(tqs_job, skip) == 48 ? 1 : -1];
     "ldrd r8, r10, [r12, #24]\n\t"                                                                 \
     "cmp r10, #0\n\t"                                                                              \
     "beq 4f\n\t"                                                                                   \
-    TQS_ON_FOUR(TQS_QUAD_OUTPUT)                                                                        \
+    TQS_ON_FOUR(TQS_QUAD_OUTPUT)                                                                   \
     "5:\n\t"                                                                                       \
     "str r9, [r12, #20]\n\t"                                                                       \
     "ldr r10, [r12, #32]\n\t"                                                                      \
@@ -98,7 +98,7 @@ typedef char tqs_job_layout[offsetof(tqs_job, skip) == 48 ? 1 : -1];
     "bne 1b\n\t"                                                                                   \
     "b 6f\n"                                                                                       \
     "4:\n\t"                                                                                       \
-    TQS_ON_FOUR(TQS_QUAD_OUTPUT_32)                                                                     \
+    TQS_ON_FOUR(TQS_QUAD_OUTPUT_32)                                                                \
     "b 5b\n"                                                                                       \
     "6:\n\t"
 #else
