@@ -1,5 +1,5 @@
-/* Internal: types of a dense kernel, and its rows one by one, as every core takes those that fill no
-   quad. The including file defines
+/* Internal: types of a dense kernel, and its rows one by one, as those that fill no quad are taken.
+   The including file defines
      TQS_KERNEL       the public symbol
      TQS_ACT_BITS     8 or 16
      TQS_WEIGHT_BITS  2, 4, 8 or 16
