@@ -134,7 +134,7 @@ def _measure(board: Board, kernel: Kernel, toolchain: Toolchain) -> dict[str, ob
     with tempfile.TemporaryDirectory(prefix="tqs-costs-") as name:
         called = build(_bundle(kernel, called=True), board, toolchain, Path(name) / "called")
         empty = build(_bundle(kernel, called=False), board, toolchain, Path(name) / "empty")
-        around, counts = _counts(called)
+        around, counts = counts_of(called, len(SHAPES))
     shape = len(MEASURED_WORDS), len(MEASURED_ROWS)
     return {
         "code_bytes": _code_bytes(called) - _code_bytes(empty),
@@ -165,12 +165,12 @@ def _bundle(kernel: Kernel, *, called: bool) -> SourceBundle:
     )
 
 
-def _counts(firmware: Firmware) -> tuple[float, tuple[int, ...]]:
-    """(instructions of a step around the kernel, those of every step, all shapes in turn)."""
+def counts_of(firmware: Firmware, steps: int) -> tuple[float, tuple[int, ...]]:
+    """(instructions of a step around the kernel, those of each of the first `steps` steps)."""
     runners = runners_for(firmware.board)
     if not runners:
         raise ToolMissing(f"no simulator of '{firmware.board.name}'; see `tqs-edge doctor`")
-    log = run(firmware, np.zeros((1, 1, 1), np.int16), len(SHAPES), runner=runners[0])
+    log = run(firmware, np.zeros((1, 1, 1), np.int16), steps, runner=runners[0])
     around = (log.instructions_by_function or {}).get(STEP, 0.0)
     return around, log.instructions_by_call or ()
 

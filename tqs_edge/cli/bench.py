@@ -30,12 +30,19 @@ def kernels(
     write_costs: Annotated[
         bool, typer.Option(help="Measure all shapes and store what the planner reckons with.")
     ] = False,
+    peers: Annotated[
+        bool, typer.Option(help="Beside other libraries' layers; needs 'tqs-edge[peers]'.")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Exact instructions of one call of every kernel, 128 rows x 64, on every core."""
     from tqs_edge.bench.kernel_costs import write_costs as write
     from tqs_edge.bench.kernels import count_kernels
+    from tqs_edge.bench.peers import count_peers
 
+    if peers:
+        _show_or_write("Instructions per multiply-accumulate", count_peers(), json)
+        return
     if write_costs:
         with stage("costs of kernels") as advance:
             write(json or COSTS_FILE, progress=advance)
