@@ -1,15 +1,15 @@
 """Every dense kernel: what it computes, where cores look for its source, what a call costs.
 
-The costs are fitted to exact instruction counts (QEMU, arm-none-eabi-gcc 12.2 -O2) of shapes from
-4 x 4 to 128 x 64: instructions ~= call + rows * row + rows * ceil(depth / group) * word. They hold
-within 11 %, exactly for 8-bit weights and even rows; one to three rows of a DSP kernel cost more.
-Code bytes are sizes of the object files of the same compiler for Cortex-M0+, M3 and M4.
+The costs are exact instruction counts (QEMU, GCC) of the shapes up to 8 rows by 8 words of weights
+and sizes of code, in kernel_costs.json; `tqs-edge bench kernels --write-costs` measures them anew.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from tqs_edge.errors import InputError
@@ -34,21 +34,46 @@ WEIGHT_BITS = (2, 4, 8, 16)
 ACC_BITS = (32, 64)
 
 
+COSTS_FILE = Path(__file__).with_name("kernel_costs.json")
+MEASURED_ROWS = tuple(range(1, 9))
+MEASURED_WORDS = tuple(range(1, 9))
+ROW_BLOCK, WORD_BLOCK = 4, 4  # no kernel's loops have a longer period
+
+
 @dataclass(frozen=True)
 class Cost:
-    """Instructions of one call: `call` + rows * `row` + rows * words * `word`."""
+    """instructions: of one call, (words, rows) as in MEASURED_WORDS and MEASURED_ROWS; code_bytes:
+    flash of the kernel's code."""
 
-    call: float
-    row: float
-    word: float
+    code_bytes: int
+    instructions: tuple[tuple[int, ...], ...]
+
+    def of(self, rows: int, words: int) -> float:
+        """Instructions of a call; larger shapes than were measured go on in whole blocks."""
+        w, words_more = _within(words, len(self.instructions), WORD_BLOCK)
+        r, rows_more = _within(rows, len(self.instructions[0]), ROW_BLOCK)
+        here = self.instructions[w][r]
+        # Linear in the blocks of rows, in those of words, and in their product.
+        by_row = here - self._at(w, r - ROW_BLOCK) if rows_more else 0
+        by_word = here - self._at(w - WORD_BLOCK, r) if words_more else 0
+        both = 0
+        if rows_more and words_more:
+            both = by_row - self._at(w - WORD_BLOCK, r) + self._at(w - WORD_BLOCK, r - ROW_BLOCK)
+        return here + rows_more * by_row + words_more * by_word + rows_more * words_more * both
+
+    def _at(self, word: int, row: int) -> int:
+        return self.instructions[word][row]
+
+
+def _within(count: int, measured: int, block: int) -> tuple[int, int]:
+    """(index of the measured shape that stands for `count`, whole blocks that are missing)."""
+    missing = max(0, -(-(count - measured) // block))
+    return count - missing * block - 1, missing
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One dense kernel. `group` weights share a 32-bit word.
-
-    costs, and code_bytes, the flash of its code, are keyed by ISA class.
-    """
+    """One dense kernel. `group` weights share a 32-bit word; costs by ISA class."""
 
     symbol: str
     act_bits: int
@@ -56,70 +81,47 @@ class Kernel:
     acc_bits: int
     group: int
     costs: Mapping[str, Cost]
-    code_bytes: Mapping[str, int]
 
     def instructions(self, isa: str, rows: int, depth: int) -> float:
-        """Estimated instructions of one call on a core of class `isa`."""
-        cost = self.costs[isa]
-        words = (depth + self.group - 1) // self.group
-        return cost.call + rows * (cost.row + words * cost.word)
+        """Instructions of one call on a core of class `isa`."""
+        return self.costs[isa].of(rows, (depth + self.group - 1) // self.group)
+
+    def merged_call(self, isa: str, rows: int, before: int, depth: int) -> float:
+        """Instructions that one call for `before` + `rows` rows saves against two."""
+        together = self.instructions(isa, before + rows, depth)
+        return (
+            self.instructions(isa, before, depth) + self.instructions(isa, rows, depth) - together
+        )
 
 
-def _kernel(
-    widths: tuple[int, int, int],
-    v6m: tuple[float, float, float],
-    v7m: tuple[float, float, float],
-    dsp: tuple[float, float, float],
-) -> Kernel:
-    act_bits, weight_bits, acc_bits = widths
+def _measured() -> Mapping[str, Mapping[str, Cost]]:
+    """Costs by ISA class and symbol, as `tqs-edge bench kernels --write-costs` wrote them."""
+    stored = json.loads(COSTS_FILE.read_text(encoding="utf-8"))
+    return {
+        isa: {
+            symbol: Cost(cost["code_bytes"], tuple(map(tuple, cost["instructions"])))
+            for symbol, cost in kernels.items()
+        }
+        for isa, kernels in stored.items()
+    }
+
+
+_MEASURED = _measured()
+
+
+def _kernel(act_bits: int, weight_bits: int, acc_bits: int) -> Kernel:
     symbol = f"tqs_dense_a{act_bits}w{weight_bits}" + ("_acc64" if acc_bits == 64 else "")
-    costs = {"v6m": Cost(*v6m), "v7m": Cost(*v7m), "dsp": Cost(*dsp), "mve": Cost(*dsp)}
-    code_bytes = _CODE_BYTES[widths]
-    return Kernel(
-        symbol,
-        act_bits,
-        weight_bits,
-        acc_bits,
-        32 // weight_bits,
-        MappingProxyType(costs),
-        MappingProxyType(dict(zip(ISAS, (*code_bytes, code_bytes[-1]), strict=True))),
-    )
+    costs = {isa: kernels[symbol] for isa, kernels in _MEASURED.items() if symbol in kernels}
+    group = 32 // weight_bits
+    return Kernel(symbol, act_bits, weight_bits, acc_bits, group, MappingProxyType(costs))
 
 
-# (act, weight, acc bits) -> code bytes on v6m, v7m, dsp
-_CODE_BYTES = {
-    (8, 2, 32): (496, 980, 968),
-    (8, 4, 32): (400, 720, 720),
-    (8, 8, 32): (308, 512, 528),
-    (16, 2, 32): (516, 988, 892),
-    (16, 4, 32): (416, 720, 680),
-    (16, 8, 32): (288, 520, 512),
-    (8, 2, 64): (700, 1092, 1096),
-    (8, 4, 64): (524, 828, 852),
-    (8, 8, 64): (352, 600, 604),
-    (8, 16, 64): (312, 496, 420),
-    (16, 2, 64): (704, 1092, 1092),
-    (16, 4, 64): (528, 836, 852),
-    (16, 8, 64): (344, 604, 608),
-    (16, 16, 64): (324, 496, 404),
-}
-
-# (act, weight, acc bits), then (call, row, word) on v6m, v7m, dsp
-DENSE_KERNELS = (
-    _kernel((8, 2, 32), (195.1, 78.5, 108), (141.7, 20.4, 47.2), (95.5, 6.9, 25.1)),
-    _kernel((8, 4, 32), (148.1, 80.5, 57), (107.4, 16.6, 25.3), (81.8, 7.7, 12.8)),
-    _kernel((8, 8, 32), (60, 88, 26), (47, 16.5, 13.5), (50, 8, 6.3)),
-    _kernel((16, 2, 32), (198.1, 81.5, 112), (140.7, 14.6, 47.1), (86.3, 7.4, 22.6)),
-    _kernel((16, 4, 32), (150.6, 83.5, 61), (107.4, 16.6, 25.3), (76.7, 8.1, 11.6)),
-    _kernel((16, 8, 32), (58, 82, 26), (47, 16.5, 13.5), (50, 8, 5.8)),
-    _kernel((8, 2, 64), (263.6, 83.8, 187.9), (170.5, 19.8, 49), (168.3, 19.8, 50.5)),
-    _kernel((8, 4, 64), (190.7, 89.5, 94.5), (128.7, 22.7, 26.7), (130.4, 23.2, 28.3)),
-    _kernel((8, 8, 64), (58, 92, 45), (52, 22, 14.5), (53, 24.5, 16)),
-    _kernel((8, 16, 64), (55, 93, 29), (45, 21, 7.5), (37.2, 38.1, 3.3)),
-    _kernel((16, 2, 64), (265.6, 83.8, 187.9), (170.5, 19.8, 49), (168.3, 19.8, 50.5)),
-    _kernel((16, 4, 64), (192.7, 89.5, 94.5), (128.7, 22.7, 26.7), (130.4, 23.2, 28.3)),
-    _kernel((16, 8, 64), (57, 91, 45), (52, 22, 14.5), (50, 24.5, 16)),
-    _kernel((16, 16, 64), (59, 94, 29), (45, 21, 7.5), (36.8, 38.2, 2.3)),
+DENSE_KERNELS = tuple(
+    _kernel(act_bits, weight_bits, acc_bits)
+    for acc_bits in ACC_BITS
+    for act_bits in ACT_BITS
+    for weight_bits in WEIGHT_BITS
+    if weight_bits < 16 or acc_bits == 64
 )
 
 _BY_WIDTHS = {(k.act_bits, k.weight_bits, k.acc_bits): k for k in DENSE_KERNELS}

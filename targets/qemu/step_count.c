@@ -4,7 +4,8 @@
 
    -plugin libstep_count.so,out=FILE,entry=HEX,calls=N,return=HEX[,return=HEX...]
    Counting starts at `entry`, stops at a `return` address, and ends for good after N calls. FILE
-   then holds one line "calls N" and a line "block ADDRESS INSTRUCTIONS EXECUTIONS" for each block.
+   then holds a line "call INSTRUCTIONS" for each call and a line "block ADDRESS INSTRUCTIONS
+   EXECUTIONS" for each block.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -15,7 +16,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { MAX_RETURNS = 8, BUCKETS = 4096, NO_REGISTERS = 0 };
+enum { MAX_RETURNS = 8, MAX_CALLS = 64, BUCKETS = 4096, NO_REGISTERS = 0 };
 
 typedef uint64_t plugin_id;
 struct qemu_plugin_tb;
@@ -40,7 +41,7 @@ typedef struct block {
 } block;
 
 static block *table[BUCKETS];
-static uint64_t entry, returns[MAX_RETURNS], calls, calls_wanted;
+static uint64_t entry, returns[MAX_RETURNS], by_call[MAX_CALLS], calls, calls_wanted;
 static int n_returns;
 static bool inside;
 static char out[4096];
@@ -74,8 +75,10 @@ static void on_execute(unsigned int cpu, void *data) {
         if (b->address == returns[i])
             inside = false;
     }
-    if (inside)
+    if (inside) {
         b->executions++;
+        by_call[calls - 1] += b->instructions;
+    }
 }
 
 /* Instructions are counted by QEMU: the bytes that it reports for the last one of a block may
@@ -92,7 +95,8 @@ static void on_exit_(plugin_id id, void *data) {
     FILE *file = fopen(out, "w");
     if (file == NULL)
         return;
-    fprintf(file, "calls %" PRIu64 "\n", calls);
+    for (uint64_t i = 0; i < calls; i++)
+        fprintf(file, "call %" PRIu64 "\n", by_call[i]);
     for (int i = 0; i < BUCKETS; i++) {
         for (const block *b = table[i]; b != NULL; b = b->next) {
             if (b->executions == 0)
@@ -118,6 +122,8 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int a
             entry = strtoull(value, NULL, 16);
         } else if (strncmp(argv[i], "calls=", 6) == 0) {
             calls_wanted = strtoull(value, NULL, 10);
+            if (calls_wanted > MAX_CALLS)
+                return -1;
         } else if (strncmp(argv[i], "return=", 7) == 0 && n_returns < MAX_RETURNS) {
             returns[n_returns++] = strtoull(value, NULL, 16);
         } else {

@@ -36,7 +36,7 @@ def test_uniform_flash_is_packed_rows_bias_and_multiplier(costs: CostTable) -> N
     shapes = [w.shape for w in MODEL.graph.constants.values() if w.ndim == 2]
     packed = sum(rows * ceil(depth / 8) * 4 for rows, depth in shapes)
     rows = sum(8 * rows for rows, _ in shapes)
-    code = dense_kernel(16, 4, 32).code_bytes["dsp"]
+    code = dense_kernel(16, 4, 32).costs["dsp"].code_bytes
     assert usage_of(costs, "a16w4")["flash"] == packed + rows + CALL_BYTES * len(shapes) + code
 
 
@@ -44,7 +44,7 @@ def test_sixteen_bit_weights_pay_for_64_bit_biases(costs: CostTable) -> None:
     shapes = [w.shape for w in MODEL.graph.constants.values() if w.ndim == 2]
     packed = sum(rows * ceil(depth / 2) * 4 for rows, depth in shapes)
     rows = sum(12 * rows for rows, _ in shapes)
-    code = dense_kernel(16, 16, 64).code_bytes["dsp"]
+    code = dense_kernel(16, 16, 64).costs["dsp"].code_bytes
     assert usage_of(costs, "a16w16")["flash"] == packed + rows + CALL_BYTES * len(shapes) + code
 
 
@@ -53,7 +53,7 @@ def test_rows_of_a_layer_used_twice_are_counted_once() -> None:
     ranges = observe_ranges(model, gru_contexts(model, 3), 20)
     costs = cost_table(model.graph, list_sites(model.graph), ranges, "dsp", Fixed(0.0, 0.0, 0.0))
     choice = to_choice(costs.sites, uniform_plan(model.graph, "a16w8"))
-    rows, code = 3, dense_kernel(16, 8, 32).code_bytes["dsp"]
+    rows, code = 3, dense_kernel(16, 8, 32).costs["dsp"].code_bytes
     packed, constants = 4 * rows, 8 * rows
     expected = packed + 2 * (constants + CALL_BYTES) + code
     assert float(costs.usage(choice)["flash"][0]) == expected

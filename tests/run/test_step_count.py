@@ -50,21 +50,23 @@ def test_wide_instructions_count_once() -> None:
 
 
 def test_counts_are_means_over_the_calls() -> None:
-    counted = count_step(image(NOP * 5, 0x100, 10), {Block(0x100, 4): 3, Block(0x106, 2): 5}, 2)
+    counted = count_step(
+        image(NOP * 5, 0x100, 10), {Block(0x100, 4): 3, Block(0x106, 2): 5}, (12, 10)
+    )
     assert counted.per_step == (4 * 3 + 2 * 5) / 2
     assert counted.by_function == {"tqs_model_step": 11.0}
 
 
 def test_instructions_outside_of_functions_are_kept_apart() -> None:
     counted = count_step(
-        image(NOP + NOP + RETURN, 0x100, 4), {Block(0x100, 2): 1, Block(0x104, 1): 1}, 1
+        image(NOP + NOP + RETURN, 0x100, 4), {Block(0x100, 2): 1, Block(0x104, 1): 1}, (3,)
     )
     assert counted.by_function == {"tqs_model_step": 2.0, "?": 1.0}
 
 
 def test_a_model_that_was_never_called_cannot_be_counted() -> None:
     with pytest.raises(RunnerError, match="never called"):
-        count_step(image(RETURN, 0x100, 2), {}, 0)
+        count_step(image(RETURN, 0x100, 2), {}, ())
 
 
 def test_code_outside_of_the_firmware_is_a_runner_error() -> None:

@@ -14,6 +14,7 @@ from tqs_edge.cli import bench_models, study
 from tqs_edge.cli.bench_models import BOARD, cell
 from tqs_edge.cli.console import show, stage, table
 from tqs_edge.cli.options import CompilerOption, HorizonOption, JsonOption, SeedOption
+from tqs_edge.kernel_table import COSTS_FILE
 
 app = typer.Typer(help="Measurements; every number in the README comes from one of these.")
 
@@ -26,11 +27,26 @@ def kernels(
     kernel: Annotated[list[str] | None, typer.Option(help="Symbol; may be repeated.")] = None,
     core: Annotated[list[str] | None, typer.Option(help="cortex-m4; may be repeated.")] = None,
     compiler: Annotated[list[str] | None, typer.Option(help="gcc, zig; may be repeated.")] = None,
+    write_costs: Annotated[
+        bool, typer.Option(help="Measure all shapes and store what the planner reckons with.")
+    ] = False,
+    peers: Annotated[
+        bool, typer.Option(help="Beside other libraries' layers; needs 'tqs-edge[peers]'.")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Exact instructions of one call of every kernel, 128 rows x 64, on every core."""
+    from tqs_edge.bench.kernel_costs import write_costs as write
     from tqs_edge.bench.kernels import count_kernels
+    from tqs_edge.bench.peers import count_peers
 
+    if peers:
+        _show_or_write("Instructions per multiply-accumulate", count_peers(), json)
+        return
+    if write_costs:
+        with stage("costs of kernels") as advance:
+            write(json or COSTS_FILE, progress=advance)
+        return
     with stage("kernels") as advance:
         counts = count_kernels(
             kernels=kernel or (),

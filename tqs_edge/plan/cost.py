@@ -23,7 +23,9 @@ RESOURCES = ("flash", "ram", "insns", "avg_bits")
 
 MULTIPLIER_BYTES = 4  # per row
 ACT_PADDING = 16  # elements; dense kernels may read that far (kernels/README.md)
-NARROW_INSNS = 12  # per element copied to 8 bits for dense kernels
+# Per element copied to 8 bits for dense kernels, by class of cores: means over models of the zoo.
+# The copy shares loops with what makes the element, so that it differs between models.
+NARROW_INSNS = {"v6m": 24, "v7m": 2, "dsp": 2, "mve": 2}
 
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
 
@@ -166,7 +168,7 @@ def cost_table(
             count = prod(graph.shapes[unmoved(graph, site.tensor)])  # narrowed before it is moved
             padded = -(-count // ACT_PADDING) * ACT_PADDING
             ram[i] = [padded if bits == 8 else 0 for bits in WIDTHS]
-            insns[i] = [NARROW_INSNS * count if bits == 8 else 0 for bits in WIDTHS]
+            insns[i] = [NARROW_INSNS[isa] * count if bits == 8 else 0 for bits in WIDTHS]
     uses = _dense_uses(graph, sites, ranges, isa)
     common = fixed or estimate_fixed(graph)
     kernels = _kernel_bytes(isa)
@@ -178,7 +180,7 @@ def _kernel_bytes(isa: str) -> np.ndarray:
     table = np.zeros((len(WIDTHS), len(WIDTHS), 2))
     for kernel in DENSE_KERNELS:
         widths = WIDTHS.index(kernel.weight_bits), WIDTHS.index(kernel.act_bits)
-        table[(*widths, kernel.acc_bits // 64)] = kernel.code_bytes[isa]
+        table[(*widths, kernel.acc_bits // 64)] = kernel.costs[isa].code_bytes
     return table
 
 
@@ -190,7 +192,7 @@ def _dense_uses(
     for node in graph.dense_nodes():
         column = activations[node.inputs[0]]
         vectors = prod(graph.shapes[node.inputs[0]][:-1])
-        previous = None
+        previous, before = None, 0
         for i, site in enumerate(sites):
             if site.kind is not SiteKind.WEIGHT or site.tensor != node.weight:
                 continue
@@ -200,11 +202,11 @@ def _dense_uses(
             weights = graph.constants[site.tensor][site.begin : site.end]
             stored = any(use.weight == i for use in uses)
             flash, insns, call, acc64 = _block_costs(
-                weights, bias, ranges, node.inputs[0], isa, stored
+                weights, bias, ranges, node.inputs[0], isa, stored, before
             )
             insns, call = vectors * insns, vectors * call
             uses.append(DenseUse(i, column, flash, insns, call, acc64, previous))
-            previous = len(uses) - 1
+            previous, before = len(uses) - 1, site.end - site.begin
     return tuple(uses)
 
 
@@ -215,8 +217,10 @@ def _block_costs(
     tensor: str,
     isa: str,
     stored: bool,
+    before: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a DenseUse for one kernel call; stored: whether an earlier use has the rows."""
+    """The arrays of a DenseUse for one kernel call; stored: whether an earlier use has the rows;
+    before: rows of the use before, 0 where there is none."""
     rows, depth = weights.shape
     shape = len(WIDTHS), len(WIDTHS)
     flash, insns, call = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -235,5 +239,6 @@ def _block_costs(
             flash[k, a] += 0 if stored else packed_bytes(rows, depth, weight_bits)
             kernel = dense_kernel(act_bits, weight_bits, acc_bits)
             insns[k, a] = kernel.instructions(isa, rows, depth)
-            call[k, a] = kernel.costs[isa].call
+            if before:
+                call[k, a] = kernel.merged_call(isa, rows, before, depth)
     return flash, insns, call, acc64

@@ -84,6 +84,7 @@ def _run(
         stack_bytes=stack_bytes,
         instructions_per_step=counted.per_step if counted else None,
         instructions_by_function=counted.by_function if counted else None,
+        instructions_by_call=counted.by_call if counted else None,
     )
 
 
@@ -169,12 +170,12 @@ def _read_output(path: Path) -> bytes:
 def _read_count(path: Path, image: ElfImage) -> StepCount:
     if not path.is_file():
         raise RunnerError("QEMU did not run the counting plugin; run without counting")
-    calls = 0
+    by_call: list[int] = []
     blocks = {}
     for line in path.read_text(encoding="ascii").splitlines():
         kind, *values = line.split()
-        if kind == "calls":
-            calls = int(values[0])
+        if kind == "call":
+            by_call.append(int(values[0]))
         else:
             blocks[Block(int(values[0], 16), int(values[1]))] = int(values[2])
-    return count_step(image, blocks, calls)
+    return count_step(image, blocks, by_call)

@@ -17,6 +17,7 @@ class RunLog:
     instructions_per_step: mean executed instructions of one model call (run/step_count.py), not
       cycles; None on the host and when counting is off
     instructions_by_function: the same by function, largest first
+    instructions_by_call: instructions of each of the first 64 calls
     cycles_per_step: mean cycles of one model call that a real core counted (DWT); a simulator has
       none
     remarks: what a reader of the numbers has to know, in sentences
@@ -28,5 +29,6 @@ class RunLog:
     stack_bytes: int | None = None
     instructions_per_step: float | None = None
     instructions_by_function: Mapping[str, float] | None = None
+    instructions_by_call: tuple[int, ...] | None = None
     cycles_per_step: float | None = None
     remarks: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ report executed blocks. Instructions in an IT block count whether their conditio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,9 +38,9 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class StepCount:
-    """Mean instructions of one call of tqs_model_step, in total and by function."""
+    """Instructions of tqs_model_step: of every call, and the means in total and by function."""
 
-    calls: int
+    by_call: tuple[int, ...]
     per_step: float
     by_function: Mapping[str, float]
 
@@ -61,19 +61,20 @@ def step_span(image: ElfImage) -> StepSpan:
     return StepSpan(entry, tuple(found))
 
 
-def count_step(image: ElfImage, blocks: Mapping[Block, int], calls: int) -> StepCount:
-    """Instructions per call from the number of executions of each block.
+def count_step(image: ElfImage, blocks: Mapping[Block, int], by_call: Sequence[int]) -> StepCount:
+    """Instructions per call from the number of executions of each block in all calls together.
 
-    Raises RunnerError when no call was seen.
+    by_call: instructions of every call. Raises RunnerError when no call was seen.
     """
-    if calls < 1:
+    calls = len(by_call)
+    if not calls:
         raise RunnerError(f"{STEP} was never called, so its instructions cannot be counted")
     by_function: Counter[str] = Counter()
     for block, executions in blocks.items():
         by_function[image.function_at(block.address)] += block.instructions * executions
     per_step = sum(by_function.values()) / calls
     ranked = by_function.most_common()
-    return StepCount(calls, per_step, {name: count / calls for name, count in ranked})
+    return StepCount(tuple(by_call), per_step, {name: count / calls for name, count in ranked})
 
 
 def block_of(image: ElfImage, address: int, size: int) -> Block:

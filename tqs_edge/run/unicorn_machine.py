@@ -29,27 +29,28 @@ RETRY_SECONDS = 0.05
 
 @dataclass
 class BlockCounter:
-    """Executions of blocks inside tqs_model_step, by (address, bytes)."""
+    """Executions of blocks inside each call of tqs_model_step, by (address, bytes)."""
 
     span: StepSpan
-    calls: int = 0
     inside: bool = False
-    blocks: dict[tuple[int, int], int] = field(default_factory=dict)
+    by_call: list[dict[tuple[int, int], int]] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
         """All calls to be counted have returned."""
-        return self.calls == COUNTED_CALLS and not self.inside
+        return len(self.by_call) == COUNTED_CALLS and not self.inside
 
     def on_block(self, _uc: Any, address: int, size: int, _data: object) -> None:
         """Unicorn's UC_HOOK_BLOCK callback."""
         if address == self.span.entry:
-            self.inside = self.calls < COUNTED_CALLS
-            self.calls += self.inside
+            self.inside = len(self.by_call) < COUNTED_CALLS
+            if self.inside:
+                self.by_call.append({})
         elif address in self.span.returns:
             self.inside = False
         if self.inside:
-            self.blocks[address, size] = self.blocks.get((address, size), 0) + 1
+            blocks = self.by_call[-1]
+            blocks[address, size] = blocks.get((address, size), 0) + 1
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from tqs_edge.errors import RunnerError
 from tqs_edge.firmware.build import Firmware
 from tqs_edge.firmware.elf import ElfImage, read_elf
@@ -14,7 +16,7 @@ from tqs_edge.run.rollout_files import (
 )
 from tqs_edge.run.run_log import RunLog
 from tqs_edge.run.semihosting import MemoryFiles, Semihosting
-from tqs_edge.run.step_count import StepCount, block_of, count_step, step_span
+from tqs_edge.run.step_count import Block, StepCount, block_of, count_step, step_span
 from tqs_edge.run.unicorn_machine import BlockCounter, run_machine
 
 
@@ -43,9 +45,15 @@ def run_unicorn(firmware: Firmware, request: RolloutRequest, timeout: float, cou
         stack_bytes=stack_bytes,
         instructions_per_step=counted.per_step if counted else None,
         instructions_by_function=counted.by_function if counted else None,
+        instructions_by_call=counted.by_call if counted else None,
     )
 
 
 def _count(image: ElfImage, counter: BlockCounter) -> StepCount:
-    blocks = {block_of(image, *key): times for key, times in counter.blocks.items()}
-    return count_step(image, blocks, counter.calls)
+    blocks: Counter[Block] = Counter()
+    by_call = []
+    for executed in counter.by_call:
+        call = Counter({block_of(image, *key): times for key, times in executed.items()})
+        by_call.append(sum(block.instructions * times for block, times in call.items()))
+        blocks += call
+    return count_step(image, blocks, by_call)
