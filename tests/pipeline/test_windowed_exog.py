@@ -14,7 +14,7 @@ from tqs_edge.errors import InputError
 from tqs_edge.frontend.contexts import exog_of_calls
 from tqs_edge.frontend.form import FormSizes
 from tqs_edge.graph.rollout_model import RolloutForm
-from tqs_edge.pipeline.simulation import simulate
+from tqs_edge.pipeline.simulation import simulate_package
 
 LENGTH, BLOCK, KNOWN, HORIZON = 12, 3, 2, 10
 
@@ -65,8 +65,8 @@ def test_frames_are_equal_on_all_executors(tmp_path: Path) -> None:
     report = compiled(tmp_path, 20)
     assert all(report["bit_exact"].values()) and "qemu" in str(report["bit_exact"])
     assert report["rollout"]["nrmse"] < 0.01
-    again = simulate(tmp_path / "out", runner="host", **inputs(tmp_path, 20), horizon=7)
-    assert again.frames.shape[1:] == (7, 1)
+    again, _ = simulate_package(tmp_path / "out", runner="host", **inputs(tmp_path, 20), horizon=7)
+    assert again.shape[1:] == (7, 1)
 
 
 def test_a_series_that_ends_too_soon_is_named(tmp_path: Path) -> None:
