@@ -39,11 +39,11 @@ class DenseEncoder(nn.Module):
 
 def inputs(folder: Path, rows: int) -> dict[str, Path]:
     """One series and what is known of it, `rows` moments beyond its end."""
-    time = np.arange(90.0 + rows)
+    time = np.arange(max(90.0, 90.0 + rows))
     known = np.stack([np.sin(0.4 * time), np.cos(0.4 * time)], axis=1)
     paths = {"context": folder / "series.npy", "exog": folder / "known.npy"}
     np.save(paths["context"], np.sin(0.4 * time[:90, None] + 0.3).astype(np.float32))
-    np.save(paths["exog"], known.astype(np.float32))
+    np.save(paths["exog"], known[: 90 + rows].astype(np.float32))
     return paths
 
 
@@ -54,6 +54,7 @@ def compiled(folder: Path, rows: int) -> dict:
         **inputs(folder, rows),
         board="mps2-an386",
         uniform="a16w8",
+        rounding="nearest",
         horizon=HORIZON,
         output=folder / "out",
     )
