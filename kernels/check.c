@@ -7,7 +7,7 @@
 int main(void);
 int32_t check_values(int16_t canary);
 
-enum { MAX_ROWS = 6, MAX_DEPTH = 40, MAX_WORDS = MAX_DEPTH / 2, CANARY = 0x5A5A };
+enum { MAX_ROWS = 9, MAX_DEPTH = 40, MAX_WORDS = MAX_DEPTH / 2, CANARY = 0x5A5A };
 
 typedef struct {
     TQS_ALIGN(4) int8_t x8[TQS_PADDED(MAX_DEPTH)];
@@ -38,6 +38,12 @@ static int32_t field_of(int32_t index, int32_t act_bits, int32_t weight_bits) {
     return index / 4 * 2 + index % 2 + index % 4 / 2 * half;
 }
 
+/* Where a word of a row lies: interleaved in quads of rows, the last rows one by one. */
+static int32_t place_of(int32_t row, int32_t word, int32_t rows, int32_t words) {
+    const int32_t quad = row & ~3;
+    return quad + 4 <= rows ? quad * words + 4 * word + row % 4 : row * words + word;
+}
+
 static void pack(operands *o) {
     const int32_t group = 32 / o->weight_bits, words = (o->depth + group - 1) / group;
     const int32_t offset = o->weight_bits < 8 ? 1 << (o->weight_bits - 1) : 0;
@@ -51,7 +57,7 @@ static void pack(operands *o) {
                 const int32_t field = field_of(i, o->act_bits, o->weight_bits);
                 packed |= ((uint32_t)(weight + offset) & mask) << (field * o->weight_bits);
             }
-            o->words[row * words + word] = packed;
+            o->words[place_of(row, word, o->rows, words)] = packed;
         }
     }
 }

@@ -1,79 +1,43 @@
-/* Internal: the loops of every portable dense kernel. The including file defines
-     TQS_KERNEL       the public symbol
-     TQS_ACT_BITS     8 or 16
-     TQS_WEIGHT_BITS  2, 4, 8 or 16
-     TQS_ACC_BITS     32 or 64
-   Two rows share the loads of x, except on Armv6-M, whose eight registers hold one row only. */
-#include "tqs_dense_words.h"
-#include "tqs_fixed.h"
-#include "tqs_kernels.h"
+/* Internal: the loops of every portable dense kernel; what the including file defines is in
+   tqs_dense_row.h. The rows of a quad share the loads of x, all four with sums of 32 bits, two by
+   two with sums of 64 bits, which few cores have registers for. */
+#include "tqs_dense_row.h"
 
-#define TQS_GROUP (32 / TQS_WEIGHT_BITS)
-#define TQS_JOIN_(head, acc, act, weight) head##acc##_a##act##w##weight
-#define TQS_JOIN(head, acc, act, weight) TQS_JOIN_(head, acc, act, weight)
-#define TQS_ADD TQS_JOIN(tqs_add, TQS_ACC_BITS, TQS_ACT_BITS, TQS_WEIGHT_BITS)
-
-#if TQS_ACT_BITS == 8
-typedef int8_t tqs_act;
-#else
-typedef int16_t tqs_act;
-#endif
-
+#define TQS_START(r) tqs_sum acc##r = (tqs_sum)bias[r] - excess;
+#define TQS_ADD_ROW(r) acc##r = TQS_ADD(acc##r, group, w[r]);
+#define TQS_STORE(r) y[r] = TQS_OUTPUT(acc##r, multiplier[r], call->shift);
 #if TQS_ACC_BITS == 32
-typedef int32_t tqs_bias;
-typedef uint32_t tqs_sum; /* modulo 2^32, see tqs_dense_words.h */
-#define TQS_OUTPUT(acc, m, s) tqs_sat16(tqs_requantize((int32_t)(acc), (m), (s)))
+#define TQS_TOGETHER 4
+#define TQS_EACH(WHAT) WHAT(0) WHAT(1) WHAT(2) WHAT(3)
 #else
-typedef int64_t tqs_bias;
-typedef int64_t tqs_sum;
-#define TQS_OUTPUT(acc, m, s) tqs_sat16(tqs_requantize_acc64((acc), (m), (s)))
+#define TQS_TOGETHER 2
+#define TQS_EACH(WHAT) WHAT(0) WHAT(1)
 #endif
 
-/* What offset-binary weights add too much to every row: 2^(bits-1) * sum(x), padding included,
-   because the padding's weights are stored as 2^(bits-1) too. */
-static inline tqs_sum tqs_excess(const tqs_act *x, int32_t count) {
-#if TQS_WEIGHT_BITS < 8
-    tqs_sum sum = 0;
-    for (int32_t i = 0; i < count; ++i) {
-        const int32_t wide = x[i];
-        sum += (tqs_sum)wide;
+static inline void tqs_quads(const tqs_call *call, tqs_sum excess) {
+    for (int32_t row = 0; row < (call->rows & ~3); row += TQS_TOGETHER) {
+        const tqs_act *group = call->x;
+        const uint32_t *w = call->w + (row & ~3) * call->words + row % 4;
+        const tqs_bias *const bias = call->bias + row;
+        const int32_t *const multiplier = call->multiplier + row;
+        int16_t *const y = call->y + row;
+        TQS_EACH(TQS_START)
+        for (int32_t word = 0; word < call->words; ++word) {
+            TQS_EACH(TQS_ADD_ROW)
+            w += 4;
+            group += TQS_GROUP;
+        }
+        TQS_EACH(TQS_STORE)
     }
-    return sum * (tqs_sum)(1 << (TQS_WEIGHT_BITS - 1));
-#else
-    (void)x;
-    (void)count;
-    return 0;
-#endif
 }
 
-void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w,
-                const tqs_bias *restrict bias, const int32_t *restrict multiplier, int32_t shift,
-                int16_t *restrict y, int32_t rows, int32_t depth) {
+TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
     TQS_ASSERT(rows >= 1 && depth >= 1);
     TQS_ASSERT(((uintptr_t)x & 3u) == 0);
     const int32_t words = (depth + TQS_GROUP - 1) / TQS_GROUP;
     const tqs_sum excess = tqs_excess(x, words * TQS_GROUP);
-    int32_t row = 0;
-#ifndef __ARM_ARCH_6M__
-    for (; row + 1 < rows; row += 2) {
-        const tqs_act *group = x;
-        const uint32_t *const end = w + words, *next = end;
-        tqs_sum acc = (tqs_sum)bias[row] - excess, acc_next = (tqs_sum)bias[row + 1] - excess;
-        for (; w != end; group += TQS_GROUP) {
-            acc = TQS_ADD(acc, group, *w++);
-            acc_next = TQS_ADD(acc_next, group, *next++);
-        }
-        w = next;
-        y[row] = TQS_OUTPUT(acc, multiplier[row], shift);
-        y[row + 1] = TQS_OUTPUT(acc_next, multiplier[row + 1], shift);
-    }
-#endif
-    for (; row < rows; ++row) {
-        const tqs_act *group = x;
-        tqs_sum acc = (tqs_sum)bias[row] - excess;
-        for (const uint32_t *const end = w + words; w != end; group += TQS_GROUP) {
-            acc = TQS_ADD(acc, group, *w++);
-        }
-        y[row] = TQS_OUTPUT(acc, multiplier[row], shift);
-    }
+    tqs_call call = {x, w, bias, multiplier, y, shift, rows, words};
+    tqs_quads(&call, excess);
+    tqs_skip_rows(&call, rows & ~3);
+    tqs_last_rows(&call, excess);
 }

@@ -4,12 +4,16 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus /* which has no word for it */
+#define restrict __restrict
+#endif
+
 /* Dense layer, a<act bits>w<weight bits>, 16-bit output:
      acc[r] = bias[r] + sum over i < depth of weight[r][i] * x[i]
      y[r]   = sat16((acc[r] * multiplier[r] + 2^(shift-1)) >> shift)
-   shapes:    x (depth), w (rows, words), bias, multiplier and y (rows);
+   shapes:    x (depth), w (rows * words), bias, multiplier and y (rows);
               words = ceil(depth / group), group = 32 / weight bits
-   packing:   quant/pack.py, pictures in README.md; row r starts at w[r * words]
+   packing:   quant/pack.py, pictures in README.md; the words of four rows are interleaved
    ranges:    rows >= 1; 1 <= depth <= 2^20; multiplier >= 0; shift in [32, 62];
               |acc| < 2^31 (32-bit accumulator; proven from the weights for every x) or
               |acc| * multiplier + 2^(shift-1) < 2^63 and |bias| <= 2^62 (64-bit accumulator)

@@ -27,7 +27,8 @@ enum {
     ROW_BYTES = TQS_MODEL_FEATURES * VALUE_BYTES,
     EXOG_BYTES = TQS_MODEL_EXOG * VALUE_BYTES,
     BAD_INPUT = 3,
-    WRITE_FAILED = 4
+    WRITE_FAILED = 4,
+    BAD_WEIGHTS = 5
 };
 
 typedef struct {
@@ -38,11 +39,8 @@ typedef struct {
 
 int main(void);
 
-static tqs_model_state state;
-static union {
-    int64_t alignment;
-    uint8_t bytes[TQS_MODEL_ARENA_BYTES > 0 ? TQS_MODEL_ARENA_BYTES : 1];
-} arena;
+static tqs_model_t model;
+static tqs_model_arena arena;
 static int16_t input[TQS_MODEL_INPUTS];
 static int16_t output[TQS_MODEL_OUTPUTS];
 static int16_t exog[TQS_MODEL_EXOG > 0 ? TQS_MODEL_EXOG : 1];
@@ -75,7 +73,8 @@ static void seek_or_exit(int32_t file, int32_t offset) {
 static void call_step(const rollout_files *files) {
     if (TQS_MODEL_EXOG > 0)
         read_or_exit(files->exog, exog, EXOG_BYTES);
-    tqs_model_step(&state, arena.bytes, input, TQS_MODEL_EXOG > 0 ? exog : NULL, output);
+    if (tqs_model_step(&model, input, TQS_MODEL_EXOG > 0 ? exog : NULL, output) != TQS_MODEL_OK)
+        sh_exit(BAD_WEIGHTS);
     __asm volatile("" ::: "memory");
 }
 
@@ -147,6 +146,9 @@ int main(void) {
         (!TQS_MODEL_RECURRENT && unread < 0))
         return BAD_INPUT;
 
+    if (tqs_model_init(&model, &arena, &tqs_model_weights) != TQS_MODEL_OK)
+        return BAD_WEIGHTS;
+
     const int32_t context_bytes = context_rows * ROW_BYTES;
     const int32_t exog_bytes = calls_of(context_rows, horizon) * EXOG_BYTES;
     int32_t offset = (int32_t)sizeof header;
@@ -154,7 +156,7 @@ int main(void) {
         seek_or_exit(files.context, offset + (unread > 0 ? unread * ROW_BYTES : 0));
         seek_or_exit(files.exog, offset + context_bytes);
         offset += context_bytes + exog_bytes;
-        tqs_model_reset(&state);
+        tqs_model_reset(&model);
         roll_out(&files, context_rows, horizon);
     }
     const int32_t stack_bytes = platform_stack_bytes();

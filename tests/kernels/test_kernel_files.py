@@ -12,10 +12,17 @@ import pytest
 from tests.kernels.conftest import KERNELS, STRICT
 from tests.kernels.dense_cases import decode
 from tests.kernels.test_dense_on_cores import HARNESS, vectors
-from tqs_edge.firmware.board import ISA_CLASSES, load_core
+from tqs_edge.firmware.board import load_core
 from tqs_edge.firmware.command import run_compiler
+from tqs_edge.firmware.sources import kernel_file
 from tqs_edge.firmware.toolchain import compile_flags, find_toolchain
-from tqs_edge.kernel_table import DENSE_KERNELS, ISAS, dense_kernel, legal_weight_bits
+from tqs_edge.kernel_table import (
+    DENSE_KERNELS,
+    ISA_FOLDERS,
+    ISAS,
+    dense_kernel,
+    legal_weight_bits,
+)
 
 TARGETS = KERNELS.parent / "targets"
 FILES = sorted(p for p in KERNELS.glob("**/tqs_*.[ch]") if "build" not in p.parts)
@@ -30,7 +37,8 @@ def without_comments(path: Path) -> str:
 def test_sources_are_freestanding_integer_code(path: Path) -> None:
     code = without_comments(path)
     assert not re.search(r"\b(float|double|malloc|calloc|free|printf|memcpy|memset)\b", code)
-    assert set(re.findall(r"#include <(.+)>", code)) <= {"stdint.h", "stddef.h", "stdbool.h"}
+    own = {"mve": {"arm_mve.h"}, "neon": {"arm_neon.h"}}.get(path.parent.name, set())
+    assert set(re.findall(r"#include <(.+)>", code)) <= {"stdint.h", "stddef.h", "stdbool.h"} | own
     assert "//" not in code
 
 
@@ -38,9 +46,8 @@ def test_sources_are_freestanding_integer_code(path: Path) -> None:
 @pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3", "cortex-m4"])
 def test_objects_need_only_each_other_and_compiler_support(core: str, tmp_path: Path) -> None:
     toolchain, target = find_toolchain("gcc"), load_core(core)
-    folder = KERNELS / target.isa
     for name in [path.name for path in KERNELS.glob("tqs_*.c")]:
-        source = folder / name if (folder / name).is_file() else KERNELS / name
+        source = kernel_file(name, target.isa)
         flags = (*compile_flags(toolchain, target), f"-I{KERNELS}", "-c", str(source))
         run_compiler((*toolchain.command, *flags, "-o", "k.o"), cwd=tmp_path, environment={})
         names = subprocess.run(
@@ -56,14 +63,23 @@ def test_every_kernel_has_a_file_and_a_prototype() -> None:
     assert declared == {kernel.symbol for kernel in DENSE_KERNELS}
     for kernel in DENSE_KERNELS:
         assert (KERNELS / f"{kernel.symbol}.c").is_file()
-        assert (KERNELS / "dsp" / f"{kernel.symbol}.c").is_file() == kernel.has_dsp_source
-        assert set(kernel.costs) == set(ISAS) == set(ISA_CLASSES)
+        assert set(kernel.costs) == set(ISAS)
+    for path in KERNELS.glob("*/tqs_*.c"):
+        assert (KERNELS / path.name).is_file(), f"{path}: no portable kernel of that name"
+
+
+def test_every_class_of_cores_takes_its_own_files_first() -> None:
+    for isa, folders in ISA_FOLDERS.items():
+        assert folders[:1] == (() if isa == "portable" else (isa,))
+        for path in KERNELS.glob("tqs_*.c"):
+            own = [KERNELS / f / path.name for f in folders if (KERNELS / f / path.name).is_file()]
+            assert kernel_file(path.name, isa) == [*own, path][0]
+    assert kernel_file("tqs_dense_a16w4.c", "dsp").parent.name == "dsp"
+    assert kernel_file("tqs_dense_a16w4.c", "portable").parent == KERNELS
 
 
 def test_lookup_finds_legal_widths_and_names_illegal_ones() -> None:
     assert dense_kernel(16, 4, 32).symbol == "tqs_dense_a16w4"
-    assert dense_kernel(16, 4, 32).source("dsp") == "dsp/tqs_dense_a16w4.c"
-    assert dense_kernel(16, 4, 64).source("v7m") == "tqs_dense_a16w4_acc64.c"
     assert legal_weight_bits(8) == legal_weight_bits(16) == (2, 4, 8, 16)
     with pytest.raises(Exception, match="no dense kernel a16w16 with a 32-bit accumulator"):
         dense_kernel(16, 16, 32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -27,12 +28,12 @@ LAYOUTS = [(act, weight) for act in ACT_BITS for weight in WEIGHT_BITS]
 @pytest.mark.parametrize(("act_bits", "weight_bits"), LAYOUTS)
 def test_unpack_inverts_pack(act_bits: int, weight_bits: int) -> None:
     rng = np.random.default_rng(9)
-    for depth in DEPTHS:
-        weights = extreme_integers(rng, weight_bits, (3, depth)).astype(np.int16)
+    for depth, rows in product(DEPTHS, (1, 3, 4, 5, 7, 8)):
+        weights = extreme_integers(rng, weight_bits, (rows, depth)).astype(np.int16)
         words = pack(weights, weight_bits, act_bits)
         assert words.dtype == np.uint32
-        assert words.shape == (3, row_words(depth, weight_bits))
-        assert words.nbytes == packed_bytes(3, depth, weight_bits)
+        assert words.shape == (rows * row_words(depth, weight_bits),)
+        assert words.nbytes == packed_bytes(rows, depth, weight_bits)
         assert (unpack(words, depth, weight_bits, act_bits) == weights).all()
 
 
@@ -41,6 +42,15 @@ def test_padding_weights_are_zero(act_bits: int, weight_bits: int) -> None:
     words = pack(np.full((2, 1), -1, np.int16), weight_bits, act_bits)
     group = group_size(weight_bits)
     assert (unpack(words, group, weight_bits, act_bits)[:, 1:] == 0).all()
+
+
+def test_words_of_four_rows_are_interleaved() -> None:
+    weights = np.arange(7 * 9).reshape(7, 9)  # three words of 8-bit weights per row
+    words = pack(weights, 8, 8)
+    one_by_one = np.stack([pack(row[None], 8, 8) for row in weights])
+    for row, k in product(range(4), range(3)):
+        assert words[4 * k + row] == one_by_one[row, k]
+    assert (words[12:] == one_by_one[4:].ravel()).all()
 
 
 def readme_rows(heading: str) -> list[list[str]]:
@@ -65,7 +75,7 @@ def test_readme_examples_are_what_pack_gives() -> None:
     for code, weights, words in rows:
         act, weight = re.fullmatch(r"a(\d+)w(\d+)", code).groups()  # type: ignore[union-attr]
         row = np.array([[int(w) for w in weights.split()]], np.int16)
-        packed = pack(row, int(weight), int(act))[0]
+        packed = pack(row, int(weight), int(act))
         assert words.split() == [f"{word:08x}" for word in packed]
 
 
@@ -87,5 +97,6 @@ def test_pack_names_what_is_wrong(
 
 
 def test_unpack_refuses_another_stride() -> None:
-    with pytest.raises(InputError, match="do not hold"):
-        unpack(np.zeros((1, 2), np.uint32), 4, 8, 8)
+    for words in (np.zeros(3, np.uint32), np.zeros((1, 2), np.uint32)):
+        with pytest.raises(InputError, match="are not rows"):
+            unpack(words, 5, 8, 8)

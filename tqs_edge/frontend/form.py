@@ -81,8 +81,8 @@ def _windowed(signature: StepSignature) -> FormSizes:
     shape, most = signature.shapes[signature.exog], length + output[1]
     if len(shape) != 3 or not 0 < shape[1] <= most:
         raise InputError(
-            f"input 'exog' has shape {list(shape)}, want [1, R, E] with R <= {most}: what is "
-            "known in advance of the last R moments up to the last one forecast"
+            f"input 'exog' has shape {list(shape)}, want [1, R, E] with R <= {most}: the rows "
+            "known in advance up to the last one forecast; window and forecast have L + K"
         )
     return FormSizes(
         RolloutForm.WINDOWED, length, features, output[1], shape[1] * shape[2], shape[1]

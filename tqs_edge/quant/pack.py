@@ -2,7 +2,8 @@
 
 A row of `depth` weights becomes ceil(depth / group) words of 32 bits, group = 32 / weight_bits.
 Weights below 8 bits are stored offset binary (w + 2^(bits-1)); the padding of the last word holds
-weights of value zero.
+weights of value zero. Rows come in quads, whose words are interleaved; up to three last rows follow
+one after the other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from tqs_edge.errors import InputError
 
 WEIGHT_BITS = (2, 4, 8, 16)
 ACT_BITS = (8, 16)
+QUAD = 4  # rows whose words are interleaved
 
 
 def group_size(weight_bits: int) -> int:
@@ -23,7 +25,7 @@ def group_size(weight_bits: int) -> int:
 
 
 def row_words(depth: int, weight_bits: int) -> int:
-    """32-bit words of one packed row: the row stride of the kernels."""
+    """32-bit words of one packed row."""
     group = group_size(weight_bits)
     return (depth + group - 1) // group
 
@@ -53,9 +55,10 @@ def field_order(weight_bits: int, act_bits: int) -> tuple[int, ...]:
 
 
 def pack(weights: np.ndarray, weight_bits: int, act_bits: int) -> np.ndarray:
-    """uint32 (rows, words) from integer weights (rows, depth).
+    """uint32 (rows * words) from integer weights (rows, depth).
 
-    Raises InputError for weights outside [-2^(bits-1), 2^(bits-1) - 1].
+    Word k of row r is at (r - r % 4) * words + 4 k + r % 4 or, in the rows % 4 last rows, at
+    r * words + k. Raises InputError for weights outside [-2^(bits-1), 2^(bits-1) - 1].
     """
     order = field_order(weight_bits, act_bits)
     group = len(order)
@@ -76,20 +79,27 @@ def pack(weights: np.ndarray, weight_bits: int, act_bits: int) -> np.ndarray:
     fields &= (1 << weight_bits) - 1
     shifts = weight_bits * np.arange(group, dtype=np.int64)
     packed: np.ndarray = (fields << shifts).sum(axis=2).astype(np.uint32)
-    return packed
+    whole = rows - rows % QUAD
+    quads = packed[:whole].reshape(-1, QUAD, words).transpose(0, 2, 1)
+    return np.concatenate([quads.ravel(), packed[whole:].ravel()])
 
 
 def unpack(words: np.ndarray, depth: int, weight_bits: int, act_bits: int) -> np.ndarray:
-    """int16 weights (rows, depth) from packed words (rows, row_words); inverse of `pack`."""
+    """int16 weights (rows, depth) from packed words (rows * row_words); inverse of `pack`."""
     order = field_order(weight_bits, act_bits)
-    group = len(order)
-    rows, stride = words.shape
-    if stride != row_words(depth, weight_bits):
+    group, stride = len(order), row_words(depth, weight_bits)
+    if words.ndim != 1 or words.size % stride:
         raise InputError(
-            f"unpack: rows of {stride} words do not hold {depth} weights of {weight_bits} bits"
+            f"unpack: words of shape {words.shape} are not rows of {depth} weights of "
+            f"{weight_bits} bits"
         )
+    rows = words.size // stride
+    whole = rows - rows % QUAD
+    quads, rest = np.split(words.astype(np.int64), [whole * stride])
+    quads = quads.reshape(-1, stride, QUAD).transpose(0, 2, 1)
+    ordered = np.concatenate([quads.reshape(whole, stride), rest.reshape(-1, stride)])
     shifts = weight_bits * np.arange(group, dtype=np.int64)
-    fields = (words.astype(np.int64)[:, :, None] >> shifts) & ((1 << weight_bits) - 1)
+    fields = (ordered[:, :, None] >> shifts) & ((1 << weight_bits) - 1)
     if weight_bits < 8:
         fields -= _offset(weight_bits)
     else:
