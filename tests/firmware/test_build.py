@@ -84,7 +84,7 @@ def test_no_heap_float_or_stdio_is_linked(compiler: str, tmp_path: Path) -> None
     [
         (toy_bundle(weights=100_000), r"^the firmware needs \d{5} bytes more FLASH than the 131072 "
          r"bytes of stm32vldiscovery; take a board that holds it \(mps2-an385, arduino-zero, "
-         r"microbit\), or compile with a lower --flash"),
+         r"microbit\), or compile with --flash 12\dK, which is left for the model$"),
         (toy_bundle(arena=20_000), r"^the firmware needs \d{5} bytes more RAM than the 8192 "
          r"bytes of stm32vldiscovery; take a board that holds it \(mps2-an385, arduino-zero, .*"
          r"shorten the model's window or state$"),

@@ -12,8 +12,8 @@ from tests.codegen.c_package import run
 from tests.package.conftest import NAMES, Written
 
 Packages = Callable[[str], Written]
-# Without two rules that report what cannot go wrong: products of two int32 as offsets (sizes are far
-# below 2^31), and the larger of two int16, which C takes for an int. Conversions that may lose
+# Without two rules that report what cannot go wrong: products of two int32 as offsets (sizes are
+# far below 2^31), and the larger of two int16, which C takes for an int. Conversions that may lose
 # something are warnings of -Wconversion, and errors of every build.
 CHECKS = (
     "-*,clang-analyzer-*,bugprone-*,cert-*,misc-*,portability-*,"

@@ -156,10 +156,12 @@ def verify(
     directory: PackageArgument,
     runner: Annotated[
         str | None,
-        typer.Option(help="unicorn, qemu or host; the first that fits. board: the real one."),
+        typer.Option(
+            help="unicorn, qemu, qemu-user, host: the first that fits; board: the real one."
+        ),
     ] = None,
     everywhere: Annotated[
-        bool, typer.Option("--all-cores", help="Also all six cores with every compiler.")
+        bool, typer.Option("--all-cores", help="Also every core with every compiler.")
     ] = False,
     port: Annotated[
         str | None,

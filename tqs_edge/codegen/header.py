@@ -89,7 +89,7 @@ tqs_model_status tqs_model_init_verified(tqs_model_t *model, tqs_model_arena *ar
 void tqs_model_reset(tqs_model_t *model);
 
 /* One step: reads x (L * F){exog_reads}, writes y (K * F), replaces the state. Returns OK or
-   NOT_READY. x, exog and y need no padding or alignment; none of them may overlap.{exog_null} */
+   NOT_READY. x, exog and y need no padding or alignment, and may not overlap.{exog_null} */
 tqs_model_status tqs_model_step(tqs_model_t *model, const int16_t *x, const int16_t *exog,
                                 int16_t *y);
 

@@ -22,6 +22,7 @@ from tqs_edge.plan.bit_plan import BitPlan
 
 MODEL, PROGRAM, PLAN, BUNDLE = "model.json", "program.json", "plan.json", "bundle.json"
 TRIALS, C_PACKAGE, MANIFEST = "trials.json", "package", "manifest.json"
+RANGES = "ranges.json"
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tqs_edge.artifacts import atomic_directory, load, save, write_text
+from tqs_edge.artifacts import atomic_directory, load, save, write_json, write_text
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.toolchain import find_toolchain
@@ -20,7 +20,7 @@ from tqs_edge.package.model_card import MODEL_CARD, model_card
 from tqs_edge.package.names import checked_name
 from tqs_edge.pipeline.building import Compiled, compile_plan, compile_within
 from tqs_edge.pipeline.c_package import package_name
-from tqs_edge.pipeline.directory import C_PACKAGE, write_package
+from tqs_edge.pipeline.directory import C_PACKAGE, RANGES, write_package
 from tqs_edge.pipeline.fitting import fit_compiled
 from tqs_edge.pipeline.planning import Scores, score_sites
 from tqs_edge.pipeline.predictability import predictability_of
@@ -197,6 +197,7 @@ def _finish(
         predictability=predictability_of(prepared),
     )
     write_report(directory, report)
+    write_json(directory / RANGES, {name: float(r) for name, r in prepared.ranges.items()})
     write_text(directory / C_PACKAGE / MODEL_CARD, model_card(report, lowered.bundle, name))
     return report
 

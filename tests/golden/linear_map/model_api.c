@@ -75,12 +75,12 @@ tqs_model_status tqs_model_init(tqs_model_t *model, tqs_model_arena *arena, cons
 tqs_model_status tqs_model_rollout(tqs_model_t *model, int16_t *rows, int32_t context_rows,
                                    int32_t horizon, const int16_t *exog) {
     if (rows == NULL || context_rows < TQS_MODEL_LENGTH || horizon < 1 ||
-        horizon % TQS_MODEL_BLOCK != 0 || (TQS_MODEL_EXOG > 0 && exog == NULL))
+        horizon / TQS_MODEL_BLOCK * TQS_MODEL_BLOCK != horizon ||
+        (TQS_MODEL_EXOG > 0 && exog == NULL))
         return TQS_MODEL_BAD_ARGUMENT;
     const int32_t end = context_rows + horizon;
-    const int32_t stride = TQS_MODEL_RECURRENT ? 1 : TQS_MODEL_BLOCK;
     int32_t read = TQS_MODEL_RECURRENT ? 0 : context_rows - TQS_MODEL_LENGTH;
-    for (; read + TQS_MODEL_LENGTH < end; read += stride) {
+    for (; read + TQS_MODEL_LENGTH < end; read += TQS_MODEL_BLOCK) {
         const int32_t next = read + TQS_MODEL_LENGTH;
         int16_t *y = rows + (next < context_rows ? context_rows : next) * TQS_MODEL_FEATURES;
         const tqs_model_status status =
