@@ -12,12 +12,13 @@ import pytest
 
 from tests.device.ports import spoiler
 from tests.device.qemu_board import Proxy, QemuBoard, build_for, free_port, open_serial, running
-from tests.firmware.toy_models import FAULT_BODY, recurrent_twin, toy_bundle
+from tests.firmware.toy_models import FAULT_BODY, WINDOWED_BODY, recurrent_twin, toy_bundle
 from tqs_edge.device.port import SerialPort
 from tqs_edge.device.runner import run_board
 from tqs_edge.errors import RunnerError
 from tqs_edge.firmware.build import Firmware
 from tqs_edge.run.run_log import RunLog
+from tqs_edge.run.runner import run
 
 pytestmark = [pytest.mark.arm, pytest.mark.qemu]
 ROWS, HORIZON = 4, 60
@@ -129,6 +130,16 @@ def test_a_board_without_power_for_a_while_is_found_again(firmware: Firmware) ->
     finally:
         boards[-1].stop()
     assert "reopened" in log.remarks[-1]
+
+
+def test_a_recurrent_model_of_several_rows_starts_behind_zeros(tmp_path: Path) -> None:
+    options = {"length": 3, "features": 2, "block": 3, "recurrent": True, "arena": 16}
+    firmware = build_for("mps2-an386", toy_bundle(WINDOWED_BODY, **options), tmp_path)
+    contexts = np.random.default_rng(4).integers(-900, 900, (2, 8, 2)).astype(np.int16)
+    with running(firmware) as (_, url):
+        log = run_board(firmware, contexts, 10, lambda: open_serial(url))
+    host = run(firmware, contexts, 10, runner="host")
+    np.testing.assert_array_equal(log.frames, host.frames)
 
 
 def test_a_fault_names_the_function(tmp_path: Path) -> None:
