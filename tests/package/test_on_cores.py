@@ -11,20 +11,20 @@ import pytest
 from tests.codegen.c_package import run
 from tests.package.conftest import Written, write
 from tqs_edge.firmware.board import load_board
-from tqs_edge.firmware.build import TARGET_FILES
 from tqs_edge.firmware.link_script import linker_script
+from tqs_edge.firmware.runtime import RUNTIMES
 from tqs_edge.firmware.sources import copy_targets
 from tqs_edge.firmware.toolchain import compile_flags, find_toolchain, link_flags
 
 MAIN = '#include "{0}_selftest.h"\nint main(void);\nint main(void) {{ return {0}_selftest(); }}\n'
-DRIVER = "common/main.c"
 pytestmark = [pytest.mark.arm, pytest.mark.qemu]
 
 
 def exit_status(package: Written, board_name: str, folder: Path) -> int:
     """What the self-test returns on QEMU's model of the board."""
     board, toolchain = load_board(board_name), find_toolchain("gcc")
-    own = copy_targets(tuple(f for f in TARGET_FILES if f != DRIVER), folder)
+    runtime = RUNTIMES[board.core.runtime]
+    own = copy_targets((*runtime.start_up, runtime.semihosting), folder)
     (folder / "main.c").write_text(MAIN.format(package.name))
     (folder / "link.ld").write_text(linker_script(board))
     files = [*(str(folder / f) for f in ("main.c", *own)), str(package.selftest)]
