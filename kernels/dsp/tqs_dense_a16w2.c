@@ -1,4 +1,5 @@
 #define TQS_KERNEL tqs_dense_a16w2
 #define TQS_ACT_BITS 16
 #define TQS_WEIGHT_BITS 2
-#include "tqs_dense_quad.h"
+#define TQS_ACC_BITS 32
+#include "tqs_dense_dsp.h"

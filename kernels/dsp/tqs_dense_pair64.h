@@ -3,19 +3,18 @@
 
    SMLALD adds two products of 16 bits to a 64-bit accumulator. */
 #define TQS_WEIGHT_BITS 16
-#include "tqs_dense_words.h"
+#define TQS_ACC_BITS 64
+#include "tqs_dense_row.h"
 #include "tqs_dsp.h"
 
 #if TQS_ACT_BITS == 16
 #define TQS_LOAD_FOUR TQS_LOAD_X("%[x]", "%[xa]", "%[xb]")
-#define TQS_ADD_WORD tqs_add64_a16w16
 #else
 /* 16-bit weights lie in natural order, so (0, 2), (1, 3) become (0, 1), (2, 3). */
 #define TQS_LOAD_FOUR                                                                              \
     TQS_LOAD_X("%[x]", "%[va]", "%[vb]")                                                           \
     "pkhbt %[xa], %[va], %[vb], lsl #16\n\t"                                                       \
     "pkhtb %[xb], %[vb], %[va], asr #16\n\t"
-#define TQS_ADD_WORD tqs_add64_a8w16
 #endif
 
 /* One instruction per line: */
@@ -83,8 +82,8 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int
         if (even)
             tqs_add_pairs(&pair, own + 4 * even);
         if (words & 1) {
-            pair.acc0 = TQS_ADD_WORD(pair.acc0, pair.x, pair.w[0]);
-            pair.acc1 = TQS_ADD_WORD(pair.acc1, pair.x, pair.w[1]);
+            pair.acc0 = TQS_ADD(pair.acc0, pair.x, pair.w[0]);
+            pair.acc1 = TQS_ADD(pair.acc1, pair.x, pair.w[1]);
         }
         y[row] = tqs_sat16(tqs_requantize_acc64(pair.acc0, multiplier[row], shift));
         y[row + 1] = tqs_sat16(tqs_requantize_acc64(pair.acc1, multiplier[row + 1], shift));
@@ -95,7 +94,7 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int
         if (even)
             tqs_add_singles(&pair, own + even);
         if (words & 1)
-            pair.acc0 = TQS_ADD_WORD(pair.acc0, pair.x, *pair.w);
+            pair.acc0 = TQS_ADD(pair.acc0, pair.x, *pair.w);
         y[row] = tqs_sat16(tqs_requantize_acc64(pair.acc0, multiplier[row], shift));
     }
 }

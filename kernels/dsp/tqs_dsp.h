@@ -8,19 +8,6 @@
 #error "this file needs a core with the DSP extension; build the portable file of the same name"
 #endif
 
-#include <stddef.h>
-
-#include "tqs_fixed.h"
-#include "tqs_kernels.h"
-
-#if TQS_ACT_BITS == 16
-typedef int16_t tqs_act;
-#else
-typedef int8_t tqs_act;
-#endif
-
-#define TQS_GROUP (32 / TQS_WEIGHT_BITS)
-
 /* Four activations from [X], which moves past them, into the half words of A and B: (0, 1), (2, 3)
    or, as bytes extend, (0, 2), (1, 3). */
 #if TQS_ACT_BITS == 16

@@ -74,8 +74,8 @@ typedef struct {
 #define TQS_FIELD_STEPS {0, 4, 8, 12}
 #endif
 
-/* Bytes at from + offset, 0 in place of those that lie at `end` or beyond where a block can be longer
-   than what x is padded to. */
+/* Bytes at from + offset; 0 in place of those that lie at `end` or beyond, where a block can be
+   longer than what x is padded to. */
 static inline int8x16_t tqs_gather(const int8_t *from, uint8x16_t offset, uint8x16_t end) {
 #if TQS_WEIGHT_BITS == 8
     (void)end;

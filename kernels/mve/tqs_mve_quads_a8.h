@@ -23,8 +23,8 @@
 
 /* All quads in one statement: it needs every register, so r7 and r11, which may be the frame
    pointer, are saved by hand (12 bytes of stack that the compiler does not count).
-   r0 r2 r4 r6 accumulators, r1 w, r3 plane, r5 rest = tail, r7 y, r8 multiplier, r9 blocks, r10 bias,
-   r11 shift, r12 end of y, lr loop; the first plane is on the stack. */
+   r0 r2 r4 r6 accumulators, r1 w, r3 plane, r5 rest = tail, r7 y, r8 multiplier, r9 blocks, r10
+   bias, r11 shift, r12 end of y, lr loop; the first plane is on the stack. */
 static inline void tqs_run_quads(tqs_quads *quads) {
     register tqs_quads *r0 __asm__("r0") = quads;
     __asm__ volatile(

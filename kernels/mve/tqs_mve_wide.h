@@ -1,8 +1,9 @@
 /* Internal: the MVE dense kernels for 16-bit weights. The including file defines TQS_KERNEL and
    TQS_ACT_BITS (8, 16).
 
-   VMLALDAVA adds eight products of 16 bits to a 64-bit accumulator in two registers. A block is four
-   words of each of four rows: 4 loads of weights, one of x, which widens bytes, and 4 VMLALDAVA. */
+   VMLALDAVA adds eight products of 16 bits to a 64-bit accumulator in two registers. A block is
+   four words of each of four rows: 4 loads of weights, one of x, which widens bytes, and 4
+   VMLALDAVA. */
 #include "tqs_mve.h"
 
 #if TQS_ACT_BITS == 16

@@ -47,6 +47,23 @@ static inline int16x8_t tqs_twice(int16x4_t x) {
     return vcombine_s16(x, x);
 }
 
+#if TQS_WEIGHT_BITS == 8 && defined(__aarch64__)
+static inline tqs_block tqs_block_of(const tqs_act *x) {
+    static const uint8_t order[16] = {0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15};
+    const uint8x16_t fields = vld1q_u8(order);
+    const int64x2_t ab = vreinterpretq_s64_u8(
+        vqtbl1q_u8(vreinterpretq_u8_s16(vld1q_s16(x)), fields));
+    const int64x2_t cd = vreinterpretq_s64_u8(
+        vqtbl1q_u8(vreinterpretq_u8_s16(vld1q_s16(x + 8)), fields));
+    const tqs_block block = {{
+        vreinterpretq_s16_s64(vdupq_laneq_s64(ab, 0)),
+        vreinterpretq_s16_s64(vdupq_laneq_s64(ab, 1)),
+        vreinterpretq_s16_s64(vdupq_laneq_s64(cd, 0)),
+        vreinterpretq_s16_s64(vdupq_laneq_s64(cd, 1)),
+    }};
+    return block;
+}
+#else
 static inline tqs_block tqs_block_of(const tqs_act *x) {
     const int16x4_t a = vld1_s16(x), b = vld1_s16(x + 4), c = vld1_s16(x + 8),
                     d = vld1_s16(x + 12);
@@ -69,5 +86,6 @@ static inline tqs_block tqs_block_of(const tqs_act *x) {
     return block;
 #endif
 }
+#endif
 
 #endif

@@ -2,7 +2,7 @@
    eight registers leave no room to extend activations in the loop. What the including file defines
    is in ../tqs_dense_row.h.
 
-   Activations are prepared once for all quads (once per 16 rows where depth exceeds TQS_CHUNK), so
+   Activations are prepared once for all quads (once per TQS_BLOCK rows where depth exceeds TQS_CHUNK), so
    that a multiply-accumulate takes three instructions, or two multiply-accumulates four:
 
    TQS_PAIRED, 8-bit activations, 4- and 2-bit weights: one MULS multiplies the two fields f, g that
@@ -23,12 +23,12 @@ enum {
     TQS_CHUNK = 64, /* activations prepared at a time */
     TQS_CHUNK_WORDS = TQS_CHUNK / TQS_GROUP,
     TQS_PREPARED_PER_WORD = TQS_PAIRED ? TQS_GROUP / 2 : TQS_GROUP,
-    TQS_BLOCK = 16 /* rows that share a preparation */
+    TQS_BLOCK = TQS_ACC_BITS == 32 ? 32 : 16 /* rows that share a preparation */
 };
 
 /* Quads on their way through a chunk of x. The assembly knows the offsets. */
 typedef struct {
-    const int32_t *from;         /*  0: sums before, four per quad */
+    const int32_t *from;         /*  0: sums before, four per quad; 0 for 64-bit accumulators */
     int32_t *to;                 /*  4: sums after; may be from */
     const uint32_t *w;           /*  8 */
     int32_t skip;                /* 12: bytes from the end of a quad's chunk to the next quad's */
@@ -40,6 +40,17 @@ typedef struct {
     uint32_t odd;                /* 36: whether a quad's chunk has an odd number of words per row */
 } tqs_job;
 typedef char tqs_job_layout[offsetof(tqs_job, odd) == 36 ? 1 : -1];
+
+/* Sums before of a quad. */
+#if TQS_ACC_BITS == 32
+#define TQS_LOAD_SUMS(job, from, a, b, c, d)                                                       \
+    "ldr " from ", [" job ", #0]\n\t"                                                              \
+    "ldmia " from "!, {" a ", " b ", " c ", " d "}\n\t"                                            \
+    "str " from ", [" job ", #0]\n\t"
+#else
+#define TQS_LOAD_SUMS(job, from, a, b, c, d)                                                       \
+    "movs " a ", #0\n\tmovs " b ", #0\n\tmovs " c ", #0\n\tmovs " d ", #0\n\t"
+#endif
 
 #if TQS_PAIRED
 #include "tqs_pairs_v6m.h"
@@ -97,9 +108,13 @@ static inline void tqs_output_quads(const int32_t *at, const int32_t *end, const
         "1:\n\t"
         TQS_OUTPUT_ROW(0)
         TQS_OUTPUT_ROW(2)
-        "adds r2, r2, #4\n\t"
+        TQS_OUTPUT_ROW(4)
+        TQS_OUTPUT_ROW(6)
+        "adds r2, r2, #8\n\t"
         "cmp r0, r12\n\t"
-        "bne 1b\n\t"
+        "beq 3f\n\t"
+        "b 1b\n"
+        "3:\n\t"
         "pop {r7}"
         : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(down), "+r"(half), "+r"(r5), "+r"(most)
         :
@@ -127,9 +142,7 @@ static inline void tqs_output_block(const int32_t *sums, const tqs_call *call, i
 static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t rows, int32_t at,
                                  int32_t words, int64_t *sums) {
     int32_t parts[TQS_BLOCK];
-    for (int32_t row = 0; row < rows; ++row)
-        parts[row] = 0;
-    job->from = job->to = parts;
+    job->to = parts;
     tqs_add_chunk(job, call, rows, at, words);
     for (int32_t row = 0; row < rows; ++row)
         sums[row] = (at ? sums[row] : call->bias[row]) + parts[row];
@@ -141,16 +154,16 @@ static inline void tqs_output_block(const int64_t *sums, const tqs_call *call, i
 }
 #endif
 
-void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w,
-                const tqs_bias *restrict bias, const int32_t *restrict multiplier, int32_t shift,
-                int16_t *restrict y, int32_t rows, int32_t depth) {
+TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
     TQS_ASSERT(rows >= 1 && depth >= 1 && shift >= 32 && shift <= 62);
     TQS_ASSERT((((uintptr_t)x | (uintptr_t)w) & 3u) == 0);
     const int32_t words = (int32_t)((uint32_t)(depth + TQS_GROUP - 1) / TQS_GROUP);
     uint32_t prepared[TQS_CHUNK_WORDS * TQS_PREPARED_PER_WORD];
     tqs_bias sums[TQS_BLOCK];
     tqs_call call = {x, w, bias, multiplier, y, shift, rows, words};
-    tqs_job job = {.prepared = prepared, .constant = TQS_CONSTANT};
+    tqs_job job; /* no initializer: GCC would call memset */
+    job.prepared = prepared;
+    job.constant = TQS_CONSTANT;
     while (call.rows >= 4) {
         const int32_t block = call.rows < TQS_BLOCK ? call.rows & ~3 : TQS_BLOCK;
         for (int32_t at = 0; at < words; at += TQS_CHUNK_WORDS) {

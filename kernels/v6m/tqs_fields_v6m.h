@@ -2,23 +2,38 @@
 
 #define TQS_CONSTANT UINT32_C(0x80808080) /* between two's complement and offset binary */
 
-/* The d[k] of `words` groups, d[0] behind the others, and their excess. */
+/* d[k] of field k from activation i, into d[k - 1]; d[0] goes behind the others. */
+#define TQS_NEXT(k, i)                                                                             \
+    {                                                                                              \
+        const uint32_t value = (uint32_t)(int32_t)x[i];                                            \
+        d[(k) - 1] = value - (previous << TQS_WEIGHT_BITS);                                        \
+        sum += value;                                                                              \
+        previous = value;                                                                          \
+    }
+#if TQS_ACT_BITS == 8
+#define TQS_ALL_NEXT TQS_NEXT(1, 1) TQS_NEXT(2, 2) TQS_NEXT(3, 3)
+#elif TQS_WEIGHT_BITS == 8
+#define TQS_ALL_NEXT TQS_NEXT(1, 2) TQS_NEXT(2, 1) TQS_NEXT(3, 3)
+#elif TQS_WEIGHT_BITS == 4
+#define TQS_ALL_NEXT                                                                               \
+    TQS_NEXT(1, 2) TQS_NEXT(2, 4) TQS_NEXT(3, 6) TQS_NEXT(4, 1) TQS_NEXT(5, 3) TQS_NEXT(6, 5)      \
+    TQS_NEXT(7, 7)
+#else
+#define TQS_ALL_NEXT                                                                               \
+    TQS_NEXT(1, 2) TQS_NEXT(2, 4) TQS_NEXT(3, 6) TQS_NEXT(4, 8) TQS_NEXT(5, 10) TQS_NEXT(6, 12)    \
+    TQS_NEXT(7, 14) TQS_NEXT(8, 1) TQS_NEXT(9, 3) TQS_NEXT(10, 5) TQS_NEXT(11, 7)                  \
+    TQS_NEXT(12, 9) TQS_NEXT(13, 11) TQS_NEXT(14, 13) TQS_NEXT(15, 15)
+#endif
+
+/* The d[k] of `words` groups, and their excess. */
 static inline uint32_t tqs_prepare(const tqs_act *x, uint32_t *d, int32_t words) {
-    enum { STEP = TQS_ACT_BITS == 16 ? 2 : 1 }; /* fields hold 0 2 4 .. 1 3 5 .., or 0 1 2 3 */
     uint32_t sum = 0;
     for (; words > 0; --words) {
         uint32_t previous = (uint32_t)(int32_t)x[0];
         d[TQS_GROUP - 1] = previous;
         sum += previous;
-        for (int32_t field = 1, i = STEP; field < TQS_GROUP; ++field, i += STEP) {
-            if (i >= TQS_GROUP)
-                i -= TQS_GROUP - 1;
-            const uint32_t value = (uint32_t)(int32_t)x[i];
-            *d++ = value - (previous << TQS_WEIGHT_BITS);
-            previous = value;
-            sum += value;
-        }
-        ++d;
+        TQS_ALL_NEXT
+        d += TQS_GROUP;
         x += TQS_GROUP;
     }
     return sum << (TQS_WEIGHT_BITS - 1);
@@ -26,18 +41,16 @@ static inline uint32_t tqs_prepare(const tqs_act *x, uint32_t *d, int32_t words)
 
 /* One instruction per line: */
 /* clang-format off */
-#define TQS_FIELD_OF(word, acc, bit)                                                               \
+#define TQS_FIELD_OF(d, word, acc, bit)                                                               \
     "lsrs r7, " word ", #" #bit "\n\t"                                                             \
-    "muls r7, r6, r7\n\t"                                                                          \
+    "muls r7, " d ", r7\n\t"                                                                       \
     "add " acc ", r7\n\t"
-#define TQS_FIELD(bit)                                                                             \
-    "ldmia r1!, {r6}\n\t"                                                                          \
-    TQS_FIELD_OF("r2", "r8", bit)                                                                  \
-    TQS_FIELD_OF("r3", "r9", bit)                                                                  \
-    TQS_FIELD_OF("r4", "r10", bit)                                                                 \
-    TQS_FIELD_OF("r5", "r11", bit)
+#define TQS_FIELD(d, bit)                                                                          \
+    TQS_FIELD_OF(d, "r2", "r8", bit)                                                               \
+    TQS_FIELD_OF(d, "r3", "r9", bit)                                                               \
+    TQS_FIELD_OF(d, "r4", "r10", bit)                                                              \
+    TQS_FIELD_OF(d, "r5", "r11", bit)
 #define TQS_LAST_FIELD                                                                             \
-    "ldmia r1!, {r6}\n\t"                                                                          \
     "muls r2, r6, r2\n\t"                                                                          \
     "add r8, r2\n\t"                                                                               \
     "muls r3, r6, r3\n\t"                                                                          \
@@ -46,6 +59,13 @@ static inline uint32_t tqs_prepare(const tqs_act *x, uint32_t *d, int32_t words)
     "add r10, r4\n\t"                                                                              \
     "muls r5, r6, r5\n\t"                                                                          \
     "add r11, r5\n\t"
+/* Two fields at a time; w waits in lr meanwhile, and r0 is an activation too. */
+#define TQS_TWO(a, b) "ldmia r1!, {r0, r6}\n\t" TQS_FIELD("r0", a) TQS_FIELD("r6", b)
+#define TQS_LAST_TWO(a) "ldmia r1!, {r0, r6}\n\t" TQS_FIELD("r0", a) TQS_LAST_FIELD
+#define TQS_LOAD_WORDS                                                                             \
+    "mov r0, lr\n\t"                                                                               \
+    "ldmia r0!, {r2-r5}\n\t"                                                                       \
+    "mov lr, r0\n\t"
 
 #if TQS_WEIGHT_BITS == 8
 #define TQS_COLUMN                                                                                 \
@@ -55,7 +75,14 @@ static inline uint32_t tqs_prepare(const tqs_act *x, uint32_t *d, int32_t words)
     "eors r3, r7\n\t"                                                                              \
     "eors r4, r7\n\t"                                                                              \
     "eors r5, r7\n\t"                                                                              \
-    TQS_FIELD(8) TQS_FIELD(16) TQS_FIELD(24) TQS_LAST_FIELD
+    "ldmia r1!, {r6}\n\t"                                                                          \
+    TQS_FIELD("r6", 8)                                                                             \
+    "ldmia r1!, {r6}\n\t"                                                                          \
+    TQS_FIELD("r6", 16)                                                                            \
+    "ldmia r1!, {r6}\n\t"                                                                          \
+    TQS_FIELD("r6", 24)                                                                            \
+    "ldmia r1!, {r6}\n\t"                                                                          \
+    TQS_LAST_FIELD
 /* Two words per row and pass; an odd number of them enters at the second. */
 #define TQS_COLUMNS                                                                                \
     "ldr r7, [r7, #36]\n\t"                                                                        \
@@ -69,28 +96,31 @@ static inline uint32_t tqs_prepare(const tqs_act *x, uint32_t *d, int32_t words)
     "bne 2b\n\t"
 #elif TQS_WEIGHT_BITS == 4
 #define TQS_COLUMNS                                                                                \
+    "mov lr, r0\n"                                                                                 \
     "2:\n\t"                                                                                       \
-    "ldmia r0!, {r2-r5}\n\t"                                                                       \
-    TQS_FIELD(4) TQS_FIELD(8) TQS_FIELD(12) TQS_FIELD(16) TQS_FIELD(20) TQS_FIELD(24)              \
-    TQS_FIELD(28) TQS_LAST_FIELD                                                                   \
+    TQS_LOAD_WORDS                                                                                 \
+    TQS_TWO(4, 8) TQS_TWO(12, 16) TQS_TWO(20, 24) TQS_LAST_TWO(28)                                 \
     "cmp r1, r12\n\t"                                                                              \
-    "bne 2b\n\t"
+    "bne 2b\n\t"                                                                                   \
+    "mov r0, lr\n\t"
 #else
 #define TQS_COLUMNS                                                                                \
+    "mov lr, r0\n"                                                                                 \
     "2:\n\t"                                                                                       \
-    "ldmia r0!, {r2-r5}\n\t"                                                                       \
-    TQS_FIELD(2) TQS_FIELD(4) TQS_FIELD(6) TQS_FIELD(8) TQS_FIELD(10) TQS_FIELD(12) TQS_FIELD(14)  \
-    TQS_FIELD(16) TQS_FIELD(18) TQS_FIELD(20) TQS_FIELD(22) TQS_FIELD(24) TQS_FIELD(26)            \
-    TQS_FIELD(28) TQS_FIELD(30) TQS_LAST_FIELD                                                     \
+    TQS_LOAD_WORDS                                                                                 \
+    TQS_TWO(2, 4) TQS_TWO(6, 8) TQS_TWO(10, 12) TQS_TWO(14, 16) TQS_TWO(18, 20) TQS_TWO(22, 24)    \
+    TQS_TWO(26, 28) TQS_LAST_TWO(30)                                                               \
     "cmp r1, r12\n\t"                                                                              \
     "beq 3f\n\t"                                                                                   \
     "b 2b\n"                                                                                       \
-    "3:\n\t"
+    "3:\n\t"                                                                                       \
+    "mov r0, lr\n\t"
 #endif
 
 /* All quads in one statement: it needs every register, so r7 and r11, which may be the frame
    pointer, are saved by hand (12 bytes of stack that the compiler does not count).
-   r0 w, r1 prepared, r2-r5 words, r6 activation, r7 product, r8-r11 sums, r12 end, lr constant. */
+   r0 w, r1 prepared, r2-r5 words, r6 activation, r7 product, r8-r11 sums, r12 end, lr constant
+   of 8-bit weights, else w. */
 static inline void tqs_add_quads(tqs_job *job) {
     register tqs_job *r0 __asm__("r0") = job;
     __asm__ volatile(
@@ -104,9 +134,7 @@ static inline void tqs_add_quads(tqs_job *job) {
         "ldr r1, [r7, #32]\n\t"
         "mov lr, r1\n"
         "1:\n\t" /* a quad; r7 job */
-        "ldr r1, [r7, #0]\n\t"
-        "ldmia r1!, {r2-r5}\n\t"
-        "str r1, [r7, #0]\n\t"
+        TQS_LOAD_SUMS("r7", "r1", "r2", "r3", "r4", "r5")
         "ldr r6, [r7, #16]\n\t"
         "subs r2, r2, r6\n\t"
         "subs r3, r3, r6\n\t"

@@ -112,9 +112,7 @@ static inline void tqs_add_quads(tqs_job *job) {
         "mov r12, r1\n\t"
         TQS_SET_SUMS
         "1:\n\t" /* a quad; r6 job */
-        "ldr r5, [r6, #0]\n\t"
-        "ldmia r5!, {r1-r4}\n\t"
-        "str r5, [r6, #0]\n\t"
+        TQS_LOAD_SUMS("r6", "r5", "r1", "r2", "r3", "r4")
         "ldr r7, [r6, #16]\n\t"
         "subs r1, r1, r7\n\t"
         "subs r2, r2, r7\n\t"

@@ -14,7 +14,7 @@ void console_open(void) {
 
 uint8_t console_get(void) {
     while ((UART(ISR) & RXNE) == 0) {
-        UART(ICR) = ORE; /* while it is set nothing arrives; the lost byte breaks its packet's CRC */
+        UART(ICR) = ORE; /* while it is set nothing arrives; the packet's CRC tells of the loss */
         uart_pause();
     }
     return (uint8_t)UART(RDR);

@@ -1,4 +1,4 @@
-/* The link over standard input and output, so that sanitizers watch it; exits at the end of input. */
+/* The link over standard input and output, so that sanitizers watch it; exits at its end. */
 #include "console.h"
 
 #include <stdio.h>

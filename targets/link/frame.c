@@ -63,7 +63,7 @@ void tqs_frame_send(uint8_t *packet, int32_t bytes, tqs_frame_put put, void *sin
     for (int32_t i = 0; i < TQS_FRAME_CRC_BYTES; i++)
         packet[bytes + i] = (uint8_t)(crc >> (8 * i));
     const int32_t total = bytes + TQS_FRAME_CRC_BYTES;
-    for (int32_t from = 0; from <= total;) { /* a packet that ends in a zero ends in an empty block */
+    for (int32_t from = 0; from <= total;) { /* an empty block ends what ends in a zero */
         int32_t to = from;
         while (to < total && to - from < LONGEST_BLOCK && packet[to] != 0)
             to++;

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -15,7 +17,9 @@ from tqs_edge.quant.pack import pack
 ROWS = (1, 2, 3, 5, 8)
 DEPTHS = (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 64)
 CANARY = 0x5A5A
-CANARIES = 4
+CANARIES = 5  # an odd number: y is aligned to its elements only
+DEEP = (66, 130, 300)  # beyond what kernels prepare or sum at a time
+MANY_ROWS = 37  # beyond the rows that kernels keep sums of
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,27 @@ def dense_cases(
 ) -> list[DenseCase]:
     """A case for every kernel and shape."""
     return [dense_case(k, r, d, rng) for k in DENSE_KERNELS for r in rows for d in depths]
+
+
+def long_cases(rng: np.random.Generator) -> Iterator[DenseCase]:
+    """Depths and rows that take every kernel through more than one of its blocks."""
+    for kernel in DENSE_KERNELS:
+        yield from (dense_case(kernel, 5, depth, rng) for depth in DEEP)
+        yield dense_case(kernel, MANY_ROWS, 20, rng)
+
+
+def corner_cases(rng: np.random.Generator) -> Iterator[DenseCase]:
+    """Constant x and weights at the ends of their ranges, the largest partial sums that there are;
+    and the least shift, whose rounding is in the low word."""
+    for kernel in DENSE_KERNELS:
+        half_x, half_w = 1 << (kernel.act_bits - 1), 1 << (kernel.weight_bits - 1)
+        case = dense_case(kernel, 6, 64, rng)
+        zero = np.zeros_like(case.bias)
+        multiplier = np.full(6, 1 << 20, np.int32)
+        for x, w in product((-half_x, half_x - 1), (-half_w, half_w - 1)):
+            ends = np.full_like(case.x, x), np.full_like(case.weights, w)
+            yield DenseCase(kernel, 64, *ends, zero, multiplier, 40)
+        yield replace(case, bias=zero, multiplier=multiplier, shift=32)
 
 
 def extreme_integers(rng: np.random.Generator, bits: int, shape: tuple[int, ...]) -> np.ndarray:

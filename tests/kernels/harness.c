@@ -1,10 +1,11 @@
 /* Runs kernels on the operands of vectors.bin and writes results.bin: on a simulated board, or as a
    program of the host under sanitizers. Every operand lies in a buffer of exactly the size that the
    contract grants. vectors.bin, little endian, per case: int32 operation (act_bits, weight_bits,
-   acc_bits; or 0, TANH or SIGMOID, 0), rows, depth, parameter (shift or fraction bits); then
+   acc_bits; or 0, TANH, SIGMOID or PRODUCT, 0), rows, depth, parameter (shift or fraction bits); then
    x with its padding and, for a dense layer, weight words, bias, multipliers.
-   results.bin, per case: 4 canaries, y, 4 canaries, all int16. */
+   results.bin, per case: 5 canaries, y, 5 canaries, all int16. */
 #include "semihost.h"
+#include "tqs_fixed.h"
 #include "tqs_kernels.h"
 #include "tqs_lut.h"
 
@@ -14,7 +15,7 @@
 
 int main(void);
 
-enum { TANH = 1, SIGMOID = 2, CANARIES = 4, POOL_BYTES = 65536, BAD_VECTORS = 3 };
+enum { TANH = 1, SIGMOID = 2, PRODUCT = 3, CANARIES = 5, POOL_BYTES = 65536, BAD_VECTORS = 3 };
 
 typedef struct {
     int32_t act_bits, weight_bits, acc_bits, rows, depth, parameter;
@@ -99,6 +100,16 @@ static void run_table(const header *h, const int16_t *x, int16_t *y) {
     }
 }
 
+/* Half words of 64-bit products of neighbours in x, seen as numbers of 32 bits. */
+static void run_product(const header *h, const int16_t *x, int16_t *y) {
+    for (int32_t i = 0; i < h->rows; i++) {
+        const int32_t at = i / 4;
+        const int32_t a = (int32_t)((uint32_t)x[at + 1] << 16 | (uint16_t)x[at]);
+        const int32_t b = (int32_t)((uint32_t)x[at + 3] << 16 | (uint16_t)x[at + 2]);
+        y[i] = (int16_t)(tqs_product(a, b) >> (i % 4 * 16));
+    }
+}
+
 static void run_case(const header *h) {
     const int32_t x_bytes = TQS_PADDED(h->depth) * (h->act_bits == 8 ? 1 : 2);
     const int32_t y_bytes = 2 * (h->rows + 2 * CANARIES);
@@ -106,7 +117,9 @@ static void run_case(const header *h) {
     int16_t *const y = take(y_bytes);
     for (int32_t i = 0; i < h->rows + 2 * CANARIES; i++)
         y[i] = 0x5A5A;
-    if (h->act_bits == 0) {
+    if (h->act_bits == 0 && h->weight_bits == PRODUCT) {
+        run_product(h, x, y + CANARIES);
+    } else if (h->act_bits == 0) {
         run_table(h, x, y + CANARIES);
     } else {
         run_dense(h, x, y + CANARIES);

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.kernels.conftest import HostKernels
-from tests.kernels.dense_cases import dense_case, dense_cases, extreme_integers
+from tests.kernels.dense_cases import (
+    corner_cases,
+    dense_case,
+    dense_cases,
+    extreme_integers,
+    long_cases,
+)
 from tqs_edge.kernel_table import DENSE_KERNELS, Kernel, dense_kernel
 from tqs_edge.quant.dense import dense
 
@@ -18,7 +24,8 @@ EVERY_KERNEL = pytest.mark.parametrize("kernel", DENSE_KERNELS, ids=lambda k: k.
 
 
 def test_kernels_equal_the_twin_on_every_shape(host: HostKernels) -> None:
-    for case in dense_cases(np.random.default_rng(1)):
+    rng = np.random.default_rng(1)
+    for case in (*dense_cases(rng), *long_cases(rng), *corner_cases(rng)):
         assert (host.dense(case) == case.expected).all(), (case.kernel.symbol, case.depth)
 
 

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 from tests.kernels.conftest import KERNELS
-from tests.kernels.dense_cases import decode, dense_cases, encode, padded
+from tests.kernels.dense_cases import (
+    corner_cases,
+    decode,
+    dense_cases,
+    encode,
+    extreme_integers,
+    long_cases,
+    padded,
+)
 from tqs_edge.firmware.board import Board, load_board, load_core
 from tqs_edge.firmware.command import run_compiler
 from tqs_edge.firmware.link_script import linker_script
@@ -30,6 +38,7 @@ from tqs_edge.run.qemu import qemu_command
 
 HARNESS = Path(__file__).parent / "harness.c"
 TABLES = {1: tanh_s16, 2: sigmoid_s16}  # operation codes of harness.c
+PRODUCT = 3
 # Armv6-M code runs on the Cortex-M3 board, whose memories hold the harness.
 HARNESS_RAM = 262144  # the simulated boards have more than that
 CORES = {
@@ -50,6 +59,7 @@ def vectors() -> tuple[bytes, list[np.ndarray]]:
     """Contents of vectors.bin and the expected outputs."""
     rng = np.random.default_rng(7)
     cases = dense_cases(rng, rows=(1, 4, 7), depths=(1, 3, 4, 9, 17, 31, 40))
+    cases += [*long_cases(rng), *corner_cases(rng)]
     blob, expected = b"".join(map(encode, cases)), [case.expected for case in cases]
     for code, twin in TABLES.items():
         for fraction_bits in (8, 12, 15):
@@ -57,7 +67,20 @@ def vectors() -> tuple[bytes, list[np.ndarray]]:
             head = struct.pack("<6i", 0, code, 0, x.size, x.size, fraction_bits)
             blob += head + x.astype("<i2").tobytes()
             expected.append(twin(x, fraction_bits))
+    x = extreme_integers(rng, 16, (padded(500),)).astype(np.int16)
+    blob += (
+        struct.pack("<6i", 0, PRODUCT, 0, 4 * (x.size - 4), x.size, 0) + x.astype("<i2").tobytes()
+    )
+    expected.append(half_words_of_products(x))
     return blob, expected
+
+
+def half_words_of_products(x: np.ndarray) -> np.ndarray:
+    """The four half words of every a * b, a and b the 32-bit numbers at x[i] and x[i + 2]."""
+    at = np.arange(x.size - 4)
+    numbers = x[:-1].astype(np.uint16).astype(np.int64) | x[1:].astype(np.int64) << 16
+    products = numbers[at] * numbers[at + 2]
+    return (products[:, None] >> 16 * np.arange(4)).astype(np.int16).ravel()
 
 
 def build(board: Board, compiler: str, folder: Path) -> Path:
@@ -93,6 +116,13 @@ def build(board: Board, compiler: str, folder: Path) -> Path:
 def test_kernels_equal_the_twins(core: str, compiler: str, tmp_path: Path) -> None:
     board = replace(load_board(CORES[core]), core=load_core(core), ram_bytes=HARNESS_RAM)
     elf = build(board, compiler, tmp_path)
+    compare((*qemu_command(board), "-kernel", str(elf)), tmp_path)
+
+
+@pytest.mark.riscv
+def test_portable_kernels_on_riscv_equal_the_twins(tmp_path: Path) -> None:
+    board = replace(load_board("qemu-riscv32-virt"), ram_bytes=HARNESS_RAM)
+    elf = build(board, "gcc", tmp_path)
     compare((*qemu_command(board), "-kernel", str(elf)), tmp_path)
 
 

@@ -78,8 +78,7 @@ def compile_(
     from tqs_edge.plan.pins import parse_pins
 
     budget = Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)
-    if sum(map(bool, (plan, uniform, budget.limits()))) > 1:
-        raise InputError("give a budget, --plan or --uniform, only one of them")
+    _only_one(plan, uniform, budget.limits())
     job = CompileJob(
         source=model,
         board=board,
@@ -105,6 +104,12 @@ def compile_(
         dump_ir=dump_ir,
     )
     return _built(compile_package(job, stage), output)
+
+
+def _only_one(*ways: object) -> None:
+    """Raises InputError where widths are decided in several ways."""
+    if sum(map(bool, ways)) > 1:
+        raise InputError("give a budget, --plan or --uniform, only one of them")
 
 
 def _built(report: dict[str, Any], output: Path) -> int:
@@ -151,10 +156,12 @@ def verify(
     directory: PackageArgument,
     runner: Annotated[
         str | None,
-        typer.Option(help="unicorn, qemu or host; the first that fits. board: the real one."),
+        typer.Option(
+            help="unicorn, qemu, qemu-user, host: the first that fits; board: the real one."
+        ),
     ] = None,
     everywhere: Annotated[
-        bool, typer.Option("--all-cores", help="Also all six cores with every compiler.")
+        bool, typer.Option("--all-cores", help="Also every core with every compiler.")
     ] = False,
     port: Annotated[
         str | None,

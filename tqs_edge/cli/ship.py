@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tqs_edge.cli.build import PackageArgument
 from tqs_edge.cli.console import show, stage
 from tqs_edge.cli.probes import ProbeOption, probe_picker
+
+if TYPE_CHECKING:
+    from tqs_edge.pipeline.flashing import FlashOptions
 
 
 def flash(
@@ -40,13 +43,7 @@ def flash(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for all of it.")] = 120.0,
 ) -> None:
     """Writes the firmware in DIR to its board, reads it back, compares and restarts the board."""
-    from tqs_edge.flash.job import Stage
-    from tqs_edge.pipeline.flashing import (
-        FlashOptions,
-        choose_flash_probe,
-        describe_flash,
-        flash_package,
-    )
+    from tqs_edge.pipeline.flashing import FlashOptions, describe_flash
 
     options = FlashOptions(
         tool=tool,
@@ -62,6 +59,13 @@ def flash(
         for line in describe_flash(directory, options):
             show(line)
         return
+    _write(directory, options)
+
+
+def _write(directory: Path, options: FlashOptions) -> None:
+    from tqs_edge.flash.job import Stage
+    from tqs_edge.pipeline.flashing import choose_flash_probe, flash_package
+
     options = choose_flash_probe(directory, options, probe_picker())
     stages = list(Stage)
     with stage("flash") as advance:
@@ -73,5 +77,6 @@ def flash(
     compared = "read back and equal" if flashed.read_back else "NOT read back: the tool cannot"
     through = flashed.tool + (f", probe {flashed.probe}" if flashed.probe else "")
     show(f"{job.board.name}: {job.bytes} bytes written ({through}), {compared}, restarted")
-    if backup is not None:
-        show(f"Old content: {backup} (tqs-edge flash {directory} --restore {backup})")
+    if options.backup is not None:
+        restore = f"tqs-edge flash {directory} --restore {options.backup}"
+        show(f"Old content: {options.backup} (to get it back: {restore})")

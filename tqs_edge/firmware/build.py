@@ -18,7 +18,7 @@ from tqs_edge.firmware.drivers import Driver, drivers_of
 from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.image import binary_image, hex_image
 from tqs_edge.firmware.link_script import linker_script
-from tqs_edge.firmware.overflow import overflow_error
+from tqs_edge.firmware.overflow import overflow_error, with_room
 from tqs_edge.firmware.runtime import RUNTIMES
 from tqs_edge.firmware.size import FirmwareSize, measure_size
 from tqs_edge.firmware.sources import copy_targets, write_sources
@@ -179,16 +179,41 @@ def _link(
     for name, text in driver.written:
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     objects = shared + _compile(copy_targets(driver.files, folder), board, toolchain, folder)
+    elf = folder / f"{driver.image}.elf"
+    try:
+        _run_linker(objects, board, toolchain, elf)
+    except CompilerFailed as error:
+        larger = _with_enough_room(error, objects, board, toolchain, elf)
+        raise overflow_error(board, larger, measure_size(read_elf(elf))) from None
+    return elf
+
+
+def _with_enough_room(
+    error: CompilerFailed, objects: tuple[str, ...], board: Board, toolchain: Toolchain, elf: Path
+) -> Board:
+    """The board with as much memory as the firmware needs, for which it is linked then.
+
+    Raises `error` where it is not about memory.
+    """
+    larger = with_room(board, error.output)
+    if larger is None:
+        raise error
+    try:
+        _run_linker(objects, larger, toolchain, elf)
+    except CompilerFailed as again:  # a linker may name one memory at a time
+        return _with_enough_room(again, objects, larger, toolchain, elf)
+    return larger
+
+
+def _run_linker(objects: tuple[str, ...], board: Board, toolchain: Toolchain, elf: Path) -> None:
+    folder = elf.parent
     (folder / "link.ld").write_text(linker_script(board), encoding="utf-8", newline="\n")
     environment = environment_in(toolchain, folder)
-    elf = f"{driver.image}.elf"
     link = (*toolchain.command, *link_flags(toolchain, board.core, "link.ld"), *objects)
     for attempt in link_attempts(toolchain):
         try:
-            run_compiler((*link, *attempt, "-o", elf), cwd=folder, environment=environment)
-            break
+            run_compiler((*link, *attempt, "-o", elf.name), cwd=folder, environment=environment)
+            return
         except CompilerFailed as error:
-            if attempt == WITHOUT_RUNTIME and "undefined symbol" in error.output:
-                continue
-            raise overflow_error(error.output, board) or error from None
-    return folder / elf
+            if attempt != WITHOUT_RUNTIME or "undefined symbol" not in error.output:
+                raise

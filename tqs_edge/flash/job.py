@@ -61,10 +61,10 @@ class Flashed:
 
 
 class FlashFailed(RunnerError):
-    """A flash ended early; `stage` is how far it had come, `reason` why."""
+    """A flash ended early; `stage` is how far it had come, `reason` why, `advice` what to do."""
 
-    def __init__(self, stage: Stage, reason: str) -> None:
-        super().__init__(f"{reason} (while {stage})")
+    def __init__(self, stage: Stage, reason: str, advice: str = "") -> None:
+        super().__init__(f"{reason} (while {stage})" + (f"; {advice}" if advice else ""))
         self.stage, self.reason = stage, reason
 
 

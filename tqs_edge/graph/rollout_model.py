@@ -23,9 +23,11 @@ class RolloutModel:
     length:   L, rows that a call takes: of the window; else those of the output, K
     features: F, columns of the context and of the output
     block:    K, rows that one step appends (1 unless windowed or streaming)
-    exog:     E, exogenous columns known in advance (0 without)
+    exog:     E, exogenous values known in advance that a call takes (0 without)
     context_length: rows of context a rollout needs at least
     source:   what the user named: a file name, "zoo:NAME" or "package.module:factory"
+    exog_rows: R, moments that those values are of; of a windowed model the last R up to the last
+              row that the call forecasts, else the moment of the row it takes
     """
 
     name: str
@@ -37,3 +39,4 @@ class RolloutModel:
     block: int
     exog: int
     context_length: int
+    exog_rows: int = 1

@@ -37,6 +37,9 @@ class RolloutSizes(Protocol):
     @property
     def context_length(self) -> int: ...
 
+    @property
+    def exog_rows(self) -> int: ...
+
 
 def context_calls(sizes: RolloutSizes, context_rows: int) -> int:
     """Number of steps that the context feeds, the last of which yields the first frames."""

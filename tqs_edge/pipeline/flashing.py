@@ -59,9 +59,9 @@ def choose_flash_probe(
 
     Raises RunnerError without a probe, InputError for an ambiguous one where nobody can pick.
     """
-    board = read_package(directory).firmware.board
-    if tool_for(board, options.tool) != "pyocd":
-        return options
+    with _job(directory, options) as job:
+        if tool_for(job.board, options.tool) != "pyocd":
+            return options
     chosen = choose_probe(connected_probes(), options.probe, pick)
     return replace(options, probe=chosen.unique_id)
 
@@ -79,19 +79,20 @@ def flash_package(
         try:
             return tool.flash(job, progress), job
         except FlashFailed as error:
-            raise FlashFailed(error.stage, _way_back(error, directory, options)) from None
+            advice = _way_back(error.stage, directory, options)
+            raise FlashFailed(error.stage, error.reason, advice) from None
 
 
-def _way_back(error: FlashFailed, directory: Path, options: FlashOptions) -> str:
+def _way_back(stage: Stage, directory: Path, options: FlashOptions) -> str:
+    """What the part holds after a flash that ended in `stage`, and what can be done."""
     again = f"to try again: tqs-edge flash {directory}"
     if options.restore is not None:
         again += f" --restore {options.restore}"
     old = "the old content was not saved"
-    if options.backup is not None and error.stage is not Stage.BACKUP:
+    if options.backup is not None and stage is not Stage.BACKUP:
         old = f"to get the old content back: tqs-edge flash {directory} --restore {options.backup}"
-    touched = LEFT_BEHIND[error.stage] != UNTOUCHED and error.stage is not Stage.RESET
-    words = (error.reason, LEFT_BEHIND[error.stage], again, *((old,) if touched else ()))
-    return "; ".join(words)
+    touched = LEFT_BEHIND[stage] != UNTOUCHED and stage is not Stage.RESET
+    return "; ".join((LEFT_BEHIND[stage], again, *((old,) if touched else ())))
 
 
 @contextmanager
@@ -99,6 +100,7 @@ def _job(directory: Path, options: FlashOptions) -> Iterator[FlashJob]:
     """The job for `options`; files that are made for it live until the end."""
     firmware = read_package(directory).firmware
     board = firmware.board
+    tool_for(board, options.tool)
     if options.backup is not None and options.backup.exists():
         raise InputError(
             f"'{options.backup}' exists and may be the only copy of an image; choose another name"
@@ -108,7 +110,7 @@ def _job(directory: Path, options: FlashOptions) -> Iterator[FlashJob]:
             segments = read_hex(options.restore)
             images = _files_of(segments, board, Path(name), options.restore)
         else:
-            if board.flasher != "none" and not firmware.has_link:
+            if not firmware.has_link:
                 raise InputError(
                     f"board '{board.name}' has console = \"semihosting\", whose firmware stops "
                     'where no debugger listens; set console = "rtt" or "uart" and compile again'

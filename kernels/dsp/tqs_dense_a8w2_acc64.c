@@ -1,0 +1,5 @@
+#define TQS_KERNEL tqs_dense_a8w2_acc64
+#define TQS_ACT_BITS 8
+#define TQS_WEIGHT_BITS 2
+#define TQS_ACC_BITS 64
+#include "tqs_dense_dsp.h"
