@@ -22,7 +22,8 @@ CHECKS = (
 )
 # cppcheck's counterparts: right shifts of negative values are arithmetic, which tqs_fixed.h checks
 # when it is compiled; a template's constant may be 1; operands of inline assembly are no
-# statements, and variables that macros read are read; scratch memory that a kernel hands to its own parts is written there first.
+# statements, and variables that macros read are read; scratch memory that a kernel hands to its own
+# parts is written there first.
 ACCEPTED = (
     *("shiftTooManyBitsSigned", "shiftNegativeLHS", "moduloofone:*/kernels/mve/*"),
     *("constStatement:*/kernels/v6m/*", "ctuuninitvar:*/kernels/mve/*"),
