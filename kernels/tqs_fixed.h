@@ -23,22 +23,32 @@ typedef char tqs_narrowing_keeps_low_bits[(int32_t)UINT32_C(0xFFFFFFFF) == -1 ? 
 /* Elements that must be readable in the input of a dense kernel of this depth. */
 #define TQS_PADDED(elements) (((elements) + 15) / 16 * 16)
 
-/* v clamped to [-128, 127]. GCC 12 finds SSAT by itself only in the simplest functions. */
-static inline int8_t tqs_sat8(int32_t v) {
+/* v clamped to [-128, 127]. GCC 12 finds SSAT by itself only in the simplest functions; where there
+   is none, the low byte says whether v is in range already. */
+static inline int32_t tqs_clamp8(int32_t v) {
 #ifdef __ARM_FEATURE_SAT
-    return (int8_t)__builtin_arm_ssat(v, 8);
+    return (int32_t)__builtin_arm_ssat(v, 8);
 #else
-    return (int8_t)(v > INT8_MAX ? INT8_MAX : v < INT8_MIN ? INT8_MIN : v);
+    return (int8_t)v == v ? v : (v >> 31) ^ INT8_MAX;
 #endif
 }
 
 /* v clamped to [-32768, 32767]. */
-static inline int16_t tqs_sat16(int32_t v) {
+static inline int32_t tqs_clamp16(int32_t v) {
 #ifdef __ARM_FEATURE_SAT
-    return (int16_t)__builtin_arm_ssat(v, 16);
+    return (int32_t)__builtin_arm_ssat(v, 16);
 #else
-    return (int16_t)(v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : v);
+    return (int16_t)v == v ? v : (v >> 31) ^ INT16_MAX;
 #endif
+}
+
+/* The same as numbers of 8 and 16 bits, to be stored. */
+static inline int8_t tqs_sat8(int32_t v) {
+    return (int8_t)tqs_clamp8(v);
+}
+
+static inline int16_t tqs_sat16(int32_t v) {
+    return (int16_t)tqs_clamp16(v);
 }
 
 /* v clamped to [-2^31, 2^31 - 1]. */

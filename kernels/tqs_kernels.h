@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus /* which has no word for it */
+#define restrict __restrict
+#endif
+
 /* Dense layer, a<act bits>w<weight bits>, 16-bit output:
      acc[r] = bias[r] + sum over i < depth of weight[r][i] * x[i]
      y[r]   = sat16((acc[r] * multiplier[r] + 2^(shift-1)) >> shift)

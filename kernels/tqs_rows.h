@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus /* which has no word for it */
+#define restrict __restrict
+#endif
+
 /* Softmax of every row in Q15, at most 32767.
    shapes:    x and y (rows, length); table (129): 2^16 * (1 - 2^(-k / 128))
    ranges:    rows >= 1; 1 <= length <= 4096; multiplier >= 0; shift in [32, 62];

@@ -22,18 +22,34 @@ SEED = 20261123
 TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
     "arm": (lambda: shutil.which("arm-none-eabi-gcc") is not None, "apt: gcc-arm-none-eabi"),
     "qemu": (lambda: shutil.which("qemu-system-arm") is not None, "apt: qemu-system-arm"),
+    "riscv": (
+        lambda: all(map(shutil.which, ("riscv64-unknown-elf-gcc", "qemu-system-riscv32"))),
+        "apt: gcc-riscv64-unknown-elf qemu-system-misc",
+    ),
+    "cortex_a": (
+        lambda: (
+            all(map(shutil.which, ("aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc")))
+            and all(map(shutil.which, ("qemu-aarch64", "qemu-arm")))
+        ),
+        "apt: gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf qemu-user",
+    ),
     "zig": (lambda: importlib.util.find_spec("ziglang") is not None, "pip: ziglang"),
     "unicorn": (lambda: importlib.util.find_spec("unicorn") is not None, "pip: unicorn"),
     "onnx": (
         lambda: all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "onnxscript"))),
         "pip: tqs-edge[onnx] onnxscript",
     ),
+    "cxx": (lambda: shutil.which("g++") is not None, "apt: g++"),
+    "cmake": (lambda: shutil.which("cmake") is not None, "apt: cmake"),
+    "cppcheck": (lambda: shutil.which("cppcheck") is not None, "apt: cppcheck"),
+    "clang_tidy": (lambda: shutil.which("clang-tidy") is not None, "apt: clang-tidy"),
     "chromium": (lambda: shutil.which("chromium") is not None, "apt: chromium"),
 }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
+    parser.addoption("--slow", action="store_true", help="the long sweeps too, as CI does")
 
 
 def pytest_report_header() -> str:
@@ -41,8 +57,14 @@ def pytest_report_header() -> str:
     return f"seed {SEED}; tools missing: {', '.join(missing) or 'none'}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips tests whose tool is missing; a tool named in TQS_REQUIRE must be there."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out slow tests unless --slow is given, and skips tests whose tool is missing; a tool
+    named in TQS_REQUIRE must be there."""
+    if not config.getoption("--slow"):
+        slow = [item for item in items if "slow" in item.keywords]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if "slow" not in item.keywords]
     required = {name for name in os.environ.get("TQS_REQUIRE", "").split(",") if name}
     unknown = required - TOOLS.keys()
     if unknown:

@@ -23,7 +23,7 @@ def test_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     names: dict[str, Any] = {"__name__": "readme"}
     exec(compile(example, "README.md", "exec"), names)
     assert all(names["report"]["bit_exact"].values())
-    assert (tmp_path / "forecaster" / "src" / "model.c").exists()
+    assert (tmp_path / "forecaster" / "package" / "src" / "forecaster.c").exists()
 
 
 def test_every_command_is_a_verb_with_those_options() -> None:

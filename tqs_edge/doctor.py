@@ -27,12 +27,19 @@ PACKAGES = (
     ("cffi", "host runner", True),
     ("ziglang", "C cross-compiler for every core, no root", False),
     ("unicorn", "in-process simulator of M0, M3, M4, M7, M33", False),
+    ("pyocd", "flashing boards, and RTT", False),
+    ("pyserial", "verification on boards over a serial port", False),
     ("onnx", ".onnx models", False),
     ("onnxruntime", "checking and scoring .onnx models", False),
 )
 PROGRAMS = (
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "the compiler most firmware projects use"),
     ("qemu-system-arm", "qemu-system-arm", "simulated boards incl. Cortex-M55"),
+    ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "programs for 64-bit Linux boards"),
+    ("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf", "programs for 32-bit Linux boards"),
+    ("qemu-aarch64", "qemu-user", "running programs for Linux boards"),
+    ("riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf", "firmware for RISC-V boards"),
+    ("qemu-system-riscv32", "qemu-system-misc", "simulated RISC-V boards"),
     ("gdb-multiarch", "gdb-multiarch", "loading firmware like a debugger does"),
     ("chromium", "chromium", "the browser test of the report"),
 )

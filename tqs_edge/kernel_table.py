@@ -15,9 +15,20 @@ from types import MappingProxyType
 from tqs_edge.errors import InputError
 
 # Class of cores -> folders of kernels/ in the order in which a kernel's file is looked for; where
-# none has it, the portable file is taken. Armv6-M, Armv7-M, Armv7E-M and on with DSP extension.
-ISA_FOLDERS = MappingProxyType({"v6m": ("v6m",), "v7m": ("v7m",), "dsp": ("dsp", "v7m")})
-ISAS = tuple(ISA_FOLDERS)
+# none has it, the portable file is taken. Armv6-M, Armv7-M, Armv7E-M and on with DSP extension,
+# Armv8.1-M with MVE, Cortex-A with NEON, anything else.
+ISA_FOLDERS = MappingProxyType(
+    {
+        "v6m": ("v6m",),
+        "v7m": ("v7m",),
+        "dsp": ("dsp", "v7m"),
+        "mve": ("mve", "dsp", "v7m"),
+        "neon": ("neon",),
+        "portable": (),
+    }
+)
+UNMEASURED = ("neon", "portable")  # their boards name a class whose costs stand in
+ISAS = tuple(isa for isa in ISA_FOLDERS if isa not in UNMEASURED)
 ACT_BITS = (8, 16)
 WEIGHT_BITS = (2, 4, 8, 16)
 ACC_BITS = (32, 64)
@@ -62,7 +73,8 @@ def _kernel(
 ) -> Kernel:
     act_bits, weight_bits, acc_bits = widths
     symbol = f"tqs_dense_a{act_bits}w{weight_bits}" + ("_acc64" if acc_bits == 64 else "")
-    costs = {"v6m": Cost(*v6m), "v7m": Cost(*v7m), "dsp": Cost(*dsp)}
+    costs = {"v6m": Cost(*v6m), "v7m": Cost(*v7m), "dsp": Cost(*dsp), "mve": Cost(*dsp)}
+    code_bytes = _CODE_BYTES[widths]
     return Kernel(
         symbol,
         act_bits,
@@ -70,7 +82,7 @@ def _kernel(
         acc_bits,
         32 // weight_bits,
         MappingProxyType(costs),
-        MappingProxyType(dict(zip(ISAS, _CODE_BYTES[widths], strict=True))),
+        MappingProxyType(dict(zip(ISAS, (*code_bytes, code_bytes[-1]), strict=True))),
     )
 
 

@@ -5,10 +5,10 @@
      int16 context[context_rows][F], int16 exog[calls][E].
    rollout.out: int16 frames[horizon][F] for each context, then int32 bytes of stack used.
 
-   Recurrent models take one context row per call; the output of the last row is frame 0 and every
-   output becomes the next input: calls = context_rows + horizon - 1. Windowed models take the last
-   L context rows at once; each call yields K frames, which are shifted into the window:
-   calls = ceil(horizon / K). */
+   Recurrent models take L context rows per call, zeros first where they do not fill the first call:
+   ceil(context_rows / L) calls. Windowed models take the last L context rows in one call. Its last
+   call on the context yields the first K frames; from then on the K rows of every output are shifted
+   into the input: ceil(horizon / K) - 1 more calls. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,8 +16,8 @@
 #include "platform.h"
 #include "semihost.h"
 
-#if TQS_MODEL_RECURRENT && (TQS_MODEL_LENGTH != 1 || TQS_MODEL_BLOCK != 1)
-#error "a recurrent model takes one row and yields one row per call"
+#if TQS_MODEL_RECURRENT && TQS_MODEL_LENGTH != TQS_MODEL_BLOCK
+#error "a recurrent model takes as many rows per call as it yields"
 #endif
 
 enum {
@@ -27,7 +27,8 @@ enum {
     ROW_BYTES = TQS_MODEL_FEATURES * VALUE_BYTES,
     EXOG_BYTES = TQS_MODEL_EXOG * VALUE_BYTES,
     BAD_INPUT = 3,
-    WRITE_FAILED = 4
+    WRITE_FAILED = 4,
+    BAD_WEIGHTS = 5
 };
 
 typedef struct {
@@ -38,11 +39,8 @@ typedef struct {
 
 int main(void);
 
-static tqs_model_state state;
-static union {
-    int64_t alignment;
-    uint8_t bytes[TQS_MODEL_ARENA_BYTES > 0 ? TQS_MODEL_ARENA_BYTES : 1];
-} arena;
+static tqs_model_t model;
+static tqs_model_arena arena;
 static int16_t input[TQS_MODEL_INPUTS];
 static int16_t output[TQS_MODEL_OUTPUTS];
 static int16_t exog[TQS_MODEL_EXOG > 0 ? TQS_MODEL_EXOG : 1];
@@ -75,36 +73,23 @@ static void seek_or_exit(int32_t file, int32_t offset) {
 static void call_step(const rollout_files *files) {
     if (TQS_MODEL_EXOG > 0)
         read_or_exit(files->exog, exog, EXOG_BYTES);
-    tqs_model_step(&state, arena.bytes, input, TQS_MODEL_EXOG > 0 ? exog : NULL, output);
+    if (tqs_model_step(&model, input, TQS_MODEL_EXOG > 0 ? exog : NULL, output) != TQS_MODEL_OK)
+        sh_exit(BAD_WEIGHTS);
     __asm volatile("" ::: "memory");
 }
 
-#if TQS_MODEL_RECURRENT
-static int32_t calls_of(int32_t context_rows, int32_t horizon) {
-    return context_rows + horizon - 1;
+static int32_t context_calls_of(int32_t context_rows) {
+    if (!TQS_MODEL_RECURRENT)
+        return 1;
+    return (context_rows + TQS_MODEL_LENGTH - 1) / TQS_MODEL_LENGTH;
 }
 
-static void roll_out(const rollout_files *files, int32_t context_rows, int32_t horizon) {
-    const int32_t calls = calls_of(context_rows, horizon);
-    for (int32_t t = 0; t < calls; t++) {
-        if (t < context_rows) {
-            read_or_exit(files->context, input, ROW_BYTES);
-        } else {
-            for (int32_t i = 0; i < TQS_MODEL_FEATURES; i++)
-                input[i] = output[i];
-        }
-        call_step(files);
-        if (t >= context_rows - 1)
-            write_or_exit(files->frames, output, ROW_BYTES);
-    }
-}
-#else
 static int32_t calls_of(int32_t context_rows, int32_t horizon) {
-    (void)context_rows;
-    return (horizon + TQS_MODEL_BLOCK - 1) / TQS_MODEL_BLOCK;
+    const int32_t blocks = (horizon + TQS_MODEL_BLOCK - 1) / TQS_MODEL_BLOCK;
+    return context_calls_of(context_rows) - 1 + blocks;
 }
 
-/* Drops the oldest rows of the window and appends the newest of the K output rows. */
+/* Drops the oldest rows of the input and appends the newest of the K output rows. */
 static void push_output(void) {
     const int32_t kept =
         TQS_MODEL_BLOCK < TQS_MODEL_LENGTH ? TQS_MODEL_LENGTH - TQS_MODEL_BLOCK : 0;
@@ -117,21 +102,36 @@ static void push_output(void) {
     }
 }
 
-static void roll_out(const rollout_files *files, int32_t context_rows, int32_t horizon) {
-    for (int32_t row = 0; row < context_rows; row++) { /* older rows fall out of the window */
-        const int32_t slot = row - (context_rows - TQS_MODEL_LENGTH);
-        int16_t *to = &input[(slot > 0 ? slot : 0) * TQS_MODEL_FEATURES];
-        read_or_exit(files->context, to, ROW_BYTES);
-    }
-    for (int32_t done = 0; done < horizon; done += TQS_MODEL_BLOCK) {
-        const int32_t left = horizon - done;
-        const int32_t frames = left < TQS_MODEL_BLOCK ? left : TQS_MODEL_BLOCK;
-        call_step(files);
-        write_or_exit(files->frames, output, frames * ROW_BYTES);
-        push_output();
+/* The next L context rows; row: the first, below 0 where zeros come before the context. */
+static void read_rows(const rollout_files *files, int32_t row) {
+    for (int32_t i = 0; i < TQS_MODEL_LENGTH; i++) {
+        int16_t *to = &input[i * TQS_MODEL_FEATURES];
+        if (row + i >= 0)
+            read_or_exit(files->context, to, ROW_BYTES);
+        else
+            for (int32_t j = 0; j < TQS_MODEL_FEATURES; j++)
+                to[j] = 0;
     }
 }
-#endif
+
+/* files->context stands at the first row that the model takes. */
+static void roll_out(const rollout_files *files, int32_t context_rows, int32_t horizon) {
+    const int32_t fed = context_calls_of(context_rows);
+    const int32_t calls = calls_of(context_rows, horizon);
+    int32_t left = horizon;
+    for (int32_t t = 0; t < calls; t++) {
+        if (t < fed)
+            read_rows(files, context_rows - (fed - t) * TQS_MODEL_LENGTH);
+        else
+            push_output();
+        call_step(files);
+        if (t < fed - 1)
+            continue;
+        write_or_exit(files->frames, output,
+                      (left < TQS_MODEL_BLOCK ? left : TQS_MODEL_BLOCK) * ROW_BYTES);
+        left -= TQS_MODEL_BLOCK;
+    }
+}
 
 int main(void) {
     rollout_files files;
@@ -141,17 +141,22 @@ int main(void) {
     int32_t header[HEADER_WORDS];
     read_or_exit(files.context, header, (int32_t)sizeof header);
     const int32_t contexts = header[1], context_rows = header[2], horizon = header[3];
-    if (header[0] != MAGIC || context_rows < TQS_MODEL_LENGTH || horizon < 1)
+    const int32_t unread = context_rows - context_calls_of(context_rows) * TQS_MODEL_LENGTH;
+    if (header[0] != MAGIC || context_rows < 1 || horizon < 1 ||
+        (!TQS_MODEL_RECURRENT && unread < 0))
         return BAD_INPUT;
+
+    if (tqs_model_init(&model, &arena, &tqs_model_weights) != TQS_MODEL_OK)
+        return BAD_WEIGHTS;
 
     const int32_t context_bytes = context_rows * ROW_BYTES;
     const int32_t exog_bytes = calls_of(context_rows, horizon) * EXOG_BYTES;
     int32_t offset = (int32_t)sizeof header;
     for (int32_t i = 0; i < contexts; i++) {
-        seek_or_exit(files.context, offset);
+        seek_or_exit(files.context, offset + (unread > 0 ? unread * ROW_BYTES : 0));
         seek_or_exit(files.exog, offset + context_bytes);
         offset += context_bytes + exog_bytes;
-        tqs_model_reset(&state);
+        tqs_model_reset(&model);
         roll_out(&files, context_rows, horizon);
     }
     const int32_t stack_bytes = platform_stack_bytes();

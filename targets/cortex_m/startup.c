@@ -8,27 +8,19 @@
 enum { UNEXPECTED = 253, FAULT = 254 };
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
+#define VTOR REGISTER(0xE000ED08u)
 #define CCR REGISTER(0xE000ED14u)
 #define CFSR REGISTER(0xE000ED28u)
 #define BFAR REGISTER(0xE000ED38u)
 #define CPACR REGISTER(0xE000ED88u)
-#define STACK_PAINT 0xC5C5C5C5u
 
-/* Symbols of sections.ld; arrays, because only their addresses mean anything. */
-extern uint32_t stack_limit[], stack_top[], data_load[], data_start[], data_end[];
-extern uint32_t bss_start[], bss_end[];
+/* Symbols of the linker scripts; arrays, because only their addresses mean anything. */
+extern uint32_t stack_limit[], stack_top[], vector_table[];
 
 int main(void);
 void reset_handler(void) __attribute__((noreturn));
 void fault_handler(void);
 void report_fault(const uint32_t *frame) __attribute__((noreturn, used));
-
-int32_t platform_stack_bytes(void) {
-    const uint32_t *lowest = stack_limit;
-    while (lowest < stack_top && *lowest == STACK_PAINT)
-        lowest++;
-    return (int32_t)((uintptr_t)stack_top - (uintptr_t)lowest);
-}
 
 /* frame: r0-r3, r12, lr, pc, xpsr as stacked by the core. After a stack overflow the frame could
    not be written and lies outside the stack: do not read it then. */
@@ -65,14 +57,9 @@ static void unexpected_handler(void) {
     sh_exit(UNEXPECTED);
 }
 
-static void paint_stack(void) {
-    uint32_t *sp;
-    __asm volatile("mov %0, sp" : "=r"(sp));
-    for (uint32_t *word = stack_limit; word < sp; word++)
-        *(volatile uint32_t *)word = STACK_PAINT;
-}
-
 void reset_handler(void) {
+    /* Behind a boot loader the core still uses that one's table. A Cortex-M0 ignores the write. */
+    VTOR = (uint32_t)(uintptr_t)vector_table;
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     CPACR |= 0xFu << 20; /* FPU and MVE on before the first such instruction */
     __asm volatile("dsb\n isb" ::: "memory");
@@ -82,12 +69,7 @@ void reset_handler(void) {
 #else
     CCR |= 1u << 4; /* DIV_0_TRP */
 #endif
-    paint_stack();
-    const uint32_t *from = data_load;
-    for (uint32_t *to = data_start; to < data_end;)
-        *to++ = *from++;
-    for (uint32_t *to = bss_start; to < bss_end;)
-        *to++ = 0;
+    reset_memory();
     sh_exit(main());
 }
 

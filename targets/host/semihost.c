@@ -43,10 +43,6 @@ void sh_puts(const char *text) {
     (void)fputs(text, stderr);
 }
 
-void sh_put_hex(uint32_t value) {
-    (void)fprintf(stderr, "0x%08x", (unsigned)value);
-}
-
 void sh_exit(int32_t status) {
     exit(status);
 }

@@ -89,3 +89,23 @@ def test_version_and_help(cli: Cli) -> None:
     assert cli("--version").out.strip() == f"tqs-edge {tqs_edge.__version__}"
     helped = cli("--help")
     assert helped.status == 0 and "simulate" in helped.out
+
+
+def test_boards_are_filtered_and_a_new_one_is_found(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def names(*options: str) -> list[str]:
+        assert cli("boards", *options, "--json", tmp_path / "boards.json").status == 0
+        return [record["board"] for record in json.loads((tmp_path / "boards.json").read_text())]
+
+    assert names("--core", "cortex-m7", "--min-ram", "200K") == ["mps2-an500", "stm32f746g-disco"]
+    assert names("--maker", "raspberry pi", "--core", "cortex-m33") == ["raspberry-pi-pico-2"]
+    assert "nucleo-h743zi" not in names("--simulator", "qemu")
+    written = cli("boards", "new", "mine", "--like", "microbit-v2")
+    assert written.status == 0 and "tqs-boards/mine.toml" in written.out, written.err
+    assert names("--core", "cortex-m4", "--maker", "BBC") == ["microbit-v2", "mine"]
+    assert cli("boards", "new", "mine").status == 2
+    outcome = cli("boards", "--core", "m7")
+    assert outcome.status == 2 and "known: cortex-a53" in outcome.errors[0]

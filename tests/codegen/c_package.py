@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tqs_edge.codegen.source_bundle import SourceBundle
-from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.rollout_model import RolloutModel
+from tqs_edge.graph.time_loop import calls_of, context_calls
 from tqs_edge.resources import resource_dir
 
 STRICT = [
@@ -52,10 +53,11 @@ class CPackage:
         # Misaligned reads, overflow and out-of-range shifts end the process.
         checks = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
         objects = compile_strictly(["cc"], ["-fPIC", *checks], bundle, folder)
+        host = str(resource_dir("targets") / "host" / "library.c")
         kernels = [str(resource_dir("kernels") / name) for name in bundle.kernels]
         library = folder / "model.so"
-        include = ["-I", str(resource_dir("kernels"))]
-        files = [*map(str, objects), *kernels]
+        include = ["-I", str(folder), "-I", str(resource_dir("kernels"))]
+        files = [*map(str, objects), host, *kernels]
         run(
             [
                 "cc",
@@ -71,8 +73,34 @@ class CPackage:
             ]
         )
         self.model, self.library = model, ctypes.CDLL(str(library))
-        self.state = _guarded(bundle.state_bytes)
-        self.arena = _guarded(bundle.arena_bytes)
+        self.snapshot_bytes = 20 + bundle.state_bytes
+        self.instance = guarded(self.library.tqs_host_model_bytes())
+        self.arena = guarded(self.library.tqs_host_arena_bytes())
+        assert self.init() == 0
+
+    def init(self, weights: np.ndarray | None = None) -> int:
+        """Status of init on a weights image, uint8; without one on the package's own."""
+        if weights is None:
+            return self.call("tqs_host_init", self.instance, self.arena)
+        return self.call("tqs_model_init", self.instance, self.arena, weights)
+
+    def call(self, name: str, *arrays: np.ndarray | None) -> int:
+        """Status of a function of the package on the addresses of arrays."""
+        return self.library[name](*(a if a is None else self.pointer(a) for a in arrays))
+
+    def save(self) -> np.ndarray:
+        """A snapshot of the state, uint8."""
+        snapshot = np.zeros(self.snapshot_bytes, np.uint8)
+        assert self.call("tqs_model_save", self.instance, snapshot) == 0
+        return snapshot
+
+    def restore(self, snapshot: np.ndarray) -> int:
+        """Status of restore."""
+        return self.call("tqs_model_restore", self.instance, snapshot)
+
+    def reset(self) -> None:
+        """Back to the initial state."""
+        self.library.tqs_model_reset(self.pointer(self.instance))
 
     @staticmethod
     def pointer(array: np.ndarray) -> ctypes.c_void_p:
@@ -81,11 +109,10 @@ class CPackage:
 
     def step(self, x: np.ndarray, exog: np.ndarray | None) -> np.ndarray:
         """y, int16 (K * F,), of one call."""
-        y = _guarded(2 * self.model.block * self.model.features)
-        arrays = (self.state, self.arena, np.ascontiguousarray(x, np.int16), exog, y)
-        pointers = [None if a is None else ctypes.c_void_p(a.ctypes.data) for a in arrays]
-        self.library.tqs_model_step(*pointers)
-        for array in (self.state, self.arena, y):
+        y = guarded(2 * self.model.block * self.model.features)
+        given = np.ascontiguousarray(x, np.int16)
+        assert self.call("tqs_model_step", self.instance, given, exog, y) == 0
+        for array in (self.instance, self.arena, y):
             assert (array[-GUARD:] == 0xA5).all(), "the step wrote past an array"
         return y[:-GUARD].view(np.int16)[: self.model.block * self.model.features].copy()
 
@@ -93,29 +120,27 @@ class CPackage:
         self, context: np.ndarray, horizon: int, exog: np.ndarray | None = None
     ) -> np.ndarray:
         """Frames int16 (horizon, F); the arena is filled with noise before every call."""
-        self.library.tqs_model_reset(ctypes.c_void_p(self.state.ctypes.data))
+        self.reset()
         rng = np.random.default_rng(0)
-        features, windowed = self.model.features, self.model.form is RolloutForm.WINDOWED
-        rows = list(context.astype(np.int16))
-        calls = -(-horizon // self.model.block) if windowed else len(context) + horizon - 1
-        for call in range(calls):
+        length, features = self.model.length, self.model.features
+        fed = context_calls(self.model, len(context))
+        rows = [np.zeros(features)] * (fed * length - len(context)) + list(context)
+        known = len(rows)
+        for call in range(calls_of(self.model, len(context), horizon)):
             self.arena[:-GUARD] = rng.integers(0, 256, len(self.arena) - GUARD)
             given = None if exog is None else np.ascontiguousarray(exog[call], np.int16)
-            x = (
-                rows[-self.model.length :]
-                if windowed or call >= len(context)
-                else rows[call : call + 1]
-            )
-            y = self.step(np.array(x), given).reshape(-1, features)
-            if windowed or call >= len(context) - 1:
+            end = known - (fed - 1 - call) * length if call < fed else len(rows)
+            y = self.step(np.array(rows[end - length : end]), given).reshape(-1, features)
+            if call >= fed - 1:
                 rows += list(y)
-        return np.array(rows[len(context) :][:horizon], np.int16)
+        return np.array(rows[known:][:horizon], np.int16)
 
 
 GUARD = 16
 
 
-def _guarded(size: int) -> np.ndarray:
+def guarded(size: int) -> np.ndarray:
+    """`size` bytes of zeros at a multiple of 8, and GUARD bytes of 0xA5 behind them."""
     words = np.zeros(-(-size // 8) + GUARD // 8, np.uint64)
     array = words.view(np.uint8)
     array[-GUARD:] = 0xA5

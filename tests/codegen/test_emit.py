@@ -71,15 +71,15 @@ def test_kernels_are_the_files_that_are_called() -> None:
 def test_sizes_are_those_of_the_arrays() -> None:
     bundle = _emit(make_case(gru(), widths=(8,)))
     rows, words = 96 + 96 + 4, 96 * 1 + 96 * 8 + 4 * 8
-    assert bundle.weight_bytes == 4 * words + 8 * rows
+    assert bundle.weight_bytes == 32 + 4 * words + 8 * rows
     assert bundle.state_bytes == 64
-    assert f"#define TQS_MODEL_ARENA_BYTES {bundle.arena_bytes}\n" in bundle.files["model.h"]
+    assert f"#define TQS_MODEL_ARENA_BYTES {bundle.arena_bytes} /" in bundle.files["model.h"]
 
 
 def test_rows_of_a_layer_used_twice_are_stored_once() -> None:
     files = _emit(make_case(MODELS["midpoint"](), widths=(8,))).files
-    assert files["model_weights.c"].count("_weights_0[") == 1
-    assert files["model.c"].count("tqs_model_early_weights_0") == 2
+    assert files["model_weights.h"].count("_weights_0[") == 1
+    assert files["model.c"].count("w->early_weights_0") == 2
 
 
 def test_no_line_of_code_is_longer_than_100_columns() -> None:

@@ -24,13 +24,15 @@ DRIVER = """\
 #include "model.h"
 void roll(const int16_t *e, int32_t calls, int32_t *h);
 void roll(const int16_t *e, int32_t calls, int32_t *h) {
-    static tqs_model_state state;
-    static TQS_ALIGN(8) uint8_t arena[TQS_MODEL_ARENA_BYTES + 1];
+    static tqs_model_t model;
+    static tqs_model_arena arena;
     int16_t x[TQS_MODEL_INPUTS] = {0}, y[TQS_MODEL_OUTPUTS];
-    tqs_model_reset(&state);
+    if (tqs_model_init(&model, &arena, &tqs_model_weights) != TQS_MODEL_OK)
+        return;
     for (int32_t call = 0; call < calls; ++call) {
-        tqs_model_step(&state, arena, x, e + call * TQS_MODEL_EXOG, y);
-        for (int32_t i = 0; i < TQS_MODEL_EXOG; ++i) h[call * TQS_MODEL_EXOG + i] = state.h[i];
+        (void)tqs_model_step(&model, x, e + call * TQS_MODEL_EXOG, y);
+        int32_t *row = h + call * TQS_MODEL_EXOG;
+        for (int32_t i = 0; i < TQS_MODEL_EXOG; ++i) row[i] = model.state.h[i];
     }
 }
 """

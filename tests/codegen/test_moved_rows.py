@@ -41,7 +41,7 @@ def on_rows(shape: tuple[int, ...], rows: Node, bits: int) -> IntegerProgram:
 
 def calls(program: IntegerProgram) -> list[str]:
     """What the step calls or copies up to y, in order."""
-    body = emitted(program).files["model.c"].partition("void tqs_model_step(")[2]
+    body = emitted(program).files["model.c"].partition("tqs_model_status tqs_model_step(")[2]
     lines = (line.strip() for line in body.splitlines())
     names = [line.partition("(")[0] for line in lines if line.startswith(("step_", "copy_"))]
     return names[: names.index("step_y") + 1]

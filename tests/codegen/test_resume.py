@@ -1,4 +1,4 @@
-"""The caller owns the state: copying it saves and restores a rollout exactly."""
+"""Save, restore and reset are exact, and instances do not know of each other."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.codegen.c_package import CPackage
+from tests.codegen.c_package import CPackage, guarded
 from tests.passes.small_models import MODELS, Case, make_case
 from tqs_edge.codegen.emit import emit
 from tqs_edge.graph.rollout_model import RolloutForm
 from tqs_edge.passes.lower import lower
 
 NAMES = ("gru", "lstm", "delay_line", "kept_rows")
+OK, NOT_READY, OTHER_MODEL, CORRUPT = 0, 1, 4, 5
 
 
 @pytest.fixture(params=NAMES)
@@ -37,42 +38,57 @@ def rows(package: CPackage, case: Case, begin: int, count: int) -> Iterator[np.n
         yield package.step(inputs[number].astype(np.int16), exog)
 
 
-def reset(package: CPackage) -> None:
-    package.library.tqs_model_reset(package.pointer(package.state))
-
-
 def test_resuming_equals_never_having_stopped(package: CPackage, case: Case) -> None:
-    reset(package)
     whole = np.array(list(rows(package, case, 0, 20)))
-    reset(package)
+    package.reset()
     assert (np.array(list(rows(package, case, 0, 7))) == whole[:7]).all()
-    saved = package.state.copy()
+    saved = package.save()
     list(rows(package, case, 20, 9))  # another rollout in the same memory
-    package.state[:] = saved
-    package.arena[:-16] = 0x5A  # scratch carries nothing from step to step
+    package.instance[:-16] = 0x33  # power off and on
+    package.arena[:-16] = 0x5A
+    assert package.init() == OK
+    assert package.restore(saved) == OK
     assert (np.array(list(rows(package, case, 7, 13))) == whole[7:]).all()
 
 
 def test_reset_is_the_state_of_a_new_rollout(package: CPackage, case: Case) -> None:
-    reset(package)
-    fresh = package.state.copy()
+    fresh = package.save()
     first = np.array(list(rows(package, case, 0, 5)))
-    reset(package)
-    assert (package.state == fresh).all()
+    package.reset()
+    assert (package.save() == fresh).all()
     assert (np.array(list(rows(package, case, 0, 5))) == first).all()
 
 
 def test_two_instances_do_not_know_of_each_other(package: CPackage, case: Case) -> None:
-    reset(package)
     alone = np.array(list(rows(package, case, 0, 12)))
-    reset(package)
-    one, other = package.state.copy(), package.state.copy()
+    one, other = package.instance, guarded(len(package.instance) - 16)
     outputs = []
+    package.reset()
+    package.instance = other
+    assert package.init() == OK
     for number in range(12):
-        package.state[:] = one
+        package.instance = one
         outputs += rows(package, case, number, 1)
-        one[:] = package.state
-        package.state[:] = other
+        package.instance = other  # in the same arena
         list(rows(package, case, (7 * number + 3) % 30, 1))
-        other[:] = package.state
     assert (np.array(outputs) == alone).all()
+
+
+def test_a_snapshot_with_any_flipped_bit_is_refused(package: CPackage, case: Case) -> None:
+    list(rows(package, case, 0, 3))
+    saved, states = package.save(), []
+    for at in range(8 * len(saved)):
+        broken = saved.copy()
+        broken[at // 8] ^= 1 << at % 8
+        assert package.restore(broken) == (OTHER_MODEL if at < 128 else CORRUPT)
+        states.append(package.save())
+    assert (np.array(states) == saved).all(), "a refused snapshot changed the state"
+
+
+def test_nothing_works_before_init(package: CPackage) -> None:
+    saved = package.save()
+    for garbage in (0x00, 0xA5, 0xFF):
+        package.instance[:-16] = garbage
+        assert package.call("tqs_model_step", package.instance, saved, None, saved) == NOT_READY
+        assert package.call("tqs_model_save", package.instance, saved) == NOT_READY
+        assert package.restore(saved) == NOT_READY

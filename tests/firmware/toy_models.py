@@ -18,23 +18,43 @@ HEADER = """#ifndef MODEL_H
 #define TQS_MODEL_ARENA_BYTES {arena}
 #define TQS_MODEL_HASH "toy"
 #define TQS_MODEL_RECURRENT {recurrent}
+typedef enum {{ TQS_MODEL_OK = 0 }} tqs_model_status;
+typedef union {{
+    int64_t alignment;
+    uint8_t bytes[TQS_MODEL_ARENA_BYTES > 0 ? TQS_MODEL_ARENA_BYTES : 1];
+}} tqs_model_arena;
 typedef struct {{
     int16_t h[{features}];
 }} tqs_model_state;
-void tqs_model_reset(tqs_model_state *state);
-void tqs_model_step(tqs_model_state *state, uint8_t *arena, const int16_t *x, const int16_t *exog,
-                    int16_t *y);
+typedef struct {{
+    tqs_model_arena *arena;
+    tqs_model_state state;
+}} tqs_model_t;
+extern const int16_t tqs_model_weights[{weights}];
+tqs_model_status tqs_model_init(tqs_model_t *model, tqs_model_arena *arena, const void *weights);
+void tqs_model_reset(tqs_model_t *model);
+tqs_model_status tqs_model_step(tqs_model_t *model, const int16_t *x, const int16_t *exog,
+                                int16_t *y);
 #endif
 """
 
 STEP = """#include "model.h"
-extern const int16_t toy_weights[{weights}];
-void tqs_model_reset(tqs_model_state *state) {{
-    for (int32_t i = 0; i < TQS_MODEL_FEATURES; i++) state->h[i] = 0;
+#define toy_weights tqs_model_weights
+tqs_model_status tqs_model_init(tqs_model_t *model, tqs_model_arena *arena, const void *weights) {{
+    (void)weights;
+    model->arena = arena;
+    tqs_model_reset(model);
+    return TQS_MODEL_OK;
 }}
-void tqs_model_step(tqs_model_state *state, uint8_t *arena, const int16_t *x, const int16_t *exog,
-                    int16_t *y) {{
+void tqs_model_reset(tqs_model_t *model) {{
+    for (int32_t i = 0; i < TQS_MODEL_FEATURES; i++) model->state.h[i] = 0;
+}}
+tqs_model_status tqs_model_step(tqs_model_t *model, const int16_t *x, const int16_t *exog,
+                                int16_t *y) {{
+    tqs_model_state *const state = &model->state;
+    uint8_t *const arena = model->arena->bytes;
 {body}
+    return TQS_MODEL_OK;
 }}
 """
 
@@ -86,15 +106,15 @@ def toy_bundle(
     """A model whose step has the C text `body` and `weights` int16 weights 3, 4, 5, 6, 3, 4..."""
     values = ", ".join(str(3 + i % 4) for i in range(weights))
     dimensions = {"length": length, "features": features, "block": block, "exog": exog}
-    header = HEADER.format(**dimensions, arena=arena, recurrent=int(recurrent))
+    header = HEADER.format(**dimensions, arena=arena, recurrent=int(recurrent), weights=weights)
     files = {
         "model.h": header,
-        "model.c": STEP.format(weights=weights, body=body),
-        "model_weights.c": "#include <stdint.h>\n"
-        f"extern const int16_t toy_weights[{weights}];\n"
-        f"const int16_t toy_weights[{weights}] = {{{values}}};\n",
+        "model.c": STEP.format(body=body),
+        "model_weights.c": '#include "model.h"\n'
+        '__attribute__((section(".rodata.tqs_weights")))\n'
+        f"const int16_t tqs_model_weights[{weights}] = {{{values}}};\n",
     }
-    return SourceBundle(files, (), arena, 2 * features, 2 * weights, "toy")
+    return SourceBundle(files, (), arena, 2 * features, 2 * weights, "toy", "", "")
 
 
 def windowed_bundle(length: int = 5, features: int = 2, block: int = 3) -> SourceBundle:

@@ -39,6 +39,11 @@ def signature(inputs: dict[str, tuple[int, ...]], outputs: list[tuple[int, ...]]
             FormSizes(RolloutForm.RECURRENT, 1, 2, 1, 3),
         ),
         ({"x": (1, 2), "exog": (1, 3)}, [(1, 2)], FormSizes(RolloutForm.MAP, 1, 2, 1, 3)),
+        (
+            {"w": (1, 8, 2), "exog": (1, 10, 3)},
+            [(1, 2, 2)],
+            FormSizes(RolloutForm.WINDOWED, 8, 2, 2, 30, 10),
+        ),
         ({"w": (1, 8, 2)}, [(1, 3, 2)], FormSizes(RolloutForm.WINDOWED, 8, 2, 3, 0)),
     ],
 )
@@ -59,7 +64,8 @@ def test_form_and_sizes_follow_from_the_shapes(inputs, outputs, want):
         ({"w": (1, 8, 2)}, [(1, 2)], "windowed model with window"),
         ({"w": (1, 8, 2)}, [(1, 9, 2)], "1 <= K <= 8"),
         ({"w": (1, 8, 2), "h": (1, 4)}, [(1, 1, 2), (1, 4)], "next to 1 states"),
-        ({"w": (1, 8, 2), "exog": (1, 3)}, [(1, 1, 2)], "use the recurrent form"),
+        ({"w": (1, 8, 2), "exog": (1, 3)}, [(1, 1, 2)], r"want \[1, R, E\] with R <= 9"),
+        ({"w": (1, 8, 2), "exog": (1, 11, 1)}, [(1, 2, 2)], r"want \[1, R, E\] with R <= 10"),
         ({"x": (1, 2), "exog": (1, 3, 1)}, [(1, 2)], r"want \[1, E\]"),
     ],
 )

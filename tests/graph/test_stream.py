@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graph.windowed_graphs import Step, tcn
+from tests.graph.windowed_graphs import Step, strided_stack, tcn
 from tqs_edge.graph.graph import Op
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
-from tqs_edge.graph.stream import products, stream
+from tqs_edge.graph.stream import products, stream, streaming_form
 
 HORIZON = 12
 
@@ -115,7 +115,6 @@ def test_other_forms_stay_as_they_are() -> None:
     model = tcn()
     for other in (
         replace(model, form=RolloutForm.MAP),
-        replace(model, block=2),
         stream(model),
     ):
         assert stream(other) is other
@@ -126,12 +125,80 @@ def test_other_forms_stay_as_they_are() -> None:
     dilations=st.lists(st.integers(1, 4), min_size=1, max_size=4),
     spare=st.integers(0, 3),
     features=st.integers(1, 3),
+    block=st.integers(1, 4),
 )
 def test_any_stack_of_causal_convolutions_streams(
-    dilations: list[int], spare: int, features: int
+    dilations: list[int], spare: int, features: int, block: int
 ) -> None:
-    length = 1 + 2 * sum(dilations) + spare
-    model = tcn(length, tuple(dilations), features)
+    length = max(1 + 2 * sum(dilations), 2 * block) + spare
+    model = tcn(length, tuple(dilations), features, block)
+    streamed = streaming_form(model)
+    assert streamed.length == block
+    assert_same_frames(model, streamed, extra_rows=spare)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    layers=st.lists(
+        st.tuples(st.integers(1, 4), st.sampled_from([1, 1, 2, 3]), st.integers(1, 2)),
+        min_size=1,
+        max_size=3,
+    ),
+    block=st.sampled_from([1, 2, 3, 4, 6]),
+    rows=st.integers(1, 3),
+    extra=st.integers(0, 4),
+)
+def test_any_stack_of_strided_convolutions_streams(
+    layers: list[tuple[int, int, int]], block: int, rows: int, extra: int
+) -> None:
+    length = rows
+    for kernel, stride, dilation in reversed(layers):
+        length = (length - 1) * stride + (kernel - 1) * dilation + 1
+    model = strided_stack(max(length, block), layers, block)
+    assert_same_frames(model, streaming_form(model), extra)
+
+
+def test_patches_are_embedded_once() -> None:
+    model = strided_stack(32, [(8, 4, 1), (2, 1, 1)], 4)
     streamed = stream(model)
-    assert streamed is not model
+    assert streamed.form is RolloutForm.RECURRENT and streamed.length == 4
+    patches = next(node for node in streamed.graph.nodes if node.op is Op.DENSE)
+    assert patches.shape == (1, 4, 4)  # the rows as they are lifted; then one patch of them
+    assert [n.shape[-2] for n in streamed.graph.nodes if n.op is Op.TANH] == [1, 1]
     assert_same_frames(model, streamed)
+
+
+def test_a_stride_that_does_not_divide_the_block_is_computed_as_a_whole() -> None:
+    model = strided_stack(31, [(4, 3, 1)], 4)
+    streamed = streaming_form(model)
+    assert [n.shape[-2] for n in streamed.graph.nodes if n.op is Op.TANH] == [10]
+    assert_same_frames(model, streamed)
+
+
+def test_rows_that_are_pooled_in_groups_stream() -> None:
+    step = Step(12, 2)
+    grouped = step.op(Op.RESHAPE, (step.dense("x", 4),), (1, 6, 2, 4))
+    pooled = step.op(Op.MAX, (grouped,), (1, 6, 1, 4), axis=-2)
+    h = step.dense(step.op(Op.RESHAPE, (pooled,), (1, 6, 4)), 6)
+    flat = step.op(Op.RESHAPE, (h,), (1, 1, 36))
+    model = step.model(step.rows_ahead(flat, 2))
+    streamed = streaming_form(model)
+    assert streamed.graph.shapes[pooled] == (1, 1, 1, 4)
+    assert_same_frames(model, streamed, extra_rows=1)
+
+
+def test_a_block_of_output_rows_comes_from_as_many_rows() -> None:
+    step = Step(20, 2)
+    h = step.conv(step.dense("x", 4), 4, 3)
+    ahead = step.same(Op.ADD, step.dense(h, 2), "x")
+    model = step.model(step.last(ahead, rows=4))
+    streamed = stream(model)
+    assert streamed.graph.shapes[h] == (1, 4, 4)
+    assert_same_frames(model, streamed, extra_rows=3)
+
+
+def test_the_last_row_may_go_unread() -> None:
+    step = Step(12, 1)
+    h = step.conv(step.op(Op.SLICE, ("x",), (1, 10, 1), axis=-2, begin=0, end=10), 4, 3)
+    model = step.model(step.dense(step.last(h), 1))
+    assert_same_frames(model, streaming_form(model))

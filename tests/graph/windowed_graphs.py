@@ -59,11 +59,28 @@ class Step:
         rows = self.op(Op.UNFOLD, (padded,), shape, kernel=kernel, dilation=dilation, stride=1)
         return self.dense(rows, channels)
 
-    def last(self, x: str, back: int = 0) -> str:
-        """One row, `back` before the last."""
+    def strided(self, x: str, channels: int, kernel: int, stride: int, dilation: int = 1) -> str:
+        """A convolution without padding whose last row reads the last row of x: patches."""
+        _, rows, columns = self.shapes[x]
+        spare = (rows - 1 - (kernel - 1) * dilation) % stride
+        if spare:
+            shape = (1, rows - spare, columns)
+            x = self.op(Op.SLICE, (x,), shape, axis=-2, begin=spare, end=rows)
+        out = (rows - 1 - (kernel - 1) * dilation) // stride + 1
+        attrs = {"kernel": kernel, "dilation": dilation, "stride": stride}
+        return self.dense(self.op(Op.UNFOLD, (x,), (1, out, kernel * columns), **attrs), channels)
+
+    def last(self, x: str, back: int = 0, rows: int = 1) -> str:
+        """Rows of which the newest is `back` before the last; one unless `rows` says more."""
         end = self.shapes[x][1] - back
-        shape = (1, 1, self.shapes[x][2])
-        return self.op(Op.SLICE, (x,), shape, axis=-2, begin=end - 1, end=end)
+        shape = (1, rows, self.shapes[x][2])
+        return self.op(Op.SLICE, (x,), shape, axis=-2, begin=end - rows, end=end)
+
+    def rows_ahead(self, x: str, block: int) -> str:
+        """The block of output rows, features as those of the window, from one row of x."""
+        features = self.shapes["x"][2]
+        made = self.dense(x, block * features)
+        return self.op(Op.RESHAPE, (made,), (1, block, features))
 
     def model(self, output: str, **sizes: int) -> RolloutModel:
         """The step with this output, as a windowed model."""
@@ -77,11 +94,30 @@ class Step:
 
 
 def tcn(
-    length: int = 16, dilations: tuple[int, ...] = (1, 2, 4), features: int = 1
+    length: int = 16,
+    dilations: tuple[int, ...] = (1, 2, 4),
+    features: int = 1,
+    block: int = 1,
 ) -> RolloutModel:
     """Causal convolutions of kernel 3 with residuals, and a head on the last row."""
     step = Step(length, features)
     h = step.dense("x", 4)
     for dilation in dilations:
         h = step.same(Op.ADD, h, step.same(Op.TANH, step.conv(h, 4, 3, dilation)))
-    return step.model(step.dense(step.last(h), features))
+    return step.model(step.rows_ahead(step.last(h), block))
+
+
+def strided_stack(length: int, layers: list[tuple[int, int, int]], block: int) -> RolloutModel:
+    """Convolutions of (kernel, stride, dilation) without padding, and a head on all rows left.
+
+    Every other layer has a residual connection, whose rows are cut to those of its layer.
+    """
+    step = Step(length, 2)
+    h = step.dense("x", 4)
+    for number, (kernel, stride, dilation) in enumerate(layers):
+        deeper = step.same(Op.TANH, step.strided(h, 4, kernel, stride, dilation))
+        if stride == 1 and number % 2:
+            deeper = step.same(Op.ADD, deeper, step.last(h, rows=step.shapes[deeper][1]))
+        h = deeper
+    flat = step.op(Op.RESHAPE, (h,), (1, 1, 4 * step.shapes[h][1]))
+    return step.model(step.rows_ahead(flat, block))

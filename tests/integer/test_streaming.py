@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graph.windowed_graphs import Step, tcn
+from tests.graph.windowed_graphs import Step, strided_stack, tcn
 from tests.passes.small_models import mixed_plan
 from tqs_edge.graph.graph import Op
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutModel
-from tqs_edge.graph.stream import stream
+from tqs_edge.graph.stream import stream, streaming_form
 from tqs_edge.integer.build import build_program
 from tqs_edge.verify.reference import quantize_inputs, run_reference
 
@@ -31,7 +32,7 @@ def integer_frames(model: RolloutModel, ranges: dict[str, float], **bits: int) -
 
 def with_kept_rows(model: RolloutModel, ranges: dict[str, float]) -> dict[str, float]:
     """Rows of a tensor are as large as the tensor."""
-    return {name: ranges[name.partition("_rows")[0]] for name in model.graph.shapes}
+    return {name: ranges[re.split("_rows|_new", name)[0]] for name in model.graph.shapes}
 
 
 def contexts_of(model: RolloutModel) -> np.ndarray:
@@ -53,8 +54,16 @@ def wavenet() -> RolloutModel:
     return step.model(step.dense(step.last(step.same(Op.RELU, total)), 2))
 
 
+def block_tcn() -> RolloutModel:
+    return tcn(18, (1, 2, 4), 2, block=3)
+
+
+def patches() -> RolloutModel:
+    return strided_stack(32, [(8, 4, 1), (2, 1, 1)], 4)
+
+
 @pytest.mark.parametrize("act_bits", [8, 16])
-@pytest.mark.parametrize("make", [tcn, wavenet])
+@pytest.mark.parametrize("make", [tcn, wavenet, block_tcn, patches])
 def test_frames_are_equal_bit_for_bit(make, act_bits: int) -> None:
     model = make()
     streamed = stream(model)
@@ -66,13 +75,32 @@ def test_frames_are_equal_bit_for_bit(make, act_bits: int) -> None:
 
 
 @settings(deadline=None, max_examples=10)
-@given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(1, 2))
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(1, 2), st.integers(1, 3))
 def test_any_stack_of_causal_convolutions_keeps_its_integers(
-    dilations: list[int], features: int
+    dilations: list[int], features: int, block: int
 ) -> None:
-    model = tcn(1 + 2 * sum(dilations), tuple(dilations), features)
+    model = tcn(max(block, 1 + 2 * sum(dilations)), tuple(dilations), features, block)
+    assert_same_integers(model)
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2)), max_size=3),
+    st.sampled_from([1, 2, 4]),
+    st.integers(2, 4),
+)
+def test_any_stack_of_strided_convolutions_keeps_its_integers(
+    layers: list[tuple[int, int, int]], block: int, rows: int
+) -> None:
+    for kernel, stride, dilation in reversed(layers):
+        rows = (rows - 1) * stride + (kernel - 1) * dilation + 1
+    assert_same_integers(strided_stack(max(rows, block), layers, block))
+
+
+def assert_same_integers(model: RolloutModel) -> None:
     ranges = observe_ranges(model, contexts_of(model), HORIZON)
-    assert (integer_frames(stream(model), ranges) == integer_frames(model, ranges)).all()
+    streamed = streaming_form(model)
+    assert (integer_frames(streamed, ranges) == integer_frames(model, ranges)).all()
 
 
 def test_a_longer_context_changes_nothing() -> None:

@@ -15,7 +15,7 @@
 
 int main(void);
 
-enum { TANH = 1, SIGMOID = 2, PRODUCT = 3, CANARIES = 5, POOL_BYTES = 16384, BAD_VECTORS = 3 };
+enum { TANH = 1, SIGMOID = 2, PRODUCT = 3, CANARIES = 5, POOL_BYTES = 65536, BAD_VECTORS = 3 };
 
 typedef struct {
     int32_t act_bits, weight_bits, acc_bits, rows, depth, parameter;

@@ -24,6 +24,7 @@ from tests.kernels.dense_cases import (
 from tqs_edge.firmware.board import Board, load_board, load_core
 from tqs_edge.firmware.command import run_compiler
 from tqs_edge.firmware.link_script import linker_script
+from tqs_edge.firmware.runtime import RUNTIMES
 from tqs_edge.firmware.sources import copy_targets, kernel_file
 from tqs_edge.firmware.toolchain import (
     compile_flags,
@@ -36,19 +37,21 @@ from tqs_edge.quant.lut import sigmoid_s16, tanh_s16
 from tqs_edge.run.qemu import qemu_command
 
 HARNESS = Path(__file__).parent / "harness.c"
-TARGET_FILES = (
-    *("common/semihost.c", "common/mem.c", "cortex_m/startup.c"),
-    *("common/semihost.h", "common/platform.h"),
-)
 TABLES = {1: tanh_s16, 2: sigmoid_s16}  # operation codes of harness.c
 PRODUCT = 3
 # Armv6-M code runs on the Cortex-M3 board, whose memories hold the harness.
+HARNESS_RAM = 262144  # the simulated boards have more than that
 CORES = {
     "cortex-m0": "mps2-an385",
     "cortex-m3": "mps2-an385",
     "cortex-m4": "mps2-an386",
     "cortex-m33": "mps2-an505",
     "cortex-m55": "mps3-an547",
+}
+LINUX = {
+    "cortex-a8": "beaglebone-black",
+    "cortex-a72": "raspberry-pi-4",
+    "cortex-a76": "raspberry-pi-5",  # dot products
 }
 
 
@@ -82,12 +85,13 @@ def half_words_of_products(x: np.ndarray) -> np.ndarray:
 
 def build(board: Board, compiler: str, folder: Path) -> Path:
     """The harness with every kernel, the core's own files preferred."""
-    toolchain = find_toolchain(compiler)
+    toolchain = find_toolchain(compiler, board.core)
     environment = environment_in(toolchain, folder)
     shutil.copyfile(HARNESS, folder / HARNESS.name)
     for header in KERNELS.glob("**/*.h"):
         shutil.copyfile(header, folder / header.name)
-    sources = [HARNESS.name, *copy_targets(TARGET_FILES, folder)]
+    runtime = RUNTIMES[board.core.runtime]
+    sources = [HARNESS.name, *copy_targets((*runtime.start_up, runtime.semihosting), folder)]
     for name in sorted(path.name for path in KERNELS.glob("tqs_*.c")):
         shutil.copyfile(kernel_file(name, board.core.isa), folder / name)
         sources.append(name)
@@ -110,15 +114,40 @@ def build(board: Board, compiler: str, folder: Path) -> Path:
 )
 @pytest.mark.parametrize("core", CORES)
 def test_kernels_equal_the_twins(core: str, compiler: str, tmp_path: Path) -> None:
-    board = replace(load_board(CORES[core]), core=load_core(core))
+    board = replace(load_board(CORES[core]), core=load_core(core), ram_bytes=HARNESS_RAM)
     elf = build(board, compiler, tmp_path)
+    compare((*qemu_command(board), "-kernel", str(elf)), tmp_path)
+
+
+@pytest.mark.riscv
+def test_portable_kernels_on_riscv_equal_the_twins(tmp_path: Path) -> None:
+    board = replace(load_board("qemu-riscv32-virt"), ram_bytes=HARNESS_RAM)
+    elf = build(board, "gcc", tmp_path)
+    compare((*qemu_command(board), "-kernel", str(elf)), tmp_path)
+
+
+@pytest.mark.cortex_a
+@pytest.mark.parametrize(
+    "compiler",
+    [pytest.param("gcc", marks=pytest.mark.arm), pytest.param("zig", marks=pytest.mark.zig)],
+)
+@pytest.mark.parametrize("core", LINUX)
+def test_kernels_for_linux_equal_the_twins(core: str, compiler: str, tmp_path: Path) -> None:
+    board = load_board(LINUX[core])
+    assert board.core == load_core(core)
+    elf = build(board, compiler, tmp_path)
+    elf.chmod(0o755)
+    compare((board.core.qemu, "-cpu", str(board.core.qemu_cpu), str(elf)), tmp_path)
+
+
+def compare(command: tuple[str, ...], folder: Path) -> None:
+    """Runs the harness on all operands and compares every output."""
     blob, expected = vectors()
-    (tmp_path / "vectors.bin").write_bytes(blob)
-    command = (*qemu_command(board), "-kernel", str(elf))
+    (folder / "vectors.bin").write_bytes(blob)
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, timeout=120, stdin=subprocess.DEVNULL
+        command, cwd=folder, capture_output=True, timeout=120, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0, done.stderr.decode(errors="replace")
-    results = decode((tmp_path / "results.bin").read_bytes(), [len(want) for want in expected])
+    results = decode((folder / "results.bin").read_bytes(), [len(want) for want in expected])
     for got, want in zip(results, expected, strict=True):
         assert (got == want).all()

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import tvm
 
+from tests.graph.windowed_graphs import strided_stack
 from tests.graphs import gru_contexts, gru_graph, linear_map
 from tests.passes.window_models import convolution, mixer
 from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.stream import stream
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.plan.bit_plan import BitPlan, RowBlock
@@ -175,7 +177,12 @@ def kept_rows() -> RolloutModel:
     return RolloutModel("kept_rows", "test", graph, RolloutForm.RECURRENT, 1, 3, 1, 0, 5)
 
 
-RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows)
+def kept_patches() -> RolloutModel:
+    """Five new rows per call, one patch of them; older patches are kept."""
+    return stream(strided_stack(20, [(5, 5, 1), (2, 1, 1)], 5))
+
+
+RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches)
 MODELS = {f.__name__: f for f in (*RECURRENT, window_network, convolution, mixer)}
 
 

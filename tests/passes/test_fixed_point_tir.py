@@ -85,4 +85,7 @@ def test_a_residual_update_keeps_its_whole_term_out_of_the_sum() -> None:
     op = AffineOp("y", ("a", "b"), (1 << 28, 12345), 12, 1 << 39, 40, -32768)
     form = affine_form(op, _program(op, 4))
     assert form.whole == {"a": 1}
-    assert form.wide and form.scaled == {"b": 12345 << 4}  # 8 of the 12 common twos cancelled
+    assert not form.wide and form.scaled == {"b": 12345}
+    op = AffineOp("y", ("a", "b"), (1 << 28, 123457), 12, 1 << 39, 40, -32768)
+    form = affine_form(op, _program(op, 4))
+    assert form.wide and form.scaled == {"b": 123457 << 4}  # 8 of the 12 common twos cancelled

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,15 @@ import pytest
 import tqs_edge
 from tests.cli import factories
 from tqs_edge import api
-from tqs_edge.errors import InputError
+from tqs_edge.codegen.source_bundle import SourceBundle
+from tqs_edge.errors import InputError, RunnerError
+from tqs_edge.firmware.build import build
+from tqs_edge.firmware.toolchain import find_toolchain
+from tqs_edge.pipeline.directory import read_package
+from tqs_edge.pipeline.verification import executions_of, verify_rollouts
 from tqs_edge.plan.budget import Budget
+from tqs_edge.run.runner import run
+from tqs_edge.verify.reference import quantize_inputs
 
 pytestmark = [pytest.mark.arm, pytest.mark.qemu, pytest.mark.unicorn]
 Compiled = Callable[..., tuple[Path, dict[str, Any]]]
@@ -82,7 +92,9 @@ def test_manifest_names_every_source_and_image(compiled: Compiled) -> None:
     directory, _ = compiled("small_gru")
     manifest = json.loads((directory / "manifest.json").read_text())
     assert set(manifest["firmware"]) == {"firmware.elf", "firmware.hex", "firmware.bin"}
-    assert set(manifest["sources"]) == {p.name for p in (directory / "src").iterdir()}
+    package = directory / "package"
+    files = {p.relative_to(package).as_posix() for p in package.rglob("*") if p.is_file()}
+    assert set(manifest["sources"]) == files - {"MODEL_CARD.md"}
     assert {"tqs-edge", "apache-tvm", "torch", "gcc"} <= set(manifest["tools"])
 
 
@@ -118,22 +130,27 @@ def test_changed_firmware_is_noticed(compiled: Compiled, tmp_path: Path) -> None
         api.verify(copy)
 
 
+def with_weights(bundle: SourceBundle, change: Callable[[re.Match[str]], str]) -> SourceBundle:
+    """The bundle with the CRC-32 and the first weight word of its sources changed."""
+    name = "model_weights.c"
+    text = re.sub(
+        r"0x(\w{8})u,\n    },.*?0x(\w{8})u", change, bundle.files[name], count=1, flags=re.S
+    )
+    assert text != bundle.files[name]
+    return replace(bundle, files={**bundle.files, name: text})
+
+
 def test_wrong_weight_breaks_the_chain(compiled: Compiled, tmp_path: Path) -> None:
-    """The check can fail: one weight word of the C sources is changed before the build."""
-    import re
-    from dataclasses import replace
-
-    from tqs_edge.firmware.build import build
-    from tqs_edge.firmware.toolchain import find_toolchain
-    from tqs_edge.pipeline.directory import read_package
-    from tqs_edge.pipeline.verification import executions_of, verify_rollouts
-
+    """The check can fail: one weight word of the C sources is changed, and the CRC with it."""
     package = read_package(compiled("small_gru")[0])
-    bundle = package.lowered.bundle
-    weights = bundle.files["model_weights.c"]
-    broken = re.sub(r"0x([0-9a-f]{8})", "0x7f7f7f7f", weights, count=1, flags=re.I)
-    assert broken != weights
-    bundle = replace(bundle, files={**bundle.files, "model_weights.c": broken})
+    image = bytearray.fromhex(package.lowered.bundle.image)
+    image[32:36] = b"\x7f\x7f\x7f\x7f"
+    crc = zlib.crc32(image[32:], zlib.crc32(image[:28]))
+
+    def change(match: re.Match[str]) -> str:
+        return match[0].replace(match[1], f"{crc:08x}").replace(match[2], "7f7f7f7f")
+
+    bundle = with_weights(package.lowered.bundle, change)
     firmware = build(bundle, package.firmware.board, find_toolchain("gcc"), tmp_path)
     result = verify_rollouts(
         package.lowered, executions_of(firmware, "unicorn"), package.trials, package.horizon
@@ -142,3 +159,15 @@ def test_wrong_weight_breaks_the_chain(compiled: Compiled, tmp_path: Path) -> No
     assert exact == {"llvm": True, "host": False, "unicorn": False}
     mismatch = result.links[-1].mismatch
     assert mismatch is not None and mismatch.want != mismatch.got
+
+
+@pytest.mark.parametrize("runner", ["host", "unicorn", "qemu"])
+def test_firmware_refuses_weights_that_do_not_match_their_crc(
+    runner: str, compiled: Compiled, tmp_path: Path
+) -> None:
+    package = read_package(compiled("small_gru")[0])
+    bundle = with_weights(package.lowered.bundle, lambda m: m[0].replace(m[2], "7f7f7f7f"))
+    firmware = build(bundle, package.firmware.board, find_toolchain("gcc"), tmp_path)
+    contexts, _ = quantize_inputs(package.lowered.program, package.trials.contexts, None)
+    with pytest.raises(RunnerError, match=r"refuse[ds] (the model's|its) weights|status 5"):
+        run(firmware, contexts, 4, exog=None, runner=runner)

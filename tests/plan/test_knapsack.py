@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from tests.plan.tables import all_choices, random_problem, summed
 from tqs_edge.errors import BudgetInfeasible
+from tqs_edge.plan import knapsack
 from tqs_edge.plan.budget import Budget, fits
 from tqs_edge.plan.greedy import descend
 from tqs_edge.plan.knapsack import least_usage, solve
+from tqs_edge.plan.marginals import Prices, marginals
+from tqs_edge.plan.width_program import choices_of
 
 RESOURCES = ("flash", "ram", "insns", "avg_bits")
 
@@ -52,6 +55,39 @@ def test_two_layers_under_all_limits_at_once(seed: int, room: float) -> None:
     choice = solve(costs, damage, limits)
     assert fits(costs, choice, limits)[0]
     assert summed(damage, choice) == pytest.approx(best, rel=2e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_branches_together_hold_the_best_of_all_plans(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(knapsack, "FEW_PAIRS", -6)  # no pairs are few: branch as long as possible
+    costs, damage = random_problem(seed, blocks=3, layers=2)
+    plans = all_choices(costs)
+    usage = costs.usage(plans[np.random.default_rng(seed).integers(len(plans))])
+    limits = {name: float(usage[name][0]) for name in RESOURCES}
+    best = summed(damage, plans[fits(costs, plans, limits)]).min()
+    assert summed(damage, solve(costs, damage, limits)) == pytest.approx(best, rel=2e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), scale=st.floats(0.0, 0.1))
+def test_marginals_bound_the_damage_of_plans_at_any_prices(seed: int, scale: float) -> None:
+    costs, damage = random_problem(seed, blocks=2, layers=2)
+    rng = np.random.default_rng(seed)
+    plans = all_choices(costs)
+    usage = costs.usage(plans[rng.integers(len(plans))])
+    limits = {name: float(usage[name][0]) * 1.05 for name in RESOURCES}
+    uses = costs.stacked
+    code = rng.uniform(0.0, scale, uses.acc64.shape)
+    prices = Prices({name: scale * rng.uniform() for name in RESOURCES}, code)
+    least = marginals(costs, damage, choices_of(costs, costs.legal), limits, prices, ())
+    plans = plans[fits(costs, plans, limits)][:200]
+    for plan, worth in zip(plans, summed(damage, plans), strict=True):
+        sites = least.sites[np.arange(len(plan)), plan]
+        pairs = least.pairs[np.arange(len(costs.uses)), plan[uses.weight], plan[uses.activation]]
+        assert least.bound <= sites.min() + 1e-9
+        assert max(sites.max(), pairs.max()) <= worth + 1e-9
 
 
 def test_damages_of_many_magnitudes_are_told_apart() -> None:

@@ -23,6 +23,7 @@ from tqs_edge.errors import InputError, RunnerError, ToolMissing
 from tqs_edge.firmware.board import board_names, load_board
 from tqs_edge.firmware.build import Firmware, build
 from tqs_edge.firmware.toolchain import find_toolchain
+from tqs_edge.pipeline.verification import CORE_BOARDS, OTHER_BOARDS
 from tqs_edge.run.runner import run
 
 COMPILERS = [
@@ -52,7 +53,8 @@ def firmware_of(tmp_path_factory: pytest.TempPathFactory):
     @functools.cache
     def cached(name: str, board: str, compiler: str) -> Firmware:
         folder = tmp_path_factory.mktemp(name)
-        return build(bundles[name], load_board(board), find_toolchain(compiler), folder)
+        target = load_board(board)
+        return build(bundles[name], target, find_toolchain(compiler, target.core), folder)
 
     return cached
 
@@ -63,30 +65,53 @@ def exog_for(contexts: np.ndarray, horizon: int) -> np.ndarray:
     return values.astype(np.int16)
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("board", board_names())
-@pytest.mark.qemu
-@pytest.mark.unicorn
+def boards_and_compilers() -> list[object]:
+    """Both compilers for one board of each core, one of them in turn for the other boards."""
+    tools = {"cortex_m": (pytest.mark.qemu, pytest.mark.unicorn), "riscv": (pytest.mark.riscv,)}
+    pairs = []
+    for index, board in enumerate(board_names()):
+        both = board in (*CORE_BOARDS, *OTHER_BOARDS)
+        marks = tools.get(load_board(board).core.runtime, (pytest.mark.cortex_a,))
+        for compiler in COMPILERS if both else COMPILERS[index % 2 :][:1]:
+            pairs.append(pytest.param(board, *compiler.values, marks=(*marks, *compiler.marks)))
+    return pairs
+
+
+@pytest.mark.parametrize(("board", "compiler"), boards_and_compilers())
 def test_recurrent_frames_and_counts_agree_on_every_board(
     board: str, compiler: str, firmware_of
 ) -> None:
     firmware = firmware_of("recurrent", board, compiler)
     exog = exog_for(CONTEXTS, HORIZON)
     expected = recurrent_twin(CONTEXTS, HORIZON, exog)
-    log = run(firmware, CONTEXTS, HORIZON, exog=exog, runner="qemu")
-    np.testing.assert_array_equal(log.frames, expected)
-    assert (log.runner, log.board) == ("qemu", board)
-    assert log.stack_bytes is not None and 64 <= log.stack_bytes <= 400
-    assert log.instructions_per_step is not None and 20 < log.instructions_per_step < 1000
-    if firmware.board.core.unicorn is None:
-        with pytest.raises(ToolMissing, match="use the qemu runner"):
-            run(firmware, CONTEXTS, HORIZON, exog=exog, runner="unicorn")
-        return
-    other = run(firmware, CONTEXTS, HORIZON, exog=exog, runner="unicorn")
-    np.testing.assert_array_equal(other.frames, expected)
-    assert other.stack_bytes == log.stack_bytes
-    assert other.instructions_per_step == log.instructions_per_step
-    assert other.instructions_by_function == log.instructions_by_function
+    logs = [
+        run(firmware, CONTEXTS, HORIZON, exog=exog, runner=runner)
+        for runner in firmware.board.simulators
+    ]
+    for log, runner in zip(logs, firmware.board.simulators, strict=True):
+        np.testing.assert_array_equal(log.frames, expected)
+        assert (log.runner, log.board) == (runner, board)
+        assert log.stack_bytes is not None and 64 <= log.stack_bytes <= 400
+        assert log.instructions_per_step is not None and 20 < log.instructions_per_step < 1000
+    assert len({log.stack_bytes for log in logs}) == 1
+    assert len({log.instructions_per_step for log in logs}) == 1
+    assert all(log.instructions_by_function == logs[0].instructions_by_function for log in logs)
+
+
+@pytest.mark.arm
+@pytest.mark.parametrize(
+    ("board", "runner", "other"),
+    [
+        ("mps3-an547", "unicorn", "qemu"),
+        ("nucleo-h743zi", "qemu", "unicorn"),
+        ("nucleo-h743zi", "qemu-user", "qemu"),
+    ],
+)
+def test_a_simulator_that_lacks_the_board_names_another(
+    board: str, runner: str, other: str, firmware_of
+) -> None:
+    with pytest.raises(ToolMissing, match=f"use the {other} runner"):
+        run(firmware_of("windowed", board, "gcc"), CONTEXTS, 5, runner=runner)
 
 
 @pytest.mark.parametrize("horizon", [1, 3, 10])
@@ -149,6 +174,28 @@ def test_an_unmapped_access_names_the_function(board: str, runner: str, firmware
         run(firmware, CONTEXTS, 5, runner=runner)
 
 
+@pytest.mark.parametrize(
+    ("board", "runner", "text"),
+    [
+        pytest.param(
+            *("qemu-riscv32-virt", "qemu", "pc=0x.* address=0xe0200000 in tqs_model_step"),
+            marks=pytest.mark.riscv,
+        ),
+        pytest.param(
+            *("raspberry-pi-4", "qemu-user", "segmentation fault"), marks=pytest.mark.cortex_a
+        ),
+        pytest.param(
+            *("beaglebone-black", "qemu-user", "segmentation fault"), marks=pytest.mark.cortex_a
+        ),
+    ],
+)
+def test_a_bad_access_on_other_cores_is_a_fault(
+    board: str, runner: str, text: str, firmware_of
+) -> None:
+    with pytest.raises(RunnerError, match=f"fault on the target: .*{text}"):
+        run(firmware_of("fault", board, "gcc"), CONTEXTS, 5, runner=runner)
+
+
 @pytest.mark.arm
 @pytest.mark.qemu
 @pytest.mark.unicorn
@@ -195,7 +242,7 @@ def test_v6m_firmware_faults_on_unaligned_access_even_on_a_cortex_m3(tmp_path: P
 @pytest.mark.arm
 def test_bad_arguments_are_input_errors(firmware_of) -> None:
     firmware = firmware_of("windowed", "mps2-an386", "gcc")
-    with pytest.raises(InputError, match="unknown runner 'fvp'; known: host, qemu, unicorn"):
+    with pytest.raises(InputError, match="unknown runner 'fvp'; known: host, qemu, qemu-user, "):
         run(firmware, CONTEXTS, 5, runner="fvp")
     with pytest.raises(InputError, match=r"contexts must be int16 \[contexts, rows, 2\]"):
         run(firmware, CONTEXTS.astype(np.int32), 5)

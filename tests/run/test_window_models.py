@@ -23,7 +23,7 @@ HORIZON = 17
 @pytest.mark.unicorn
 @pytest.mark.parametrize("board", ["microbit", "mps2-an386"])
 @pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("name", ["convolution", "mixer"])
+@pytest.mark.parametrize("name", ["convolution", "mixer", "kept_patches"])
 def test_firmware_equals_the_reference(name: str, bits: int, board: str, tmp_path: Path) -> None:
     case = make_case(MODELS[name](), act_bits=bits)
     want = run_reference(case.program, case.model, case.contexts, HORIZON).frames

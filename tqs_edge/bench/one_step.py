@@ -11,6 +11,7 @@ import numpy as np
 from tqs_edge.graph.evaluate import Weight
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.time_loop import context_calls
 from tqs_edge.pipeline.prepare import Prepared
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _calls(model: RolloutModel, exog: np.ndarray, offset: int, rows: int) -> np.
     """The exogenous rows of the calls that make one call's worth of frames from `offset` on."""
     if model.form is RolloutForm.WINDOWED:
         return exog[:, offset // model.block : offset // model.block + 1]
-    return exog[:, offset : offset + rows]
+    return exog[:, offset // model.block :][:, : context_calls(model, rows)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +82,11 @@ def teacher_lessons(prepared: Prepared) -> Lessons:
             exog = np.concatenate([exog[:, k : k + 1] for k in range(count)])
         answers, blind = targets[None], 0
     else:
-        contexts = series[:, :rows]
-        answers = series[:, 1 : rows + 1].swapaxes(0, 1)[:, :, None]
-        exog = None if exog is None else exog[:, :rows]
-        blind = rows // BLIND_SHARE if model.form is RolloutForm.RECURRENT else 0
+        calls = context_calls(model, rows)
+        contexts, first = series[:, :rows], rows - (calls - 1) * block
+        answers = np.stack([series[:, first + k * block :][:, :block] for k in range(calls)])
+        exog = None if exog is None else exog[:, :calls]
+        blind = calls // BLIND_SHARE if model.form is RolloutForm.RECURRENT else 0
     answers = answers[blind:]
     std = answers.reshape(-1, model.features).std(axis=0)
     return Lessons(

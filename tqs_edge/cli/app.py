@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tqs_edge import __version__
-from tqs_edge.cli import bench, build, demo, inspect, measure, ship
+from tqs_edge.cli import bench, boards, build, demo, inspect, measure, ship, weights
 from tqs_edge.cli.console import complain
 from tqs_edge.errors import TqsError
 
@@ -31,10 +31,11 @@ app.command("plan")(measure.plan)
 app.command("compile")(build.compile_)
 app.command("simulate")(build.simulate)
 app.command("verify")(build.verify)
+app.command("weights")(weights.weights)
 app.command("flash")(ship.flash)
-app.command("boards")(inspect.boards)
 app.command("models")(inspect.models)
 app.command("doctor")(inspect.doctor)
+app.add_typer(boards.app, name="boards")
 app.add_typer(bench.app, name="bench")
 
 

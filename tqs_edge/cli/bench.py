@@ -61,7 +61,8 @@ def score(
     from tqs_edge.firmware.toolchain import find_toolchain
     from tqs_edge.pipeline.prepare import prepare
 
-    target, toolchain = load_board(board), find_toolchain(compiler)
+    target = load_board(board)
+    toolchain = find_toolchain(compiler, target.core)
     timings = []
     for source in study.sources_or_zoo(model):
         with stage(f"{source}: load"):

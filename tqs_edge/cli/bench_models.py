@@ -19,6 +19,7 @@ from tqs_edge.cli.options import (
     SeedOption,
     StreamOption,
 )
+from tqs_edge.errors import InputError
 
 if TYPE_CHECKING:
     from tqs_edge.bench.models import ModelCost
@@ -71,7 +72,10 @@ def models(
     from tqs_edge.pipeline.prepare import prepare
     from tqs_edge.plan.rounding import parse_rounding
 
-    targets, toolchain = [load_board(name) for name in board or [BOARD]], find_toolchain(compiler)
+    targets = [load_board(name) for name in board or [BOARD]]
+    if len({target.core.gcc for target in targets}) > 1:
+        raise InputError("these boards need different compilers; measure one kind at a time")
+    toolchain = find_toolchain(compiler, targets[0].core)
     plans, how = tuple(plan or PLANS), parse_rounding(rounding)
     costs: list[ModelCost] = []
     for source in study.sources_or_zoo(model):

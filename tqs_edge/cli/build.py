@@ -23,6 +23,7 @@ from tqs_edge.cli.options import (
     InsnsOption,
     MethodOption,
     ModelArgument,
+    NameOption,
     PinOption,
     RamOption,
     RoundingOption,
@@ -32,6 +33,7 @@ from tqs_edge.cli.options import (
     StreamOption,
     parse_bytes,
 )
+from tqs_edge.cli.probes import ProbeOption, probe_picker
 from tqs_edge.errors import InputError
 from tqs_edge.sensitivity.sites import BLOCK_ROWS
 
@@ -67,6 +69,7 @@ def compile_(
     block_rows: BlockRowsOption = BLOCK_ROWS,
     seed: SeedOption = 0,
     stream: StreamOption = True,
+    name: NameOption = None,
     dump_ir: Annotated[Path | None, typer.Option(help="Write the IR after each phase.")] = None,
 ) -> int:
     """Integer firmware for BOARD, verified on the installed simulators, with its report."""
@@ -75,8 +78,7 @@ def compile_(
     from tqs_edge.plan.pins import parse_pins
 
     budget = Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)
-    if sum(map(bool, (plan, uniform, budget.limits()))) > 1:
-        raise InputError("give a budget, --plan or --uniform, only one of them")
+    _only_one(plan, uniform, budget.limits())
     job = CompileJob(
         source=model,
         board=board,
@@ -98,15 +100,27 @@ def compile_(
         runner=runner,
         seed=seed,
         stream=stream,
+        name=name,
         dump_ir=dump_ir,
     )
     return _built(compile_package(job, stage), output)
+
+
+def _only_one(*ways: object) -> None:
+    """Raises InputError where widths are decided in several ways."""
+    if sum(map(bool, ways)) > 1:
+        raise InputError("give a budget, --plan or --uniform, only one of them")
 
 
 def _built(report: dict[str, Any], output: Path) -> int:
     """Shows what was built; the exit status."""
     show_summary(report)
     show(f"Written: {output} (open {output / 'report.html'})")
+    if (output / "device.hex").is_file():
+        show(
+            f"For the board: {output / 'device.hex'} (`tqs-edge flash {output}`). The simulators "
+            "ran firmware.elf: the same model and kernels, with semihosting as its console."
+        )
     return 0 if all(report["bit_exact"].values()) else 1
 
 
@@ -140,19 +154,52 @@ def simulate(
 
 def verify(
     directory: PackageArgument,
-    runner: RunnerOption = None,
+    runner: Annotated[
+        str | None,
+        typer.Option(
+            help="unicorn, qemu, qemu-user, host: the first that fits; board: the real one."
+        ),
+    ] = None,
     everywhere: Annotated[
-        bool, typer.Option("--all-cores", help="Also all six cores with every compiler.")
+        bool, typer.Option("--all-cores", help="Also every core with every compiler.")
     ] = False,
+    port: Annotated[
+        str | None,
+        typer.Option(help="With --runner board: /dev/ttyACM0, COM3, socket://host:port."),
+    ] = None,
+    probe: ProbeOption = None,
+    patience: Annotated[
+        float, typer.Option(min=0.1, help="With --runner board: seconds to wait for an answer.")
+    ] = 10.0,
 ) -> int:
     """Runs the whole chain for DIR; exit status 1 when any link breaks."""
     from tqs_edge.pipeline.simulation import verify_package
 
+    if runner == "board":
+        return _verify_on_board(directory, port, probe, patience)
     with stage("verify") as advance, tempfile.TemporaryDirectory(prefix="tqs-verify-") as folder:
         verification = verify_package(
             directory, Path(folder), runner=runner, all_cores=everywhere, done=advance
         )
     show_links(verification)
+    return 0 if verification.exact else 1
+
+
+def _verify_on_board(directory: Path, port: str | None, probe: str | None, patience: float) -> int:
+    from tqs_edge.pipeline.directory import read_package
+    from tqs_edge.pipeline.on_board import board_port, verify_on_board
+
+    package = read_package(directory)
+    open_port = board_port(package.firmware, port, probe, probe_picker())
+    with stage("verify on the board") as advance:
+        verification = verify_on_board(package, open_port, patience=patience, done=advance)
+    show_links(verification)
+    log = verification.links[-1].log
+    if log is not None:
+        if log.cycles_per_step is not None:
+            show(f"{log.board}: {log.cycles_per_step:,.0f} cycles per step")
+        for remark in log.remarks:
+            show(f"{log.board}: {remark}")
     return 0 if verification.exact else 1
 
 

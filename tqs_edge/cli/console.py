@@ -6,10 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from tqs_edge.artifacts import write_json
 
 Advance = Callable[[int, int], None]  # (done, total)
 
@@ -56,6 +59,14 @@ def show(item: object) -> None:
         out.print(str(item.title), markup=False, soft_wrap=True)
         item.title = None
     out.print(item)
+
+
+def show_or_write(rows: Table, records: list[dict[str, object]], json: Path | None) -> None:
+    """Prints the table, or writes the flat records to the file `json`."""
+    if json is None:
+        show(rows)
+    else:
+        write_json(json, records)
 
 
 def tell(text: str) -> None:

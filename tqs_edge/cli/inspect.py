@@ -1,11 +1,8 @@
-"""check, boards, models, doctor: looking before working."""
+"""check, models, doctor: looking before working."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from tqs_edge.artifacts import write_json
-from tqs_edge.cli.console import complain, show, table
+from tqs_edge.cli.console import complain, show, show_or_write, table
 from tqs_edge.cli.options import FormOption, JsonOption, ModelArgument
 
 
@@ -20,33 +17,6 @@ def check(model: ModelArgument, form: FormOption = None) -> int:
         return 2
     show(f"{model}: can be compiled")
     return 0
-
-
-def boards(json: JsonOption = None) -> None:
-    """The boards that firmware can be built for."""
-    from tqs_edge.firmware.board import board_names, load_board
-
-    records = []
-    rows = table("Boards", "board", "<core", "flash", "RAM", "<simulators", "<description")
-    for name in board_names():
-        board = load_board(name)
-        simulators = [
-            *(["unicorn"] if board.core.unicorn else []),
-            *(["qemu"] if board.qemu_machine else []),
-        ]
-        sizes = (f"{board.flash_bytes // 1024} K", f"{board.ram_bytes // 1024} K")
-        rows.add_row(name, board.core.name, *sizes, ", ".join(simulators), board.description)
-        records.append(
-            {
-                "board": name,
-                "core": board.core.name,
-                "isa": board.core.isa,
-                "flash_bytes": board.flash_bytes,
-                "ram_bytes": board.ram_bytes,
-                "simulators": simulators,
-            }
-        )
-    _show_or_write(rows, records, json)
 
 
 def models(json: JsonOption = None) -> None:
@@ -70,7 +40,7 @@ def models(json: JsonOption = None) -> None:
                 "licence": card.licence,
             }
         )
-    _show_or_write(rows, records, json)
+    show_or_write(rows, records, json)
 
 
 def doctor(json: JsonOption = None) -> int:
@@ -85,7 +55,7 @@ def doctor(json: JsonOption = None) -> int:
         {"tool": f.name, "version": f.version, "purpose": f.purpose, "install": f.install}
         for f in findings
     ]
-    _show_or_write(rows, records, json)
+    show_or_write(rows, records, json)
     have = {f.name for f in findings if f.version}
     if any(f.needed and not f.version for f in findings):
         show("Not ready: a required package is missing.")
@@ -98,10 +68,3 @@ def doctor(json: JsonOption = None) -> int:
         return 3
     show("Ready.")
     return 0
-
-
-def _show_or_write(rows: object, records: list[dict[str, object]], json: Path | None) -> None:
-    if json is None:
-        show(rows)
-    else:
-        write_json(json, records)

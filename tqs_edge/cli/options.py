@@ -35,14 +35,15 @@ ContextOption = Annotated[
     typer.Option("--context", help=".npy [contexts, L, F] or .csv; without: free-running."),
 ]
 ExogOption = Annotated[
-    Path | None, typer.Option("--exog", help="Exogenous inputs, .npy [contexts, calls, E] or .csv.")
+    Path | None, typer.Option("--exog", help="Exogenous inputs, .npy [contexts, rows, E] or .csv.")
 ]
 BoardOption = Annotated[str, typer.Option("--board", help="See `tqs-edge boards`.")]
 CompilerOption = Annotated[
     str | None, typer.Option("--compiler", help="gcc or zig; gcc where it is installed.")
 ]
 RunnerOption = Annotated[
-    str | None, typer.Option("--runner", help="unicorn, qemu or host; the first that fits.")
+    str | None,
+    typer.Option("--runner", help="unicorn, qemu, qemu-user, host; the first that fits."),
 ]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write flat records here instead of a table.")
@@ -91,6 +92,9 @@ RoundingOption = Annotated[
     typer.Option(
         "--rounding", help="Integers: fitted to the rollout, nearest, or auto (fitted if small)."
     ),
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", help="Prefix of the C package; default: the model's name.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all probes.")]
 

@@ -11,9 +11,9 @@ from tqs_edge.graph.reserved_names import is_reserved
 from tqs_edge.passes.assign_storage import StoragePlan
 from tqs_edge.passes.step_calls import StepCall
 
-# Parameters of tqs_model_step, its loop variable and functions it calls: no local variable may
-# take their names.
-IN_STEP = re.compile(r"(x|y|exog|state|arena|i|step_\w+|copy_s\d+)$")
+# Parameters and pointers of tqs_model_step, its loop variable and functions it calls: no local
+# variable may take their names.
+IN_STEP = re.compile(r"(model|x|y|exog|state|arena|w|i|step_\w+|copy_s\d+)$")
 
 
 def identifier(tensor: str) -> str:
@@ -43,15 +43,15 @@ def pointer(storage: StoragePlan, tensor: str) -> str:
 def constant_names(storage: StoragePlan) -> Mapping[tuple[str, int], str]:
     """The names of the arrays that calls read, by output of the call and position of the operand.
 
-    An array is called after the first call that reads it ("tqs_model_gi_weights_0"). Equal ones
-    share that name: a layer that a step uses several times is stored once.
+    An array is called after the first call that reads it ("gi_weights_0"). Equal ones share that
+    name: a layer that a step uses several times is stored once.
     """
     names: dict[tuple[str, int], str] = {}
     known: dict[tuple[str, bytes], str] = {}
     for call in (c for c in storage.calls if isinstance(c, StepCall)):
         for position, array in enumerate(call.operands):
             if isinstance(array, np.ndarray):
-                own = f"tqs_model_{call.output}_{call.func.params[position].name}"
+                own = f"{call.output}_{call.func.params[position].name}"
                 content = str(array.dtype), array.tobytes()
                 names[call.output, position] = known.setdefault(content, own)
     return names

@@ -1,23 +1,30 @@
-"""The lowered step as a package of C99 files: model.h, model.c, model_weights.h and .c."""
+"""The lowered step as C99 files: model.h, model.c, model_weights.h and .c, model_api.c."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import tvm
 
 from tqs_edge.codegen.c_names import c_type, constant_names
-from tqs_edge.codegen.constants import constant_bytes, declaration, definition
 from tqs_edge.codegen.header import model_header, state_bytes
 from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.codegen.step_source import step_source
 from tqs_edge.codegen.tir_to_c import c_function
+from tqs_edge.codegen.weights_image import (
+    image_bytes,
+    program_id,
+    weights_header,
+    weights_image,
+    weights_source,
+)
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.passes.assign_storage import StoragePlan, assign_storage
 from tqs_edge.passes.step_calls import Copy, StepCall, step_calls
+from tqs_edge.resources import resource_dir
 
 INCLUDES = """\
 #include "model.h"
@@ -30,10 +37,13 @@ INCLUDES = """\
 
 # Headers of kernels/ for what only some models call.
 OPTIONAL_HEADERS = {
+    "tqs_lanes.h": r"\btqs_lanes_",
     "tqs_power.h": r"\btqs_(divide|reciprocal|rsqrt|sqrt|log)_s16\(",
     "tqs_rows.h": r"\btqs_(softmax|normalize|deviation|matmul)_s16\(",
     "tqs_table.h": r"\btqs_(table|wave)_s16\(",
 }
+
+NO_PROGRAM = 32 * "0"
 
 AT_LEAST_NAME = "at_least_s{}"  # as passes.dispatch_kernels calls it
 
@@ -55,10 +65,10 @@ static void {name}(const {type} *from, {type} *to, int32_t count) {{
 def emit(
     module: tvm.IRModule, program: IntegerProgram, model: RolloutModel, model_hash: str
 ) -> SourceBundle:
-    """The C package of a module that passes.lower made.
+    """The C sources of a module that passes.lower made.
 
-    model_hash ends up in TQS_MODEL_HASH and in the first line of every file. The same input gives
-    the same bytes.
+    model_hash ends up in TQS_MODEL_HASH and in the first line of every file; TQS_MODEL_PROGRAM
+    depends on everything but the values of the constants. The same input gives the same bytes.
     """
     storage = assign_storage(step_calls(module, program))
     constants = _constants(storage)
@@ -69,19 +79,26 @@ def emit(
         if isinstance(call, StepCall)
     }
     body = "\n".join(functions.values())
+    source = _source(body, storage, program)
+    header = partial(model_header, storage, program, model, weights=image_bytes(constants))
+    layout = weights_header(constants, NO_PROGRAM)
+    identity = program_id(header(model_hash="", program_id=""), source, layout)
     files = {
-        "model.h": provenance + model_header(storage, program, model, model_hash),
-        "model.c": provenance + _source(body, storage, program),
-        "model_weights.h": provenance + _weights_header(constants),
-        "model_weights.c": provenance + _weights_source(constants),
+        "model.h": header(model_hash=model_hash, program_id=identity),
+        "model.c": source,
+        "model_weights.h": weights_header(constants, identity),
+        "model_weights.c": weights_source(constants, identity),
+        "model_api.c": (resource_dir("targets") / "model" / "model_api.c").read_text("utf-8"),
     }
     return SourceBundle(
-        files=files,
+        files={name: provenance + text for name, text in files.items()},
         kernels=_kernel_files(body),
         arena_bytes=storage.memory.arena_bytes,
         state_bytes=state_bytes(storage, program),
-        weight_bytes=constant_bytes(constants),
+        weight_bytes=image_bytes(constants),
         model_hash=model_hash,
+        program_id=identity,
+        image=weights_image(constants, identity).hex(),
     )
 
 
@@ -116,21 +133,10 @@ def _includes(body: str) -> str:
     return INCLUDES.removesuffix("\n") + "".join(f'#include "{h}"\n' for h in extra) + "\n"
 
 
-def _weights_header(constants: Mapping[str, np.ndarray]) -> str:
-    declarations = "".join(declaration(name, array) for name, array in constants.items())
-    guard = "TQS_MODEL_WEIGHTS_H"
-    return f"#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n{declarations}\n#endif\n"
-
-
-def _weights_source(constants: Mapping[str, np.ndarray]) -> str:
-    definitions = "\n".join(definition(name, array) for name, array in constants.items())
-    return f'#include "model_weights.h"\n\n{definitions}'
-
-
 def _kernel_files(body: str) -> tuple[str, ...]:
     """Files of kernels/ that define what the functions call."""
     kinds = "dense|residual|push|softmax|normalize|deviation|matmul"
     called = set(re.findall(rf"\b(tqs_(?:{kinds})_\w+)\(", body))
-    if re.search(r"\btqs_(tanh|sigmoid)_s16\(", body):
+    if re.search(r"\btqs_(tanh|sigmoid)_(q15|s16)\(", body):
         called.add("tqs_tanh_table")
     return tuple(f"{name}.c" for name in sorted(called))

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 class SourceBundle:
     """Generated C99 files and what else they need to be compiled.
 
-    files: relative name -> text ("model.h", "model.c", "model_weights.c")
+    files: relative name -> text ("model.h", "model.c", "model_api.c", "model_weights.c")
     kernels: names of the files of kernels/ that the model calls ("tqs_dense_a16w4.c")
     arena_bytes, state_bytes, weight_bytes: what the model needs of RAM, RAM and flash
     model_hash: TQS_MODEL_HASH of model.h
+    program_id: TQS_MODEL_PROGRAM of model.h: which weights images the code takes
+    image: the weights image of model_weights.c in hexadecimal
     """
 
     files: Mapping[str, str]
@@ -22,3 +24,5 @@ class SourceBundle:
     state_bytes: int
     weight_bytes: int
     model_hash: str
+    program_id: str
+    image: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from tqs_edge.codegen.c_names import c_type, constant_names, local_name, pointer
@@ -12,14 +13,22 @@ from tqs_edge.passes.assign_storage import StoragePlan
 from tqs_edge.passes.step_calls import Copy, StepCall
 
 STEP_HEAD = """\
-void tqs_model_step(tqs_model_state *state, uint8_t *arena, const int16_t *x, const int16_t *exog,
-                    int16_t *y) {
+tqs_model_status tqs_model_step(tqs_model_t *model, const int16_t *x, const int16_t *exog,
+                                int16_t *y) {
+    if (model->ready != TQS_MODEL_READY)
+        return TQS_MODEL_NOT_READY;
 """
+POINTERS = {
+    "state->": "    tqs_model_state *const state = &model->state;",
+    "arena +": "    uint8_t *const arena = model->arena->bytes;",
+    "w->": "    const struct tqs_model_weights_data *const w = model->weights;",
+}
 
 
 def step_source(storage: StoragePlan, program: IntegerProgram) -> str:
     """The two public functions of model.c."""
-    return _reset(storage, program) + "\n" + STEP_HEAD + _step_body(storage, program) + "}\n"
+    step = STEP_HEAD + _step_body(storage, program) + "    return TQS_MODEL_OK;\n}\n"
+    return _reset(storage, program) + "\n" + step
 
 
 def _reset(storage: StoragePlan, program: IntegerProgram) -> str:
@@ -29,25 +38,18 @@ def _reset(storage: StoragePlan, program: IntegerProgram) -> str:
         for s in program.states
     ]
     body = "\n".join(loops or ["    state->unused = 0;"])
-    return f"void tqs_model_reset(tqs_model_state *state) {{\n{body}\n}}\n"
+    pointer = POINTERS["state->"]
+    return f"void tqs_model_reset(tqs_model_t *model) {{\n{pointer}\n{body}\n}}\n"
 
 
 def _step_body(storage: StoragePlan, program: IntegerProgram) -> str:
-    lines = [_arena_pointer(storage, b.name) for b in storage.memory.buffers]
+    buffers = [_arena_pointer(storage, b.name) for b in storage.memory.buffers]
     names = constant_names(storage)
     calls = [_call(storage, program, names, call) for call in storage.calls]
-    text = "\n".join(calls)
-    lines += [
-        f"    (void){name};"
-        for name, used in (
-            ("state", "state->" in text),
-            ("arena", bool(lines)),
-            ("x", "x" in _pointers(storage)),
-            ("exog", "exog" in _pointers(storage)),
-        )
-        if not used
-    ]
-    return "\n".join([*lines, "", *calls]) + "\n"
+    text = "\n".join([*buffers, "", *calls])
+    pointers = [line for use, line in POINTERS.items() if re.search(rf"\b{re.escape(use)}", text)]
+    unused = [f"    (void){name};" for name in ("x", "exog") if name not in _pointers(storage)]
+    return "\n".join([*pointers, *unused, text]) + "\n"
 
 
 def _pointers(storage: StoragePlan) -> set[str]:
@@ -72,7 +74,9 @@ def _call(
         source, target = pointer(storage, call.input), pointer(storage, call.output)
         return f"    copy_s{tensor.bits}({source}, {target}, {tensor.elements});"
     arguments = [
-        pointer(storage, operand) if isinstance(operand, str) else names[call.output, position]
+        pointer(storage, operand)
+        if isinstance(operand, str)
+        else f"w->{names[call.output, position]}"
         for position, operand in enumerate(call.operands)
     ]
     arguments.append(pointer(storage, call.output))

@@ -58,3 +58,8 @@ def wrap(code: str, indent: int, *, hanging: int | None = None) -> str:
         break_on_hyphens=False,
     )
     return "\n".join(lines).replace(PROTECTED, " ")
+
+
+def wrap_calls(code: str, indent: int) -> str:
+    """`wrap` that may break a line between a function and the call that is its argument."""
+    return re.sub(r"\x01 ?", "", wrap(code.replace("(tqs_", "(\x01 tqs_"), indent))

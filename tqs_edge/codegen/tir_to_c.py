@@ -15,7 +15,8 @@ from tvm import tirx
 from tvm.target import Target
 
 from tqs_edge.codegen.c_names import identifier
-from tqs_edge.codegen.tidy_c import tidy_statement, wrap
+from tqs_edge.codegen.lanes import lanes_loop
+from tqs_edge.codegen.tidy_c import tidy_statement, wrap, wrap_calls
 from tqs_edge.errors import BuildError
 
 C_TARGET = Target({"kind": "c"})
@@ -51,7 +52,11 @@ def c_function(func: tirx.PrimFunc, name: str) -> CFunction:
     parameters = [f"{k}{t} *{n}" for k, t, n in zip(kinds, types, names, strict=True)]
     opening = f"static void {name}("
     head = wrap(f"{opening}{', '.join(parameters)}) {{", 0, hanging=len(opening))
-    return CFunction(name, "\n".join([head, *_body(match.group(2)), "}"]) + "\n")
+    body, on_lanes = _body(match.group(2)), lanes_loop(pointers)
+    if on_lanes is not None:
+        wrapped = [wrap_calls(line.strip(), len(line) - len(line.lstrip())) for line in on_lanes]
+        body = ["#ifdef TQS_LANES", *wrapped, "#else", *body, "#endif"]
+    return CFunction(name, "\n".join([head, *body, "}"]) + "\n")
 
 
 def _written(func: tirx.PrimFunc) -> list[bool]:

@@ -1,15 +1,22 @@
-"""Boards and cores as data: targets/boards/*.toml and targets/cores/*.toml."""
+"""Boards and cores as data: targets/boards/*.toml, targets/cores/*.toml, the user's own boards."""
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 from tqs_edge.errors import InputError
-from tqs_edge.kernel_table import ISAS
+from tqs_edge.firmware.data_file import DataFile, make_record, read_data, shown
+from tqs_edge.firmware.runtime import RUNTIMES
+from tqs_edge.kernel_table import ISA_FOLDERS, ISAS
 from tqs_edge.resources import resource_dir
+
+FLASHERS = ("pyocd", "openocd", "probe-rs", "st-flash", "dfu-util", "picotool", "uf2", "none")
+CONSOLES = ("semihosting", "uart", "rtt")
+UART_DRIVERS = ("stm32f4", "stm32", "nrf", "pl011", "cmsdk")
+USER_FOLDER = "tqs-boards"  # searched in the working directory and in its parents
+VECTOR_ALIGNMENT = 256  # bytes: VTOR of the cores, and the boot stage of RP2040
 
 
 @dataclass(frozen=True)
@@ -18,97 +25,195 @@ class Core:
 
     name: str
     description: str
-    isa: str  # class of kernels, one of kernel_table.ISAS
+    isa: str  # kernel_table.ISA_FOLDERS: where its kernels are looked for
     gcc_flags: tuple[str, ...]
     zig_flags: tuple[str, ...]
+    runtime: str = "cortex_m"  # runtime.RUNTIMES: start-up and linking
+    gcc: str = "arm-none-eabi-gcc"  # the GCC for this core
+    qemu: str = "qemu-system-arm"  # the QEMU for this core; a user-mode one for Linux programs
+    qemu_cpu: str | None = None  # CPU model of user-mode QEMU
     unicorn: str | None = None  # CPU model of the Unicorn runner ("m4"); None: it has none
+    costs_of: str | None = None  # class whose measured costs the planner takes, where not `isa`
+
+    @property
+    def cost_class(self) -> str:
+        """The class of cores, of kernel_table.ISAS, whose costs of kernels planning uses."""
+        return self.costs_of or self.isa
+
+
+@dataclass(frozen=True)
+class Uart:
+    """A serial port. `setup`: register updates (address, mask, value) before the driver's own.
+
+    An update is *address = (*address & ~mask) | value: clocks on, pins to the port.
+    """
+
+    name: str
+    driver: str  # UART_DRIVERS: stm32f4 has SR and DR, stm32 ISR, RDR and TDR
+    base: int
+    clock_hz: int  # of the port after reset
+    baud: int = 115200
+    setup: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class Board:
-    """A core with memories. All sizes are bytes of the real part; the linker enforces them."""
+    """A core with memories. Sizes are bytes that the firmware may use; the linker enforces them."""
 
     name: str
     description: str
+    maker: str
+    part: str  # what is printed on the chip, without package and grade
     core: Core
-    memory: str  # linker text that defines the regions FLASH and RAM
+    flash_origin: int  # behind a boot loader that stays on the board
     flash_bytes: int
+    ram_origin: int
     ram_bytes: int
     stack_bytes: int  # reserved within ram_bytes
-    qemu_machine: str | None = None
+    clock_hz: int  # the highest of the core
+    reset_clock_hz: int  # the core's after reset, at which the firmware runs
+    boot: str | None = None  # file of targets/boot/ that the chip's ROM wants in the image
+    qemu_machine: str | None = None  # a QEMU machine with memory at the same addresses
+    flasher: str = "pyocd"
     pyocd_target: str | None = None
+    openocd_config: tuple[str, ...] = ()  # configuration files, in order
+    probe_rs_chip: str | None = None
+    dfu_id: str | None = None  # "0483:df11"
+    uf2_family: int | None = None
+    uf2_drive: str | None = None  # label of the boot loader's drive
+    part_id: tuple[int, int, int] | None = None  # address, mask, value: how to know the part
+    console: str = "semihosting"
+    uart: Uart | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)  # where the facts come from
+
+    @property
+    def simulators(self) -> tuple[str, ...]:
+        """The runners that can execute its firmware, the fastest first."""
+        if self.core.runtime == "linux":
+            return ("qemu-user",)
+        unicorn = ("unicorn",) if self.core.unicorn else ()
+        return (*unicorn, *(("qemu",) if self.qemu_machine else ()))
 
 
-Record = TypeVar("Record", Board, Core)
+CHOICES = {
+    "isa": tuple(ISA_FOLDERS),
+    "costs_of": ISAS,
+    "runtime": tuple(RUNTIMES),
+    "flasher": FLASHERS,
+    "console": CONSOLES,
+    "driver": UART_DRIVERS,
+}
 
 
 def board_names() -> tuple[str, ...]:
-    """The names of the shipped boards, sorted."""
-    return tuple(sorted(path.stem for path in (resource_dir("targets") / "boards").glob("*.toml")))
+    """The names of the shipped boards and of the user's own, sorted."""
+    return tuple(sorted(_board_files()))
 
 
 def load_board(name: str) -> Board:
-    """The shipped board called `name`, or the one described by the file `name` ("mine.toml").
+    """The board called `name`, or the one described by the file `name` ("mine.toml").
 
-    The memory file of a user's board is looked for beside it first, then in targets/memory.
-    Raises InputError for an unknown name, core or key, and for sizes that cannot be.
+    Raises InputError for an unknown name, and with file and line for a key, value or size that
+    cannot be.
     """
-    targets = resource_dir("targets")
-    path = Path(name) if name.endswith(".toml") else targets / "boards" / f"{name}.toml"
-    if not path.is_file():
-        raise InputError(f"unknown board '{name}'; known: {', '.join(board_names())}")
-    table = _read_table(path)
-    table["core"] = load_core(str(table.get("core", "")))
-    memory = str(table.get("memory", ""))
-    places = (path.parent / memory, targets / "memory" / memory)
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise InputError(f"{path.name}: memory file '{memory}' not found beside it or in memory/")
-    table["memory"] = found.read_text(encoding="utf-8")
-    board = _from_table(Board, path, table)
-    _check_sizes(board, path)
+    if name.endswith(".toml"):
+        path = Path(name)
+        known = path.is_file()
+    else:
+        files = _board_files()
+        path = files.get(name, Path(name))
+        known = name in files
+    if not known:
+        raise InputError(
+            f"unknown board '{name}'; known: {', '.join(board_names())}; "
+            "`tqs-edge boards new NAME` writes a template for another one"
+        )
+    data = read_data(path, _find_board)
+    if "core" not in data.values:
+        raise data.error("core", f"key 'core' is missing; one of {', '.join(core_names())}")
+    if data.values["core"] not in core_names():
+        raise data.error(
+            "core", f"unknown core '{data.values['core']}'; known: {', '.join(core_names())}"
+        )
+    core = load_core(data.values["core"])
+    plain = DataFile(
+        data.path, {key: data.values[key] for key in data.values if key != "core"}, data.places
+    )
+    board = make_record(Board, plain, given={"name": path.stem, "core": core}, choices=CHOICES)
+    _check(board, data)
     return board
+
+
+def core_names() -> tuple[str, ...]:
+    """The names of all cores, sorted."""
+    return tuple(sorted(path.stem for path in (resource_dir("targets") / "cores").glob("*.toml")))
 
 
 def load_core(name: str) -> Core:
     """The core called `name`; raises InputError that lists the known ones."""
-    cores = resource_dir("targets") / "cores"
-    path = cores / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(path.stem for path in cores.glob("*.toml")))
-        raise InputError(f"unknown core '{name}'; known: {known}")
-    table = _read_table(path)
-    for key in ("gcc_flags", "zig_flags"):
-        table[key] = tuple(table.get(key, ()))
-    core = _from_table(Core, path, table)
-    if core.isa not in ISAS:
-        raise InputError(f"{path.name}: isa '{core.isa}' is not one of {', '.join(ISAS)}")
-    return core
+    if name not in core_names():
+        raise InputError(f"unknown core '{name}'; known: {', '.join(core_names())}")
+    folder = resource_dir("targets") / "cores"
+    data = read_data(folder / f"{name}.toml", lambda other, _: folder / f"{other}.toml")
+    return make_record(Core, data, given={"name": name}, choices=CHOICES)
 
 
-def _read_table(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: not valid TOML: {error}") from None
+def user_folders() -> tuple[Path, ...]:
+    """The folders that hold the user's own boards, the nearest first."""
+    here = Path.cwd()
+    found = (folder / USER_FOLDER for folder in (here, *here.parents))
+    return tuple(folder for folder in found if folder.is_dir())
 
 
-def _from_table(record: type[Record], path: Path, table: dict[str, Any]) -> Record:
-    known = {field.name for field in fields(record)} - {"name"}
-    required = {field.name for field in fields(record) if field.default is MISSING} - {"name"}
-    if unknown := sorted(table.keys() - known):
-        raise InputError(f"{path.name}: unknown key '{unknown[0]}'; known: {sorted(known)}")
-    if missing := sorted(required - table.keys()):
-        raise InputError(f"{path.name}: key '{missing[0]}' is missing")
-    return record(name=path.stem, **table)
+def _board_files() -> dict[str, Path]:
+    """Every board's file by name. Raises InputError where a user's board takes a shipped name."""
+    shipped = resource_dir("targets") / "boards"
+    files = {path.stem: path for path in shipped.glob("*.toml")}
+    for folder in reversed(user_folders()):
+        for path in sorted(folder.glob("*.toml")):
+            if files.get(path.stem, path).parent == shipped:
+                raise InputError(
+                    f"{shown(path)}: '{path.stem}' is a shipped board; rename the file and write "
+                    f'inherits = "{path.stem}" to change some of its values'
+                )
+            files[path.stem] = path
+    return files
 
 
-def _check_sizes(board: Board, path: Path) -> None:
-    sizes = (board.flash_bytes, board.ram_bytes, board.stack_bytes)
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise InputError(f"{path.name}: sizes are positive numbers of bytes, got {sizes}")
+def _find_board(name: str, heir: Path) -> Path:
+    """The file that `inherits = name` means in the file `heir`: beside it, else any board."""
+    beside = heir.parent / f"{name}.toml"
+    shipped = resource_dir("targets") / "boards" / f"{name}.toml"
+    for path in (beside, _board_files().get(name, shipped)):
+        if path.is_file():
+            return path
+    raise InputError(
+        f"{shown(heir)}: inherits '{name}', which is unknown; known: {', '.join(board_names())}"
+    )
+
+
+def _check(board: Board, data: DataFile) -> None:
+    """Raises InputError for sizes and addresses that cannot be."""
+    for key in ("flash_bytes", "ram_bytes", "stack_bytes", "clock_hz", "reset_clock_hz"):
+        if getattr(board, key) <= 0:
+            raise data.error(key, f"{key} is a positive number, got {getattr(board, key)}")
     if board.stack_bytes % 8 or board.stack_bytes >= board.ram_bytes:
-        raise InputError(
-            f"{path.name}: stack_bytes = {board.stack_bytes} is not a multiple of 8 "
-            f"below ram_bytes = {board.ram_bytes}"
+        raise data.error(
+            "stack_bytes",
+            f"stack_bytes = {board.stack_bytes} is not a multiple of 8 below ram_bytes = "
+            f"{board.ram_bytes}",
         )
+    if board.flash_origin % VECTOR_ALIGNMENT:
+        raise data.error(
+            "flash_origin",
+            f"flash_origin = {board.flash_origin:#x} is not a multiple of {VECTOR_ALIGNMENT}, "
+            "which the vector table needs",
+        )
+    first, second = sorted(
+        ((board.flash_origin, board.flash_bytes), (board.ram_origin, board.ram_bytes))
+    )
+    if first[0] < 0 or first[0] + first[1] > second[0] or sum(second) > 1 << 32:
+        raise data.error("ram_origin", "flash and RAM overlap or leave the 32-bit address space")
+    if board.boot is not None and not (resource_dir("targets") / "boot" / board.boot).is_file():
+        known = sorted(path.name for path in (resource_dir("targets") / "boot").iterdir())
+        raise data.error("boot", f"boot = '{board.boot}'; allowed: {', '.join(known)}")

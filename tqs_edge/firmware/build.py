@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +11,15 @@ from pathlib import Path
 
 from tqs_edge.artifacts import load, save, sha256, write_bytes
 from tqs_edge.codegen.source_bundle import SourceBundle
-from tqs_edge.errors import BuildError, InputError
+from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.command import CompilerFailed, run_compiler
+from tqs_edge.firmware.drivers import Driver, drivers_of
 from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.image import binary_image, hex_image
 from tqs_edge.firmware.link_script import linker_script
+from tqs_edge.firmware.overflow import overflow_error, with_room
+from tqs_edge.firmware.runtime import RUNTIMES
 from tqs_edge.firmware.size import FirmwareSize, measure_size
 from tqs_edge.firmware.sources import copy_targets, write_sources
 from tqs_edge.firmware.toolchain import (
@@ -28,24 +30,16 @@ from tqs_edge.firmware.toolchain import (
     link_attempts,
     link_flags,
 )
+from tqs_edge.firmware.uf2 import uf2_image
 
-TARGET_FILES = (
-    *("common/main.c", "common/semihost.c", "common/mem.c", "cortex_m/startup.c"),
-    *("common/semihost.h", "common/platform.h"),
-)
 RECORD_NAME = "firmware.json"
-OVERFLOW = re.compile(r"region [`'](\w+)'[: ]+overflowed by (\d+) bytes")
-OVERFLOW_ADVICE = {
-    "FLASH": "lower the flash budget of the plan, or choose a board with more flash",
-    "RAM": "shorten the model's window or state, or choose a board with more RAM",
-}
 
 
 @dataclass(frozen=True)
 class FirmwareRecord:
     """What firmware.json keeps of a build.
 
-    sha256: hex digest by file name ("firmware.elf", "firmware.hex", "firmware.bin")
+    sha256: hex digest by file name ("firmware.elf", "firmware.hex", ...)
     """
 
     board: Board
@@ -89,24 +83,41 @@ class Firmware:
         """The flash content from its lowest address on."""
         return self.folder / "firmware.bin"
 
+    @property
+    def has_link(self) -> bool:
+        """Whether there is an image that talks to a host by itself, without a debugger."""
+        return "device.elf" in self.record.sha256
+
+    @property
+    def board_images(self) -> Mapping[str, Path]:
+        """The files for the real board by suffix ("elf", "hex", "bin", "uf2")."""
+        stem = "device" if self.has_link else "firmware"
+        names = [name for name in self.record.sha256 if name.startswith(f"{stem}.")]
+        return {name.removeprefix(f"{stem}."): self.folder / name for name in names}
+
 
 def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Path) -> Firmware:
-    """The firmware of a model for a board, written to out_dir/firmware.{elf,hex,bin,json}.
+    """The firmware of a model for a board, written to out_dir/firmware.{elf,hex,bin,json},
+    and firmware.uf2 where the board has a family of it.
 
     The same bundle, board and compiler version give the same bytes, wherever they are built.
     Raises BuildError when a file does not compile or the firmware does not fit the board.
     """
+    contents: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory(prefix="tqs-build-") as name:
-        elf = _compile_and_link(bundle, board, toolchain, Path(name))
-        image = read_elf(elf)
-        contents = {
-            "firmware.elf": elf.read_bytes(),
-            "firmware.hex": hex_image(image).encode("ascii"),
-            "firmware.bin": binary_image(image),
-        }
+        folder = Path(name)
+        boot = () if board.boot is None else (f"boot/{board.boot}",)
+        shared = write_sources(bundle, board.core.isa, folder)
+        shared += copy_targets((*RUNTIMES[board.core.runtime].start_up, *boot), folder)
+        objects = _compile(shared, board, toolchain, folder)
+        for driver in drivers_of(board):
+            elf = _link(driver, objects, board, toolchain, folder)
+            contents |= _images(driver.image, elf, board)
+            if driver.image == "firmware":
+                size = measure_size(read_elf(elf))
     record = FirmwareRecord(
         board=board,
-        size=measure_size(image),
+        size=size,
         compiler=toolchain.name,
         compiler_version=toolchain.version,
         model_hash=bundle.model_hash,
@@ -133,11 +144,22 @@ def load_firmware(folder: Path, bundle: SourceBundle) -> Firmware:
     return Firmware(folder, bundle, record)
 
 
-def _compile_and_link(
-    bundle: SourceBundle, board: Board, toolchain: Toolchain, folder: Path
-) -> Path:
-    sources = write_sources(bundle, board.core.isa, folder) + copy_targets(TARGET_FILES, folder)
-    (folder / "link.ld").write_text(linker_script(board), encoding="utf-8", newline="\n")
+def _images(stem: str, elf: Path, board: Board) -> dict[str, bytes]:
+    contents = {f"{stem}.elf": elf.read_bytes()}
+    if board.core.runtime == "linux":  # a program, which is not flashed
+        return contents
+    image = read_elf(elf)
+    contents[f"{stem}.hex"] = hex_image(image).encode("ascii")
+    contents[f"{stem}.bin"] = binary_image(image)
+    if board.uf2_family is not None:
+        contents[f"{stem}.uf2"] = uf2_image(image, board.uf2_family)
+    return contents
+
+
+def _compile(
+    sources: tuple[str, ...], board: Board, toolchain: Toolchain, folder: Path
+) -> tuple[str, ...]:
+    """The names of the objects of `sources`, all in `folder`."""
     environment = environment_in(toolchain, folder)
     flags = (*toolchain.command, *compile_flags(toolchain, board.core), "-I.")
     objects = tuple(f"{Path(source).stem}.o" for source in sources)
@@ -147,31 +169,51 @@ def _compile_and_link(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_one, sources, objects))
+    return objects
+
+
+def _link(
+    driver: Driver, shared: tuple[str, ...], board: Board, toolchain: Toolchain, folder: Path
+) -> Path:
+    """The ELF file of the model's objects and a driver, which is compiled first."""
+    for name, text in driver.written:
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    objects = shared + _compile(copy_targets(driver.files, folder), board, toolchain, folder)
+    elf = folder / f"{driver.image}.elf"
+    try:
+        _run_linker(objects, board, toolchain, elf)
+    except CompilerFailed as error:
+        larger = _with_enough_room(error, objects, board, toolchain, elf)
+        raise overflow_error(board, larger, measure_size(read_elf(elf))) from None
+    return elf
+
+
+def _with_enough_room(
+    error: CompilerFailed, objects: tuple[str, ...], board: Board, toolchain: Toolchain, elf: Path
+) -> Board:
+    """The board with as much memory as the firmware needs, for which it is linked then.
+
+    Raises `error` where it is not about memory.
+    """
+    larger = with_room(board, error.output)
+    if larger is None:
+        raise error
+    try:
+        _run_linker(objects, larger, toolchain, elf)
+    except CompilerFailed as again:  # a linker may name one memory at a time
+        return _with_enough_room(again, objects, larger, toolchain, elf)
+    return larger
+
+
+def _run_linker(objects: tuple[str, ...], board: Board, toolchain: Toolchain, elf: Path) -> None:
+    folder = elf.parent
+    (folder / "link.ld").write_text(linker_script(board), encoding="utf-8", newline="\n")
+    environment = environment_in(toolchain, folder)
     link = (*toolchain.command, *link_flags(toolchain, board.core, "link.ld"), *objects)
     for attempt in link_attempts(toolchain):
         try:
-            run_compiler(
-                (*link, *attempt, "-o", "firmware.elf"), cwd=folder, environment=environment
-            )
-            break
+            run_compiler((*link, *attempt, "-o", elf.name), cwd=folder, environment=environment)
+            return
         except CompilerFailed as error:
-            if attempt == WITHOUT_RUNTIME and "undefined symbol" in error.output:
-                continue
-            raise _overflow_error(error, board) or error from None
-    return folder / "firmware.elf"
-
-
-def _overflow_error(error: CompilerFailed, board: Board) -> BuildError | None:
-    """What the linker says about full memories as one clear line, None when it is about others."""
-    worst: dict[str, int] = {}
-    for region, missing in OVERFLOW.findall(error.output):
-        worst[region] = max(worst.get(region, 0), int(missing))
-    if not worst:
-        return None
-    region, missing = max(worst.items(), key=lambda item: item[1])
-    limit = board.flash_bytes if region == "FLASH" else board.ram_bytes
-    advice = OVERFLOW_ADVICE.get(region, "choose a larger board")
-    return BuildError(
-        f"the firmware needs {missing} bytes more {region} than the {limit} bytes "
-        f"of {board.name}; {advice}"
-    )
+            if attempt != WITHOUT_RUNTIME or "undefined symbol" not in error.output:
+                raise

@@ -42,11 +42,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class ElfImage:
-    """What is needed of a linked firmware; symbols and sections are sorted by address."""
+    """What is needed of a linked firmware; symbols and sections are sorted by address.
+
+    code: the kind of instructions: "thumb", "arm", "aarch64" or "riscv"
+    """
 
     sections: tuple[Section, ...]
     symbols: tuple[Symbol, ...]
     segments: tuple[Segment, ...]
+    code: str = "thumb"
 
     def section_bytes(self, name: str) -> int:
         """Bytes of the section called `name`, 0 when there is none."""
@@ -75,9 +79,17 @@ def read_elf(path: Path) -> ElfImage:
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)
-            return ElfImage(_sections(elf), _symbols(elf), _segments(elf))
+            return ElfImage(_sections(elf), _symbols(elf), _segments(elf), _code(elf))
     except (ELFError, OSError, ValueError) as error:
         raise InputError(f"{path.name} is not a readable ELF file: {error}") from None
+
+
+def _code(elf: ELFFile) -> str:
+    """The kind of instructions at the entry, whose address has bit 0 set where it is Thumb code."""
+    machine = elf["e_machine"]
+    if machine == "EM_ARM":
+        return "thumb" if elf["e_entry"] & 1 else "arm"
+    return {"EM_AARCH64": "aarch64", "EM_RISCV": "riscv"}.get(machine, str(machine))
 
 
 def _sections(elf: ELFFile) -> tuple[Section, ...]:

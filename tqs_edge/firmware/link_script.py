@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from tqs_edge.firmware.board import Board
+from tqs_edge.firmware.runtime import RUNTIMES
 from tqs_edge.resources import resource_dir
+
+MEMORY = """STACK_BYTES = {board.stack_bytes};
+MEMORY {{
+    FLASH (rx) : ORIGIN = {board.flash_origin:#010x}, LENGTH = {board.flash_bytes}
+    RAM (rw) : ORIGIN = {board.ram_origin:#010x}, LENGTH = {board.ram_bytes}
+}}
+"""
 
 
 def linker_script(board: Board) -> str:
-    """Sizes, memory regions and sections as one text: zig's linker does not find INCLUDE files."""
-    sizes = (
-        f"FLASH_BYTES = {board.flash_bytes};\n"
-        f"RAM_BYTES = {board.ram_bytes};\n"
-        f"STACK_BYTES = {board.stack_bytes};\n"
-    )
-    sections = resource_dir("targets") / "cortex_m" / "sections.ld"
-    return sizes + board.memory + sections.read_text("utf-8")
+    """Memory regions and sections as one text: zig's linker does not find INCLUDE files."""
+    targets = resource_dir("targets")
+    parts = ((targets / name).read_text("utf-8") for name in RUNTIMES[board.core.runtime].scripts)
+    return MEMORY.format(board=board) + "\n".join(parts)

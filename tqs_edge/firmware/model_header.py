@@ -10,7 +10,7 @@ from tqs_edge.errors import InputError
 
 @dataclass(frozen=True)
 class ModelShape:
-    """The macros of model.h: L, F, K, E, and whether context rows are fed one per call."""
+    """The macros of model.h: L, F, K, E, and whether a call takes L new rows, not a window."""
 
     length: int
     features: int
@@ -18,11 +18,13 @@ class ModelShape:
     exog: int
     recurrent: bool
 
+    def context_calls(self, context_rows: int) -> int:
+        """How many calls of a rollout take rows of the context."""
+        return -(-context_rows // self.length) if self.recurrent else 1
+
     def calls(self, context_rows: int, horizon: int) -> int:
         """How often a rollout calls tqs_model_step."""
-        if self.recurrent:
-            return context_rows + horizon - 1
-        return -(-horizon // self.block)
+        return self.context_calls(context_rows) - 1 + -(-horizon // self.block)
 
 
 def model_shape(header: str) -> ModelShape:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from tqs_edge.firmware.elf import ElfImage
 
-FLASH_SECTIONS = (".vectors", ".driver", ".text", ".weights", ".rodata", ".data")
+DRIVER_SECTIONS = (".boot", ".vectors", ".image_def", ".driver")
+FLASH_SECTIONS = (*DRIVER_SECTIONS, ".text", ".weights", ".rodata", ".data")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def measure_size(image: ElfImage) -> FirmwareSize:
     stack = image.section_bytes(".stack")
     return FirmwareSize(
         flash_bytes=sum(image.section_bytes(name) for name in FLASH_SECTIONS),
-        driver_bytes=image.section_bytes(".vectors") + image.section_bytes(".driver"),
+        driver_bytes=sum(image.section_bytes(name) for name in DRIVER_SECTIONS),
         code_bytes=image.section_bytes(".text") + image.section_bytes(".rodata"),
         weight_bytes=image.section_bytes(".weights"),
         ram_bytes=data + bss + stack,

@@ -42,7 +42,7 @@ def write_sources(bundle: SourceBundle, isa: str, folder: Path) -> tuple[str, ..
 
 
 def copy_targets(names: tuple[str, ...], folder: Path) -> tuple[str, ...]:
-    """The C files among `names` ("common/main.c") after copying all of them to `folder`."""
+    """What is to be compiled among `names` ("common/main.c") after copying them to `folder`."""
     for name in names:
         shutil.copyfile(resource_dir("targets") / name, folder / Path(name).name)
-    return tuple(Path(name).name for name in names if name.endswith(".c"))
+    return tuple(Path(name).name for name in names if name.endswith((".c", ".S")))

@@ -38,23 +38,27 @@ class Toolchain:
     version: str
 
 
-def find_toolchain(name: str | None = None) -> Toolchain:
-    """The cross compiler called `name`; None takes gcc where it is installed, else zig.
+def find_toolchain(name: str | None = None, core: Core | None = None) -> Toolchain:
+    """The cross compiler called `name` for `core`; None takes gcc where it is installed, else zig.
+
+    Without a core it is one for Cortex-M.
 
     Raises InputError for another name and ToolMissing, with what to install, when it is absent.
     """
     if name not in (None, *TOOLCHAINS):
         raise InputError(f"unknown compiler '{name}'; known: {', '.join(TOOLCHAINS)}")
-    if name != "zig" and (gcc := shutil.which(GCC)):
+    program = GCC if core is None else core.gcc
+    package = f"gcc-{program.removesuffix('-gcc').removesuffix('-elf')}"
+    if name != "zig" and (gcc := shutil.which(program)):
         return Toolchain("gcc", (gcc,), _version((gcc, "-dumpfullversion")))
     if name == "gcc":
-        raise ToolMissing(f"{GCC} is not on PATH; install gcc-arm-none-eabi, or use zig")
+        raise ToolMissing(f"{program} is not on PATH; install {package}, or use zig")
     if zig := _zig_program():
         return _zig_toolchain(zig)
     if name == "zig":
         raise ToolMissing("the zig compiler is not installed; run: pip install ziglang")
     raise ToolMissing(
-        f"no Arm compiler: {GCC} is not on PATH and ziglang is not installed; "
+        f"no compiler: {program} is not on PATH and ziglang is not installed; "
         "run: pip install ziglang"
     )
 
@@ -71,7 +75,7 @@ def find_host_compiler() -> Toolchain:
 def compile_flags(toolchain: Toolchain, core: Core) -> tuple[str, ...]:
     """The flags that compile one file for `core`."""
     if toolchain.name == "gcc":
-        return (*core.gcc_flags, "-mthumb", *FIRMWARE_FLAGS, *WARNINGS)
+        return (*core.gcc_flags, *FIRMWARE_FLAGS, *WARNINGS)
     # zig traps undefined behaviour by default, which changes sizes and counts.
     return (*core.zig_flags, "-fno-sanitize=all", *FIRMWARE_FLAGS, *WARNINGS)
 
@@ -79,7 +83,7 @@ def compile_flags(toolchain: Toolchain, core: Core) -> tuple[str, ...]:
 def link_flags(toolchain: Toolchain, core: Core, script: str) -> tuple[str, ...]:
     """The flags that link objects for `core` with the linker script `script`."""
     if toolchain.name == "gcc":
-        own = (*core.gcc_flags, "-mthumb", "-nostartfiles", "-nostdlib", f"-T{script}")
+        own = (*core.gcc_flags, "-nostartfiles", "-nostdlib", f"-T{script}")
         return (*own, "-Wl,--gc-sections", "-Wl,--build-id=none")
     own = (*core.zig_flags, "-fno-sanitize=all", "-ffreestanding", f"-Wl,-T,{script}")
     return (*own, "-Wl,--entry=reset_handler", "-Wl,--gc-sections", "-Wl,--build-id=none", "-g0")

@@ -16,6 +16,7 @@ from tqs_edge.frontend.fold_constants import FoldConstants
 from tqs_edge.frontend.fold_layout import FoldLayout
 from tqs_edge.frontend.fuse_dense import FuseDense
 from tqs_edge.frontend.name_sites import NameSites
+from tqs_edge.frontend.slice_first import SliceFirst
 from tqs_edge.frontend.split_to_slices import SplitToSlices
 
 
@@ -34,6 +35,8 @@ def canonical_passes(constants: Mapping[str, np.ndarray]) -> list[Pass]:
         DropUnitAxes(),
         FoldLayout(),
         FoldAffine(),
+        *clean_up,
+        SliceFirst(),
         *clean_up,
         relax.transform.EliminateCommonSubexpr(),
         *clean_up,

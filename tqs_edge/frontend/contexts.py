@@ -52,27 +52,29 @@ def read_contexts(
     """The contexts in a .npy or .csv file.
 
     The file holds [contexts, L, F], used as it is, or one series [rows, F], cut into at most
-    `count` disjoint windows of `rows` rows (default: the model's window, or 32). The exog file
-    has the same form with E columns; a series of it is cut at the same rows, and must go on
-    until the last call of each rollout. InputError names file, cause and fix.
+    `count` disjoint windows of `rows` rows (default: the model's window, or 32). The exog file has
+    the same form, a row for every moment from the first context row on; a series of it is cut at
+    the same rows, and must go on until the last call of each rollout. InputError names file, cause
+    and fix.
     """
     if model.exog and exog_path is None:
         raise InputError(f"the model has {model.exog} exogenous inputs; add --exog FILE")
     if exog_path is not None and not model.exog:
         raise InputError(f"the model has no exogenous inputs; drop --exog {exog_path}")
     values = read_series(path, model.features)
-    exog = None if exog_path is None else read_series(exog_path, model.exog)
+    columns = model.exog // model.exog_rows
+    exog = None if exog_path is None else read_series(exog_path, columns)
     if values.ndim == 2:
         return _cut_series(model, path, values, exog, rows, count, horizon)
     _check_length(path, values.shape[1], model.context_length)
     if exog is not None:
-        want = (len(values), calls_of(model, values.shape[1], horizon), model.exog)
+        want = (len(values), known_rows(model, values.shape[1], horizon), columns)
         if exog.ndim != 3 or exog.shape[0] != want[0] or exog.shape[1] < want[1]:
             raise InputError(
                 f"'{exog_path}' has shape {list(exog.shape)}, want {list(want)} for a horizon of "
-                f"{horizon}: one row per call"
+                f"{horizon}: {_rows_known(model)}"
             )
-        exog = exog[:, : want[1]]
+        exog = exog_of_calls(model, exog, values.shape[1], horizon)
     return Contexts(values, exog, f"{len(values)} contexts of '{path.name}'")
 
 
@@ -144,6 +146,31 @@ def split_contexts(contexts: Contexts) -> tuple[Contexts, Contexts]:
     )
 
 
+def known_rows(model: RolloutSizes, context_rows: int, horizon: int) -> int:
+    """How many moments, the first context row's and on, a rollout knows the exogenous inputs of."""
+    calls = calls_of(model, context_rows, horizon)
+    windowed = model.form is RolloutForm.WINDOWED
+    return context_rows + calls * model.block if windowed else calls
+
+
+def exog_of_calls(
+    model: RolloutSizes, exog: np.ndarray, context_rows: int, horizon: int
+) -> np.ndarray:
+    """What each call takes, (N, calls, E), of rows (N, `known_rows` or more, columns)."""
+    calls = calls_of(model, context_rows, horizon)
+    if model.form is not RolloutForm.WINDOWED:
+        return exog[:, :calls]
+    ends = [context_rows + (call + 1) * model.block for call in range(calls)]
+    taken = np.stack([exog[:, end - model.exog_rows : end] for end in ends], axis=1)
+    return taken.reshape(len(exog), calls, model.exog)
+
+
+def _rows_known(model: RolloutSizes) -> str:
+    if model.form is RolloutForm.WINDOWED:
+        return "a row for every row of the context and of the forecast"
+    return "one row per call"
+
+
 def _part(contexts: Contexts, part: slice, name: str) -> Contexts:
     exog = None if contexts.exog is None else contexts.exog[part]
     values = contexts.values[part]
@@ -174,18 +201,21 @@ def _cut_series(
     _check_length(path, len(series), length)
     last = len(series) - length
     if exog is not None:
-        calls = calls_of(model, length, horizon)
-        if exog.ndim != 2 or len(exog) < calls:
+        known = known_rows(model, length, horizon)
+        if exog.ndim != 2 or len(exog) < known:
             raise InputError(
-                f"the exog file has shape {list(exog.shape)}, want [{calls} or more, "
-                f"{model.exog}]: one row per call for {length} context rows and a horizon of "
-                f"{horizon}"
+                f"the exog file has shape {list(exog.shape)}, want [{known} or more, "
+                f"{model.exog // model.exog_rows}] for {length} context rows and a horizon of "
+                f"{horizon}: {_rows_known(model)}"
             )
-        last = min(last, len(exog) - calls)
+        last = min(last, len(exog) - known)
     number = min(count, last // length + 1)
     starts = [0] if number == 1 else [last * i // (number - 1) for i in range(number)]
     values = np.stack([series[s : s + length] for s in starts])
-    cut = None if exog is None else np.stack([exog[s : s + calls] for s in starts])
+    cut = None
+    if exog is not None:
+        cut = np.stack([exog[s : s + known] for s in starts])
+        cut = exog_of_calls(model, cut, length, horizon)
     return Contexts(values, cut, f"{number} windows of {length} rows cut from '{path.name}'")
 
 

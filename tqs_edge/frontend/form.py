@@ -16,13 +16,14 @@ FORMS = (
 
 @dataclass(frozen=True)
 class FormSizes:
-    """A rollout form and its sizes: L, F, K, E as in `RolloutModel`."""
+    """A rollout form and its sizes: L, F, K, E and rows of exog as in `RolloutModel`."""
 
     form: RolloutForm
     length: int
     features: int
     block: int
     exog: int
+    exog_rows: int = 1
 
     @property
     def context_length(self) -> int:
@@ -67,8 +68,6 @@ def _form_of(signature: StepSignature) -> RolloutForm:
 
 
 def _windowed(signature: StepSignature) -> FormSizes:
-    if signature.exog is not None:
-        raise InputError("a windowed model with 'exog' is not supported; use the recurrent form")
     _, length, features = signature.shapes[signature.input]
     _check_output_count(signature)
     output = signature.outputs[0]
@@ -77,7 +76,17 @@ def _windowed(signature: StepSignature) -> FormSizes:
             f"the output has shape {list(output)}; a windowed model with window "
             f"[1, {length}, {features}] returns [1, K, {features}] with 1 <= K <= {length}"
         )
-    return FormSizes(RolloutForm.WINDOWED, length, features, output[1], 0)
+    if signature.exog is None:
+        return FormSizes(RolloutForm.WINDOWED, length, features, output[1], 0)
+    shape, most = signature.shapes[signature.exog], length + output[1]
+    if len(shape) != 3 or not 0 < shape[1] <= most:
+        raise InputError(
+            f"input 'exog' has shape {list(shape)}, want [1, R, E] with R <= {most}: the rows "
+            "known in advance up to the last one forecast; window and forecast have L + K"
+        )
+    return FormSizes(
+        RolloutForm.WINDOWED, length, features, output[1], shape[1] * shape[2], shape[1]
+    )
 
 
 def _one_row(signature: StepSignature, form: RolloutForm) -> FormSizes:

@@ -116,6 +116,7 @@ def _examine(
         block=sizes.block,
         exog=sizes.exog,
         context_length=sizes.context_length,
+        exog_rows=sizes.exog_rows,
     )
     step = _ordered_step(opened, signature)
     check_import(model, module, step)

@@ -40,9 +40,8 @@ def rollout(
 ) -> torch.Tensor:
     """Frames (*batch, horizon, F) of free-running rollouts from contexts (*batch, L, F).
 
-    Recurrent and map models take the context rows one per call from zero state, and the last of
-    those outputs is frame 0; a windowed model takes the last `model.length` rows at once. exog has
-    one row per call, (*batch, calls, E). `weight` and `tap` as in `graph.evaluate.step`; `on_step`
+    Starts from zero state; how calls are fed: `time_loop.run_free`. exog has one row per call,
+    (*batch, calls, E). `weight` and `tap` as in `graph.evaluate.step`; `on_step`
     sees (call, tensors) after each call.
     """
     graph = model.graph

@@ -11,7 +11,7 @@ from tqs_edge.graph.graph import Graph
 class RolloutForm(StrEnum):
     """How an output becomes the next input."""
 
-    RECURRENT = "recurrent"  # forward(x[1,F], *state) -> (y[1,F], *state')
+    RECURRENT = "recurrent"  # forward(x[1,F], *state) -> (y[1,F], *state'); streaming: K rows
     WINDOWED = "windowed"  # forward(window[1,L,F]) -> y[1,K,F], appended to the window
     MAP = "map"  # x' = f(x)
 
@@ -20,12 +20,14 @@ class RolloutForm(StrEnum):
 class RolloutModel:
     """A float step function ready to be scored and lowered.
 
-    length:   L, rows of the input window (1 unless windowed)
+    length:   L, rows that a call takes: of the window; else those of the output, K
     features: F, columns of the context and of the output
-    block:    K, rows that one step appends (1 unless windowed)
-    exog:     E, exogenous columns known in advance (0 without)
+    block:    K, rows that one step appends (1 unless windowed or streaming)
+    exog:     E, exogenous values known in advance that a call takes (0 without)
     context_length: rows of context a rollout needs at least
     source:   what the user named: a file name, "zoo:NAME" or "package.module:factory"
+    exog_rows: R, moments that those values are of; of a windowed model the last R up to the last
+              row that the call forecasts, else the moment of the row it takes
     """
 
     name: str
@@ -37,3 +39,4 @@ class RolloutModel:
     block: int
     exog: int
     context_length: int
+    exog_rows: int = 1

@@ -1,59 +1,52 @@
-"""A windowed step as a recurrent one that computes only what a new input row changes.
+"""A windowed step as a recurrent one that computes only what new input rows change.
 
-A window moves on by one row per step, and with it every row of a timed tensor: what was the row of
-moment t is then that of moment t - 1. So one row of each timed tensor is computed, and older rows
-that a later operation still reads are kept in a state, whose rows move on by Op.PUSH. Tensors that
-mix moments (a dense layer over time, say) are computed as a whole from kept rows. No number
-changes: each row is computed once instead of once per window that it lies in.
+A window moves on by the K rows that a step yields, and with it every row of a timed tensor: what
+was the row of moment t is then that of moment t - K. So the newest rows of each timed tensor are
+computed, K in number or fewer after strides, and older rows that a later operation still reads are
+kept in a state, whose rows move on by Op.PUSH. Tensors that mix moments (a dense layer over time,
+say) are computed as a whole from kept rows. No number changes: each row is computed once instead of
+once per window that it lies in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
+from tqs_edge.graph.needed_rows import Needed, needed_rows, passes_rows_on
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
-from tqs_edge.graph.time_axis import TimeAxes, time_axes
+from tqs_edge.graph.time_axis import TimeAxes
 
 LEAST_GAIN = 1.5  # products of the windowed step over those of the streaming one
 
 
-@dataclass(frozen=True)
-class Needed:
-    """Rows of moments `oldest` to `newest` that a step reads of a timed tensor."""
-
-    oldest: int
-    newest: int
-
-    @property
-    def rows(self) -> int:
-        """How many they are."""
-        return self.newest - self.oldest + 1
-
-
 def stream(model: RolloutModel) -> RolloutModel:
-    """The streaming form of a windowed model; `model` itself where that saves little.
-
-    Contexts stay as they were: `length` rows, now one per step from zero state, after which the
-    frames are the windowed model's. Models whose output depends on how rows lie in the window, with
-    exogenous inputs or of several rows per step are returned as they are.
-    """
+    """The streaming form of a windowed model; `model` itself where that saves little, and for
+    models with exogenous inputs."""
     windowed = model.form is RolloutForm.WINDOWED
-    if not windowed or model.block != 1 or model.graph.exog or model.graph.states:
+    if not windowed or model.graph.exog or model.graph.states:
         return model
-    axes, needed = _analyse(model.graph, model.length)
-    graph = _rewritten(model.graph, axes, needed)
-    if products(model.graph) < LEAST_GAIN * products(graph):
-        return model
+    streamed = streaming_form(model)
+    gains = products(model.graph) >= LEAST_GAIN * products(streamed.graph)
+    return streamed if gains else model
+
+
+def streaming_form(model: RolloutModel) -> RolloutModel:
+    """A windowed model so that a step takes K new rows and keeps what else it needs.
+
+    Contexts stay as they were: `length` rows, now K per step from zero state, after which the
+    frames are the windowed model's.
+    """
+    axes, needed = needed_rows(model.graph, model.length, model.block)
     return replace(
         model,
-        graph=graph,
+        graph=_rewritten(model.graph, axes, needed),
         form=RolloutForm.RECURRENT,
-        length=1,
+        length=model.block,
         context_length=max(model.length, model.context_length),
     )
 
@@ -67,61 +60,6 @@ def products(graph: Graph) -> int:
     )
 
 
-def _analyse(graph: Graph, rows: int) -> tuple[TimeAxes, dict[str, Needed]]:
-    """Time axes, and the rows that a step needs of each timed tensor that is needed at all."""
-    mixed: set[str] = set()
-    while True:
-        axes = time_axes(graph, rows, mixed)
-        needed, spoilt = _demand(graph, axes)
-        if spoilt is None:
-            return axes, needed
-        mixed.add(spoilt)
-
-
-def _demand(graph: Graph, axes: TimeAxes) -> tuple[dict[str, Needed], str | None]:
-    """The needed rows, and a node of which rows made of padding or out of order are needed."""
-    needed: dict[str, Needed] = {}
-    alive = {graph.output}
-
-    def demand(name: str, oldest: int, newest: int) -> None:
-        alive.add(name)
-        if name in needed:
-            oldest = min(oldest, needed[name].oldest)
-            newest = max(newest, needed[name].newest)
-        needed[name] = Needed(oldest, newest)
-
-    def demand_all(name: str) -> None:
-        alive.add(name)
-        if name in axes.timed:
-            time = axes.timed[name]
-            demand(name, time.offset, time.offset + graph.shapes[name][time.axis] - 1)
-
-    demand_all(graph.output)
-    for node in reversed(graph.nodes):
-        if node.name not in alive:
-            continue
-        if node.name not in axes.timed:
-            for name in node.inputs:
-                if name not in graph.constants:
-                    demand_all(name)
-            continue
-        time, rows = axes.timed[node.name], needed[node.name]
-        one_piece = prod(node.shape[: time.axis]) == 1 or rows.rows == 1
-        if rows.oldest < time.first or rows.newest > time.last or not one_piece:
-            return needed, node.name
-        for read in axes.reads[node.name]:
-            oldest = rows.oldest if passes_rows_on(node, axes) else rows.newest
-            demand(read.tensor, oldest - read.oldest, rows.newest - read.newest)
-    return needed, None
-
-
-def passes_rows_on(node: Node, axes: TimeAxes) -> bool:
-    """Whether the rows of a timed node are rows of its input, as they are: what pads or cuts the
-    time axis. Then they are kept there."""
-    joins = node.op in (Op.SLICE, Op.CONCAT)
-    return joins and bool(node.attrs["axis"] == axes.timed[node.name].axis)
-
-
 def _rewritten(graph: Graph, axes: TimeAxes, needed: Mapping[str, Needed]) -> Graph:
     writer = _Writer(graph, axes, needed)
     writer.keep(graph.input)
@@ -131,16 +69,16 @@ def _rewritten(graph: Graph, axes: TimeAxes, needed: Mapping[str, Needed]) -> Gr
 
 
 class _Writer:
-    """Builds the streaming graph; timed tensors keep their names and have one row."""
+    """Builds the streaming graph; timed tensors keep their names and have the rows made."""
 
     def __init__(self, graph: Graph, axes: TimeAxes, needed: Mapping[str, Needed]) -> None:
         self.graph, self.axes, self.needed = graph, axes, needed
         self.nodes: list[Node] = []
         self.states: list[StateVariable] = []
-        self.shapes = {graph.input: self.row_shape(graph.input)}
+        self.shapes = {graph.input: self.shape_of(graph.input, needed[graph.input].made)}
         self.sources: dict[str, str] = {}  # of tensors whose rows are rows of another
 
-    def row_shape(self, name: str, rows: int = 1) -> tuple[int, ...]:
+    def shape_of(self, name: str, rows: int) -> tuple[int, ...]:
         """The shape of a timed tensor with that many rows."""
         shape = list(self.graph.shapes[name])
         shape[self.axes.timed[name].axis] = rows
@@ -153,9 +91,10 @@ class _Writer:
 
     def keep(self, name: str) -> None:
         """Keeps older rows of a timed tensor in a state if they are needed."""
-        if name not in self.needed or self.needed[name].rows == 1:
+        needed = self.needed[name]
+        if needed.rows == needed.made:
             return
-        shape = self.row_shape(name, self.needed[name].rows)
+        shape = self.shape_of(name, needed.rows)
         state, update = f"{name}_rows", f"{name}_rows_next"
         attrs = {"axis": self.axes.timed[name].axis}
         self.shapes[state] = shape
@@ -165,17 +104,16 @@ class _Writer:
     def rows(self, name: str, oldest: int, newest: int) -> str:
         """A tensor of these rows of a timed tensor."""
         name = self.sources.get(name, name)
-        kept = self.needed[name]
-        if oldest == kept.newest:
-            return name  # the row that this step makes
-        whole = f"{name}_rows_next"
-        begin, end = oldest - kept.oldest, newest - kept.oldest + 1
-        if end - begin == kept.rows:
+        needed = self.needed[name]
+        made = oldest >= needed.first_made
+        whole, first = (name, needed.first_made) if made else (f"{name}_rows_next", needed.oldest)
+        begin, end = (oldest - first) // needed.period, (newest - first) // needed.period + 1
+        if end - begin == (needed.made if made else needed.rows):
             return whole
-        view, axis = f"{name}_rows_{begin}_{end}", self.axes.timed[name].axis
+        view = f"{name}_{'new' if made else 'rows'}_{begin}_{end}"
         if view not in self.shapes:
-            attrs = {"axis": axis, "begin": begin, "end": end}
-            self.add(Node(view, Op.SLICE, (whole,), self.row_shape(name, end - begin), attrs))
+            attrs = {"axis": self.axes.timed[name].axis, "begin": begin, "end": end}
+            self.add(Node(view, Op.SLICE, (whole,), self.shape_of(name, end - begin), attrs))
         return view
 
     def write(self, node: Node) -> None:
@@ -185,20 +123,22 @@ class _Writer:
             return
         if node.name not in self.needed:
             return
-        newest = self.needed[node.name].newest
+        needed = self.needed[node.name]
+        shape = self.shape_of(node.name, needed.made)
         if passes_rows_on(node, self.axes):
             (read,) = self.axes.reads[node.name]
             self.sources[node.name] = self.sources.get(read.tensor, read.tensor)
             if node.name == self.graph.output:
-                row = self.rows(node.name, newest, newest)
-                self.add(Node(node.name, Op.RESHAPE, (row,), self.row_shape(node.name)))
+                rows = self.rows(node.name, needed.oldest, needed.newest)
+                self.add(Node(node.name, Op.RESHAPE, (rows,), shape))
             return
         views = {
-            read.tensor: self.rows(read.tensor, newest - read.oldest, newest - read.newest)
+            read.tensor: self.rows(
+                read.tensor, needed.first_made - read.oldest, needed.newest - read.newest
+            )
             for read in self.axes.reads[node.name]
         }
-        shape = self.row_shape(node.name)
-        if self.lies_as_kept(node):
+        if self.lies_as_kept(node, needed.made):
             (view,) = views.values()
             self.add(Node(node.name, Op.RESHAPE, (view,), shape))
         else:
@@ -206,17 +146,20 @@ class _Writer:
             self.add(replace(node, inputs=inputs, shape=shape))
         self.keep(node.name)
 
-    def lies_as_kept(self, node: Node) -> bool:
-        """Whether a row of the node has the numbers of kept rows as they lie."""
-        side_by_side = node.op is Op.UNFOLD and node.attrs["dilation"] == 1
-        return node.op is Op.RESHAPE or side_by_side
+    def lies_as_kept(self, node: Node, rows: int) -> bool:
+        """Whether these rows of the node have the numbers of kept rows as they lie."""
+        if node.op is not Op.UNFOLD:
+            return node.op is Op.RESHAPE
+        side_by_side = rows == 1 or bool(node.attrs["stride"] == node.attrs["kernel"])
+        return bool(node.attrs["dilation"] == 1) and side_by_side
 
     def whole(self, name: str) -> str:
         """An operand of a node that is computed as a whole: every row of a timed tensor."""
         if name not in self.axes.timed:
             return name
         time = self.axes.timed[name]
-        return self.rows(name, time.offset, time.offset + self.graph.shapes[name][time.axis] - 1)
+        extent = self.graph.shapes[name][time.axis]
+        return self.rows(name, time.offset, time.offset + (extent - 1) * time.period)
 
     def finish(self) -> Graph:
         """The graph of what was written, without nodes that nothing reads."""

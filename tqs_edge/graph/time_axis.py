@@ -1,8 +1,8 @@
 """Which tensors of a windowed step have a row for every moment, and of which moments.
 
 A tensor is timed if its row i, along one axis, is made in the same way from input rows around
-moment offset + i, whatever i is. Moments count input rows: 0 is the window's first row. A row is
-called after the newest moment that it depends on.
+moment offset + i * period, whatever i is. Moments count input rows: 0 is the window's first row. A
+row is called after the newest moment that it depends on. Strides and patches make periods above 1.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ REDUCTIONS = frozenset((Op.MEAN, Op.SUM, Op.MAX))
 
 @dataclass(frozen=True)
 class Timed:
-    """Rows of moments offset, offset + 1, ... along `axis` (negative).
+    """Rows of moments offset, offset + period, ... along `axis` (negative).
 
     first, last: moments between which rows are made of input rows; outside, of padding too.
     """
 
     axis: int
+    period: int
     offset: int
     first: int
     last: int
@@ -52,16 +53,17 @@ class TimeAxes:
     reads: Mapping[str, tuple[Reads, ...]]
 
 
-def time_axes(graph: Graph, rows: int, mixed: Collection[str] = ()) -> TimeAxes:
+def time_axes(graph: Graph, rows: int, push: int, mixed: Collection[str] = ()) -> TimeAxes:
     """The timed tensors of a step whose input has `rows` rows along its axis -2.
 
+    push: rows by which the window moves on; a multiple of every period, so that rows stay rows.
     mixed: nodes that count as depending on the whole window.
     """
-    timed = {graph.input: Timed(-2, 0, 0, rows - 1)}
+    timed = {graph.input: Timed(-2, 1, 0, 0, rows - 1)}
     reads: dict[str, tuple[Reads, ...]] = {}
     for node in graph.nodes:
         found = None if node.name in mixed else _timed(graph, node, timed)
-        if found is not None:
+        if found is not None and push % found[0].period == 0:
             timed[node.name], reads[node.name] = found
     return TimeAxes(timed, reads)
 
@@ -85,7 +87,7 @@ def _timed(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None
     match node.op:
         case Op.SLICE:
             begin = node.attrs["begin"] if node.attrs["axis"] == x.axis else 0
-            return replace(x, offset=x.offset + begin), same
+            return replace(x, offset=x.offset + begin * x.period), same
         case Op.CONCAT if node.attrs["axis"] == x.axis:
             return _padded(graph, node, timed)
         case Op.CONCAT:
@@ -95,21 +97,30 @@ def _timed(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None
             return replace(x, axis=axis), same
         case Op.RESHAPE:
             moved = _axis_after_reshape(graph.shapes[tensors[0]], x.axis, node.shape)
-            return None if moved is None else (replace(x, axis=moved), same)
-        case Op.UNFOLD if x.axis == -2 and node.attrs["stride"] == 1:
+            if moved is None:
+                return None
+            axis, group = moved
+            return _gathered(tensors[0], replace(x, axis=axis), group - 1, group)
+        case Op.UNFOLD if x.axis == -2:
             reach = (node.attrs["kernel"] - 1) * node.attrs["dilation"]
-            later = Timed(-2, x.offset + reach, x.first + reach, x.last)
-            return later, (Reads(tensors[0], reach, 0),)
+            return _gathered(tensors[0], x, reach, node.attrs["stride"])
     return None
+
+
+def _gathered(name: str, x: Timed, reach: int, stride: int) -> Found:
+    """Rows that are made of `reach` + 1 rows of `name` each, `stride` rows of it apart."""
+    lag = reach * x.period
+    later = Timed(x.axis, x.period * stride, x.offset + lag, x.first + lag, x.last)
+    return later, (Reads(name, lag, 0),)
 
 
 def _joined(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None:
     """Rows that are made of the rows with the same index of every input."""
     names = [name for name in node.inputs if name not in graph.constants]
     inputs = [timed[name] for name in names]
-    axis = inputs[0].axis
+    axis, period = inputs[0].axis, inputs[0].period
     extents = {graph.shapes[name][axis] for name in names}
-    if any(x.axis != axis for x in inputs) or len(extents) > 1:
+    if any((x.axis, x.period) != (axis, period) for x in inputs) or len(extents) > 1:
         return None
     for name in node.inputs:
         shape = graph.constants[name].shape if name in graph.constants else ()
@@ -120,7 +131,7 @@ def _joined(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | Non
     first = max(x.first + lag for x, lag in zip(inputs, lags, strict=True))
     last = min(x.last + lag for x, lag in zip(inputs, lags, strict=True))
     reads = tuple(Reads(name, lag, lag) for name, lag in zip(names, lags, strict=True))
-    return Timed(axis, offset, first, last), reads
+    return Timed(axis, period, offset, first, last), reads
 
 
 def _padded(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None:
@@ -136,15 +147,26 @@ def _padded(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | Non
         return None
     before = sum(extent(name) for name in node.inputs[: node.inputs.index(main)])
     x = timed[main]
-    first, last = max(x.first, x.offset), min(x.last, x.offset + extent(main) - 1)
-    return Timed(x.axis, x.offset - before, first, last), (Reads(main, 0, 0),)
+    first = max(x.first, x.offset)
+    last = min(x.last, x.offset + (extent(main) - 1) * x.period)
+    return replace(x, offset=x.offset - before * x.period, first=first, last=last), (
+        Reads(main, 0, 0),
+    )
 
 
-def _axis_after_reshape(old: tuple[int, ...], axis: int, new: tuple[int, ...]) -> int | None:
-    """Where the axis is in the new shape, with the same extent and as much before it."""
+def _axis_after_reshape(
+    old: tuple[int, ...], axis: int, new: tuple[int, ...]
+) -> tuple[int, int] | None:
+    """Where the axis is in the new shape, with as much before it, and how many of its rows make a
+    row there (fewest possible)."""
     position = len(old) + axis
     before, extent = prod(old[:position]), old[position]
-    for index, size in enumerate(new):
-        if size == extent and prod(new[:index]) == before:
-            return index - len(new)
-    return None
+    found = [
+        (extent // size, index - len(new))
+        for index, size in enumerate(new)
+        if extent % size == 0 and prod(new[:index]) == before
+    ]
+    if not found:
+        return None
+    group, moved = min(found)
+    return moved, group

@@ -37,12 +37,20 @@ class RolloutSizes(Protocol):
     @property
     def context_length(self) -> int: ...
 
+    @property
+    def exog_rows(self) -> int: ...
+
+
+def context_calls(sizes: RolloutSizes, context_rows: int) -> int:
+    """Number of steps that the context feeds, the last of which yields the first frames."""
+    if sizes.form is RolloutForm.WINDOWED:
+        return 1
+    return -(-context_rows // sizes.length)
+
 
 def calls_of(sizes: RolloutSizes, context_rows: int, horizon: int) -> int:
     """Number of steps that a rollout of `horizon` frames executes."""
-    if sizes.form is RolloutForm.WINDOWED:
-        return -(-horizon // sizes.block)
-    return context_rows + horizon - 1
+    return context_calls(sizes, context_rows) - 1 + -(-horizon // sizes.block)
 
 
 def run_free(
@@ -55,26 +63,28 @@ def run_free(
 ) -> torch.Tensor:
     """Frames (*batch, horizon, F) of free-running rollouts from contexts (*batch, rows, F).
 
-    Recurrent and map models take the context rows one per call, and the last of those outputs is
-    frame 0; a windowed model takes the last `length` rows at once. exog has one row per call,
-    (*batch, calls, E). `call` gets (number, x (*batch, rows of x, F), exog row (*batch, E), state)
-    and returns the output, in any shape of (*batch, block * F) numbers, and the next state.
+    Recurrent and map models take the context `length` rows per call, rows of zeros first where they
+    do not fill the first call; the last of those outputs is the first block of frames. A windowed
+    model takes the last `length` rows at once. exog has one row per call, (*batch, calls, E).
+    `call` gets (number, x (*batch, length, F), exog row (*batch, E), state) and returns the output,
+    in any shape of (*batch, block * F) numbers, and the next state.
     """
     import torch
 
     if sizes.exog and exog is None:
         raise ValueError("the model has exogenous inputs; pass exog")
-    batch, rows = contexts.shape[:-2], contexts.shape[-2]
-    windowed = sizes.form is RolloutForm.WINDOWED
-    window = contexts[..., -sizes.length :, :] if windowed else contexts[..., :1, :]
+    batch, rows, length = contexts.shape[:-2], contexts.shape[-2], sizes.length
+    fed = context_calls(sizes, rows)
+    missing = contexts.new_zeros(*batch, max(fed * length - rows, 0), sizes.features)
+    context = torch.cat([missing, contexts], dim=-2)[..., -fed * length :, :]
     frames: list[torch.Tensor] = []
     for number in range(calls_of(sizes, rows, horizon)):
+        if number < fed:
+            window = context[..., number * length : (number + 1) * length, :]
+        else:
+            window = torch.cat([window, frames[-1]], dim=-2)[..., -length:, :]
         known = exog[..., number, :] if sizes.exog and exog is not None else None
         output, state = call(number, window, known, state)
-        output = output.reshape(*batch, sizes.block, sizes.features)
-        feeds_context = not windowed and number < rows - 1
-        if not feeds_context:
-            frames.append(output)
-        row = contexts[..., number + 1 : number + 2, :] if feeds_context else output
-        window = torch.cat([window, row], dim=-2)[..., -window.shape[-2] :, :]
+        if number >= fed - 1:
+            frames.append(output.reshape(*batch, sizes.block, sizes.features))
     return torch.cat(frames, dim=-2)[..., :horizon, :]

@@ -68,6 +68,9 @@ def affine_op(
     unit = 2.0 ** (shift - left_shift)
     multipliers = tuple(math.floor(f * unit + 0.5) for f in factors)
     offset = math.floor(constant / y.scale * 2.0**shift + 0.5) + (1 << (shift - 1))
+    if all(abs(gain) == 1.0 for gain in gains):
+        largest_x = [1 << (x.bits - 1) for x in inputs]
+        multipliers = _short(multipliers, largest_x, offset >> left_shift, shift - left_shift)
     reach = sum(
         abs(m) << (left_shift + x.bits - 1) for m, x in zip(multipliers, inputs, strict=True)
     )
@@ -80,6 +83,26 @@ def affine_op(
     lowest = 0 if rectify else integer_limits(y.bits)[0]
     names = tuple(x.name for x in inputs)
     return AffineOp(y.name, names, multipliers, left_shift, offset, shift, lowest)
+
+
+def _short(
+    multipliers: tuple[int, ...], largest: list[int], offset: int, shift: int
+) -> tuple[int, ...]:
+    """Multipliers with so many low bits cleared that sum_i largest_i * |m_i| + |offset|, without
+    these bits, is below 2^31; unchanged where that moves the sum by more than 2^shift, one LSB.
+
+    Then the sum needs 32 bits. Powers of two lose nothing.
+    """
+    fractions = [m % (1 << shift) for m in multipliers]
+    for cleared in range(shift):
+        half = 1 << cleared >> 1
+        short = [(m + half) >> cleared for m in multipliers]
+        reach = sum(abs(m) * x for m, x, f in zip(short, largest, fractions, strict=True) if f)
+        if reach + abs(offset >> cleared) < ACC32_LIMIT - 1:
+            kept = tuple(m << cleared for m in short)
+            moved = sum(abs(m - k) * x for m, k, x in zip(multipliers, kept, largest, strict=True))
+            return kept if moved <= 1 << shift else multipliers
+    return multipliers
 
 
 def product_op(a: QTensor, b: QTensor, y: QTensor) -> ProductOp:

@@ -12,7 +12,6 @@ from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.build_nonlinear import NONLINEAR, Q15
 from tqs_edge.integer.chosen_scales import (
     NARROWED_FIRST,
-    SCALE_KEEPING,
     dense_reader_bits,
     finest_scale,
     joined_scale,
@@ -20,6 +19,7 @@ from tqs_edge.integer.chosen_scales import (
 )
 from tqs_edge.integer.planned_weights import planned_rows
 from tqs_edge.integer.program import QTensor
+from tqs_edge.integer.related_scales import at_least, readers_through_views, related_unit
 from tqs_edge.integer.wide_ops import WIDE_BITS
 from tqs_edge.integer.wide_tensors import wide_scale, wide_tensors
 from tqs_edge.plan.bit_plan import BitPlan
@@ -56,6 +56,7 @@ class _Chooser:
         self.graph, self.plan, self.ranges = graph, plan, ranges
         self.tensors: dict[str, QTensor] = {}
         self.wide = wide_tensors(graph, plan)
+        self.tables = {node.name for node in graph.nodes if node.op in TABLE_REACH}
         fed_back = RANGE_HEADROOM * max(ranges[graph.input], ranges[graph.output])
         self.put(graph.input, 16, scale_for_range(fed_back, 16))
         if graph.exog is not None:
@@ -72,10 +73,14 @@ class _Chooser:
     def put_state(self, state: StateVariable, update: Node | None) -> None:
         bits = self.plan.states[state.name]
         reach = RANGE_HEADROOM * max(self.ranges[state.name], self.ranges[state.update])
-        is_table = update is not None and update.op in TABLE_REACH
+        is_table = update is not None and self.within_one(update)
         self.put(state.name, bits, _table_scale(bits) if is_table else scale_for_range(reach, bits))
         if bits != WIDE_BITS:
             self.tied.setdefault(state.update, self.tensors[state.name])
+
+    def within_one(self, node: Node) -> bool:
+        """Whether the node is a table or a product of two: its magnitude is at most 1."""
+        return node.op in TABLE_REACH or (node.op is Op.MUL and self.tables.issuperset(node.inputs))
 
     def choose(self, node: Node) -> tuple[int, float]:
         """(bits, scale) of a node whose inputs have theirs."""
@@ -101,8 +106,13 @@ class _Chooser:
             return 16, _free_scale(self.graph, node, 16, self.ranges)
         bits = 16 if node.op is Op.DENSE else tie.bits if tie else self.reader_bits(node.name)
         finest = self.finest(node, source)
-        wanted = tie.scale if tie else _free_scale(self.graph, node, bits, self.ranges, finest)
-        return bits, max(wanted, finest)
+        if tie:
+            return bits, max(tie.scale, finest)
+        wanted = max(_free_scale(self.graph, node, bits, self.ranges, finest), finest)
+        if self.within_one(node):
+            wanted = min(wanted, _table_scale(bits))
+        unit = related_unit(self.graph, node, self.tensors) if bits == 16 else None
+        return bits, wanted if unit is None else at_least(wanted, unit)
 
     def narrowed(self, name: str, source: QTensor) -> tuple[int, float]:
         """What `name`, the elements of `source` elsewhere, has where only dense nodes read it."""
@@ -166,7 +176,7 @@ def _free_scale(
 ) -> float:
     """A power of two where a table reads the tensor (views looked through), else from the range."""
     reach = max(RANGE_HEADROOM * ranges[node.name], finest * (1 << (bits - 1)))
-    readers = _readers_through_views(graph, node.name)
+    readers = readers_through_views(graph, node.name)
     tables = [r for r in readers if r.op in TABLE_REACH]
     if bits != 16 or not tables:
         return scale_for_range(reach, bits)
@@ -175,13 +185,3 @@ def _free_scale(
         reach = max(min(reach, limit), finest * (1 << (bits - 1)))
     fraction = fraction_bits_for(reach)
     return 2.0**-fraction if reach <= 2.0 ** (15 - fraction) else scale_for_range(reach, bits)
-
-
-def _readers_through_views(graph: Graph, name: str) -> list[Node]:
-    readers: list[Node] = []
-    for node in graph.consumers(name):
-        if node.op in (*SCALE_KEEPING, Op.PUSH):
-            readers += _readers_through_views(graph, node.name)
-        else:
-            readers.append(node)
-    return readers

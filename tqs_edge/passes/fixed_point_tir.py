@@ -9,7 +9,7 @@ floor((a * 2^s + b) / 2^s) = a + floor(b / 2^s).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tvm import tirx
 
@@ -45,6 +45,13 @@ def affine_form(op: AffineOp, program: IntegerProgram) -> AffineForm:
     unit = 1 << op.shift
     whole = {name: f // unit for name, f in factors.items() if f % unit == 0}
     scaled = {name: f for name, f in factors.items() if name not in whole}
+    inner = reduced(scaled, offset, op.shift, lowest_shift=0)
+    reach = sum(abs(f) * largest[n] for n, f in whole.items())
+    if (
+        max(_bound(inner, largest), reach + (_bound(inner, largest) >> inner.shift) + 1)
+        <= MAX_INT32
+    ):
+        return replace(inner, whole=whole)
     inner = reduced(scaled, offset, op.shift, lowest_shift=WIDE_SHIFT)
     form = AffineForm(whole, inner.scaled, inner.offset, inner.shift, wide=True)
     inner_limit = (_bound(inner, largest) >> inner.shift) + 1

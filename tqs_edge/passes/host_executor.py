@@ -11,6 +11,7 @@ from tvm import relax
 
 from tqs_edge.errors import InputError
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.time_loop import calls_of
 from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.passes.integer_ops import dtype_of
 
@@ -33,9 +34,8 @@ def run_llvm(
     """
     _check(program, model, contexts, horizon, exog)
     step = compile_step(module)
-    rollout = _windowed if model.form is RolloutForm.WINDOWED else _recurrent
     frames = [
-        rollout(step, program, model, context, horizon, None if exog is None else exog[i])
+        _rollout(step, program, model, context, horizon, None if exog is None else exog[i])
         for i, context in enumerate(contexts)
     ]
     return np.stack(frames) if frames else np.zeros((0, horizon, model.features), np.int16)
@@ -62,15 +62,12 @@ def _check(
         )
     if (program.exog is None) != (exog is None):
         raise InputError("exogenous rows are given exactly where the model reads them")
-    if model.form is RolloutForm.WINDOWED:
-        calls = -(-horizon // model.block)
-    else:
-        calls = contexts.shape[1] + horizon - 1
+    calls = calls_of(model, contexts.shape[1], horizon)
     if exog is not None and (exog.shape[1] < calls or len(exog) != len(contexts)):
         raise InputError(f"exog of shape {exog.shape}; this rollout makes {calls} calls")
 
 
-def _recurrent(
+def _rollout(
     step: Step,
     program: IntegerProgram,
     model: RolloutModel,
@@ -78,36 +75,25 @@ def _recurrent(
     horizon: int,
     exog: np.ndarray | None,
 ) -> np.ndarray:
-    """Context rows one per call; the last of those outputs is frame 0, then x := y."""
-    states = _initial_states(program)
-    given = [_tensor(program, program.input, row) for row in context]
-    outside = _exog_tensors(program, exog)
-    frames, x = [], given[0]
-    for call in range(len(context) + horizon - 1):
-        x = given[call] if call < len(given) else x
-        x, *states = step(x, *outside[call : call + 1], *states)
-        if call >= len(given) - 1:
-            frames.append(x.numpy().reshape(-1))
-    return np.stack(frames)
+    """Every call reads the `length` newest rows; once the context is used up, K are appended.
 
-
-def _windowed(
-    step: Step,
-    program: IntegerProgram,
-    model: RolloutModel,
-    context: np.ndarray,
-    horizon: int,
-    exog: np.ndarray | None,
-) -> np.ndarray:
-    """Each call reads the last L rows and appends K."""
+    Before a recurrent model's context there are zeros; its first calls end `length` rows apart.
+    """
     states = _initial_states(program)
     outside = _exog_tensors(program, exog)
-    rows = np.ascontiguousarray(context, np.int16)
-    for call in range(-(-horizon // model.block)):
-        x = _tensor(program, program.input, rows[len(rows) - model.length :])
+    rows = np.concatenate([np.zeros((model.length, model.features)), context]).astype(np.int16)
+    end = len(rows)
+    if model.form is not RolloutForm.WINDOWED:
+        end -= (len(context) - 1) // model.length * model.length
+    begin, call = len(rows), 0
+    while len(rows) < begin + horizon:
+        x = _tensor(program, program.input, rows[end - model.length : end])
         y, *states = step(x, *outside[call : call + 1], *states)
-        rows = np.concatenate([rows, y.numpy().reshape(model.block, model.features)])
-    return rows[len(context) : len(context) + horizon]
+        if end == len(rows):
+            rows = np.concatenate([rows, y.numpy().reshape(model.block, model.features)])
+        end = min(end + model.length, len(rows))
+        call += 1
+    return rows[begin : begin + horizon]
 
 
 def _initial_states(program: IntegerProgram) -> list[tvm.runtime.Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import tvm
 import tvm_ffi
 from tvm import s_tir, tirx
@@ -55,7 +57,7 @@ def scalar_intermediates(func: tirx.PrimFunc) -> tirx.PrimFunc:
         (tirx.BufferStore, lambda s: stores.setdefault(s.buffer, []).append(s)),
     )
     scalars = {
-        buffer: tirx.Var(buffer.name.partition("_intermediate")[0], str(buffer.dtype))
+        buffer: tirx.Var(buffer.name.partition("_intermediate")[0], _register(buffer))
         for buffer, writes in stores.items()
         if len(writes) == 1 and buffer.scope() == "local" and _elements(buffer) == 1
     }
@@ -68,13 +70,78 @@ def scalar_intermediates(func: tirx.PrimFunc) -> tirx.PrimFunc:
             (tirx.AllocBuffer, lambda s: tirx.Evaluate(0) if s.buffer in scalars else s),
             (
                 tirx.BufferStore,
-                lambda s: tirx.Bind(scalars[s.buffer], s.value) if s.buffer in scalars else s,
+                lambda s: _bind(scalars[s.buffer], s.value) if s.buffer in scalars else s,
             ),
-            (tvm.ir.TensorLoad, lambda e: scalars.get(e.source, e)),
+            (tvm.ir.TensorLoad, lambda e: _loaded(e, scalars)),
             (tirx.Var, lambda v: renamed.get(v, v)),
         ],
     )
-    return func.with_body(body)
+    in_registers = [(tirx.Cast, _from_register), (tvm.ir.Call, _call_on_registers)]
+    return func.with_body(tvm_ffi.structural_map(body, in_registers))
+
+
+# Functions of 16-bit numbers and what computes the same on numbers in registers.
+ON_REGISTERS = {
+    "tqs_sat8": "tqs_clamp8",
+    "tqs_sat16": "tqs_clamp16",
+    "tqs_tanh_s16": "tqs_tanh_q15",
+    "tqs_sigmoid_s16": "tqs_sigmoid_q15",
+}
+
+
+def _register(buffer: tirx.Buffer) -> str:
+    """The type of the variable that stands for a local buffer: a whole register, so that nothing
+    is narrowed between two operations."""
+    dtype = str(buffer.dtype)
+    return "int32" if dtype in ("int8", "int16") else dtype
+
+
+def _bind(var: tirx.Var, value: tirx.Expr) -> tirx.Bind:
+    """The variable bound to a value that is proven to fit its buffer's type."""
+    if str(value.ty.dtype) == str(var.ty.dtype):
+        return tirx.Bind(var, value)
+    if isinstance(value, tirx.Cast) and str(value.value.ty.dtype) == "int32":
+        return tirx.Bind(var, value.value)
+    name = _extern_name(value)
+    if name in ON_REGISTERS:
+        symbol = ON_REGISTERS[name]
+        return tirx.Bind(var, tirx.call_extern("int32", symbol, *value.args[1:]))
+    return tirx.Bind(var, value.astype("int32"))
+
+
+def _loaded(load: tvm.ir.TensorLoad, scalars: Mapping[tirx.Buffer, tirx.Var]) -> tirx.Expr:
+    """The variable in place of a load, in the type that the load has."""
+    if load.source not in scalars:
+        return load
+    var, dtype = scalars[load.source], str(load.source.dtype)
+    return var if str(var.ty.dtype) == dtype else tirx.Cast(dtype, var)
+
+
+def _from_register(cast: tirx.Cast) -> tirx.Expr:
+    """int32(int16(variable)) and int64(int16(variable)) without the cast inside."""
+    inner = cast.value
+    if not isinstance(inner, tirx.Cast) or not isinstance(inner.value, tirx.Var):
+        return cast
+    if str(inner.value.ty.dtype) != "int32" or str(cast.ty.dtype) not in ("int32", "int64"):
+        return cast
+    return inner.value if str(cast.ty.dtype) == "int32" else inner.value.astype("int64")
+
+
+def _call_on_registers(call: tvm.ir.Call) -> tirx.Expr:
+    """A table function of a variable, which it takes as it is."""
+    if _extern_name(call) not in ON_REGISTERS.values() or not isinstance(call.args[1], tirx.Cast):
+        return call
+    value = call.args[1]
+    if not isinstance(value.value, tirx.Var):
+        return call
+    return tirx.call_extern("int32", call.args[0].value, value.value, *call.args[2:])
+
+
+def _extern_name(expr: tirx.Expr) -> str:
+    """The function that a call_extern calls; "" for any other expression."""
+    if not isinstance(expr, tvm.ir.Call) or expr.op != tvm.ir.Op.get("tirx.call_extern"):
+        return ""
+    return str(expr.args[0].value)
 
 
 def call_wide_products(func: tirx.PrimFunc) -> tirx.PrimFunc:

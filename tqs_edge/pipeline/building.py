@@ -130,7 +130,7 @@ def _measure_shared(
     """What all plans share, from a build of the narrowest."""
     fixed = estimate_fixed(prepared.model.graph)
     narrowest, modelled = narrowest_plan(
-        prepared.model, scores.report, prepared.ranges, board.core.isa, decided, fixed
+        prepared.model, scores.report, prepared.ranges, board.core.cost_class, decided, fixed
     )
     compiled = compile_plan(prepared, narrowest, board, toolchain, folder / "least")
     usage = measure_usage(compiled.firmware, compiled.lowered, prepared.planning)

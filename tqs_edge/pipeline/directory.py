@@ -12,17 +12,17 @@ from tqs_edge import __version__
 from tqs_edge.artifacts import content_hash, load, read_json, save, sha256, write_json
 from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.errors import InputError
-from tqs_edge.firmware.build import Firmware, load_firmware
-from tqs_edge.firmware.sources import write_sources
+from tqs_edge.firmware.build import RECORD_NAME, Firmware, load_firmware
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.integer.program import IntegerProgram
+from tqs_edge.pipeline.c_package import write_model_package
 from tqs_edge.pipeline.lowering import Lowered
 from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.plan.bit_plan import BitPlan
 
 MODEL, PROGRAM, PLAN, BUNDLE = "model.json", "program.json", "plan.json", "bundle.json"
-TRIALS, SOURCES, MANIFEST = "trials.json", "src", "manifest.json"
-IMAGES = ("firmware.elf", "firmware.hex", "firmware.bin")
+TRIALS, C_PACKAGE, MANIFEST = "trials.json", "package", "manifest.json"
+RANGES = "ranges.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,21 +37,22 @@ class Package:
 
 
 def write_package(
-    directory: Path, lowered: Lowered, firmware: Firmware, trials: Trials, horizon: int
+    directory: Path, lowered: Lowered, firmware: Firmware, trials: Trials, horizon: int, name: str
 ) -> None:
-    """Writes all files of a package; the images are copied from where `firmware` was built."""
-    for name, value in (
+    """Writes all files of a package; the images are copied from where `firmware` was built.
+
+    name: prefix of the C package.
+    """
+    for file, value in (
         (MODEL, lowered.model),
         (PROGRAM, lowered.program),
         (PLAN, lowered.plan),
         (BUNDLE, lowered.bundle),
         (TRIALS, trials),
     ):
-        save(directory / name, value)
-    sources = directory / SOURCES
-    sources.mkdir()
-    write_sources(lowered.bundle, firmware.board.core.isa, sources)
-    for image in (*IMAGES, "firmware.json"):
+        save(directory / file, value)
+    write_model_package(directory / C_PACKAGE, lowered, trials, name)
+    for image in (*firmware.record.sha256, RECORD_NAME):
         shutil.copyfile(firmware.folder / image, directory / image)
     write_json(directory / MANIFEST, _manifest(directory, lowered, firmware, horizon))
 
@@ -60,7 +61,8 @@ def _manifest(
     directory: Path, lowered: Lowered, firmware: Firmware, horizon: int
 ) -> dict[str, Any]:
     """What went in and what came out, by hash; no dates, no paths, so it is reproducible."""
-    sources = sorted((directory / SOURCES).iterdir())
+    package = directory / C_PACKAGE
+    sources = sorted(path for path in package.rglob("*") if path.is_file())
     return {
         "model": {"name": lowered.model.name, "sha256": content_hash(lowered.model)},
         "plan": {"method": lowered.plan.method, "sha256": content_hash(lowered.plan)},
@@ -75,7 +77,9 @@ def _manifest(
             firmware.record.compiler: firmware.record.compiler_version,
         },
         "compiler": firmware.record.compiler,
-        "sources": {path.name: sha256(path.read_bytes()) for path in sources},
+        "sources": {
+            path.relative_to(package).as_posix(): sha256(path.read_bytes()) for path in sources
+        },
         "firmware": dict(sorted(firmware.record.sha256.items())),
     }
 

@@ -11,13 +11,16 @@ from typing import Any
 
 import torch
 
-from tqs_edge.artifacts import atomic_directory, load, save
+from tqs_edge.artifacts import atomic_directory, load, save, write_json, write_text
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.graph.rollout_model import RolloutForm
+from tqs_edge.package.model_card import MODEL_CARD, model_card
+from tqs_edge.package.names import checked_name
 from tqs_edge.pipeline.building import Compiled, compile_plan, compile_within
-from tqs_edge.pipeline.directory import write_package
+from tqs_edge.pipeline.c_package import package_name
+from tqs_edge.pipeline.directory import C_PACKAGE, RANGES, write_package
 from tqs_edge.pipeline.fitting import fit_compiled
 from tqs_edge.pipeline.planning import Scores, score_sites
 from tqs_edge.pipeline.predictability import predictability_of
@@ -49,7 +52,8 @@ class CompileJob:
 
     pins: widths by name of sites (plan/pins.py); block_rows: rows that share one width; all_cores:
     also verify on every core with every installed compiler and simulator; stream: compute only what
-    a new row of the window changes, where that saves much.
+    a new row of the window changes, where that saves much; name: prefix of the C package, by
+    default from the model's name.
     """
 
     source: Any
@@ -75,6 +79,7 @@ class CompileJob:
     dump_ir: Path | None = None
     all_cores: bool = False
     stream: bool = True
+    name: str | None = None
 
 
 def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
@@ -83,8 +88,10 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     Everything that can be wrong with the request is checked before the work starts, and the
     directory appears only when all of it succeeded.
     """
-    load_board(job.board), find_toolchain(job.compiler)
+    find_toolchain(job.compiler, load_board(job.board).core)
     parse_method(job.method), parse_rounding(job.rounding)
+    if job.name is not None:
+        checked_name(job.name)
     given = _given_plan(job)
     if given and job.pins:
         raise InputError("pins decide widths of a planned budget; drop them, or the given plan")
@@ -123,7 +130,8 @@ def _compiled(
     stage: Stage,
 ) -> Compiled:
     """Firmware of the given plan or of one within the budget, its integers fitted if asked for."""
-    board, toolchain = load_board(job.board), find_toolchain(job.compiler)
+    board = load_board(job.board)
+    toolchain = find_toolchain(job.compiler, board.core)
     with stage("plan and build") as advance:
         if given is not None:
             widths = given(prepared)
@@ -175,7 +183,8 @@ def _finish(
         verification: Verification = verify_rollouts(
             lowered, executions, trials, prepared.horizon, done=advance
         )
-    write_package(directory, lowered, firmware, trials, prepared.horizon)
+    name = package_name(lowered, job.name)
+    write_package(directory, lowered, firmware, trials, prepared.horizon, name)
     save(directory / SCORES, scores)
     report = build_report(
         lowered,
@@ -188,6 +197,8 @@ def _finish(
         predictability=predictability_of(prepared),
     )
     write_report(directory, report)
+    write_json(directory / RANGES, {name: float(r) for name, r in prepared.ranges.items()})
+    write_text(directory / C_PACKAGE / MODEL_CARD, model_card(report, lowered.bundle, name))
     return report
 
 

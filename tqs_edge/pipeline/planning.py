@@ -120,7 +120,7 @@ def plan_widths(
         trials.contexts,
         prepared.horizon,
         budget,
-        board.core.isa,
+        board.core.cost_class,
         method,
         exog=trials.exog,
         decided=decided,
@@ -151,7 +151,7 @@ def pareto_widths(
         prepared.planning.contexts,
         prepared.horizon,
         budget.limits(),
-        board.core.isa,
+        board.core.cost_class,
         decided,
         exog=prepared.planning.exog,
     )

@@ -69,7 +69,7 @@ def verify_package(
     all_cores: bool = False,
     done: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """The chain for the package's own firmware and, with `all_cores`, for firmware of all six
+    """The chain for the package's own firmware and, with `all_cores`, for firmware of all
     cores with every compiler, built in `folder`."""
     package = read_package(directory)
     executions = executions_of(package.firmware, runner)
@@ -99,9 +99,6 @@ def _default_runner(package: Package) -> str:
     board = package.firmware.board
     found = runners_for(board)
     if not found:
-        raise ToolMissing(
-            f"no simulator for board '{board.name}' is installed; run: "
-            + ("pip install unicorn" if board.core.unicorn else "apt-get install ")
-            + ("" if board.core.unicorn else "qemu-system-arm")
-        )
+        how = "pip install unicorn" if board.core.unicorn else f"install {board.core.qemu}"
+        raise ToolMissing(f"no simulator for board '{board.name}' is installed; {how}")
     return found[0]

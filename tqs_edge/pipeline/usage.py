@@ -12,14 +12,16 @@ from tqs_edge.run.runner import run
 from tqs_edge.verify.reference import quantize_inputs
 
 COUNTED_STEPS = 4
+INSTANCE_BYTES = 12  # of tqs_model_t besides the state: a flag and two pointers
 
 
 def model_ram_bytes(lowered: Lowered, stack_bytes: int) -> int:
-    """RAM of the model in a product: state, arena, input and output rows, measured stack."""
+    """RAM of the model in a product: instance, arena, input and output rows, measured stack."""
     program = lowered.program
     names = [n for n in (program.input, program.exog, program.output) if n is not None]
     rows = sum(2 * math.prod(program.tensors[name].shape) for name in names)
-    return lowered.bundle.state_bytes + lowered.bundle.arena_bytes + rows + stack_bytes
+    instance = INSTANCE_BYTES + lowered.bundle.state_bytes
+    return instance + lowered.bundle.arena_bytes + rows + stack_bytes
 
 
 def model_flash_bytes(firmware: Firmware) -> int:

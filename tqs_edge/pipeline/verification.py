@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from tqs_edge.errors import InputError
-from tqs_edge.firmware.board import Board, load_board
+from tqs_edge.firmware.board import Board, Core, load_board
 from tqs_edge.firmware.build import Firmware, build
-from tqs_edge.firmware.toolchain import TOOLCHAINS, Toolchain, find_toolchain
+from tqs_edge.firmware.toolchain import GCC, TOOLCHAINS, Toolchain, find_toolchain
 from tqs_edge.passes.host_executor import run_llvm
 from tqs_edge.passes.quantize_sites import integer_module
 from tqs_edge.pipeline.judging import judge
@@ -35,6 +35,8 @@ CORE_BOARDS = (
     "mps2-an505",
     "mps3-an547",
 )
+# Cortex-A with 64 bits, with dot products, with 32 bits; RISC-V.
+OTHER_BOARDS = ("raspberry-pi-4", "raspberry-pi-5", "beaglebone-black", "qemu-riscv32-virt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,18 +78,19 @@ def verify_rollouts(
 
 def runners_for(board: Board) -> tuple[str, ...]:
     """The installed simulators that can run `board`, the fastest first."""
-    found = []
-    if board.core.unicorn and importlib.util.find_spec("unicorn"):
-        found.append("unicorn")
-    if board.qemu_machine and shutil.which("qemu-system-arm"):
-        found.append("qemu")
-    return tuple(found)
-
-
-def compilers() -> tuple[str, ...]:
-    """The installed cross compilers."""
+    qemu = shutil.which(board.core.qemu) is not None
     present = {
-        "gcc": shutil.which("arm-none-eabi-gcc") is not None,
+        "unicorn": importlib.util.find_spec("unicorn") is not None,
+        "qemu": qemu,
+        "qemu-user": qemu,
+    }
+    return tuple(name for name in board.simulators if present[name])
+
+
+def compilers(core: Core | None = None) -> tuple[str, ...]:
+    """The installed cross compilers for `core`, by default for Cortex-M."""
+    present = {
+        "gcc": shutil.which(core.gcc if core else GCC) is not None,
         "zig": importlib.util.find_spec("ziglang") is not None,
     }
     return tuple(name for name in TOOLCHAINS if present[name])
@@ -106,8 +109,14 @@ def with_all_cores(
 ) -> tuple[Execution, ...]:
     """`executions` and those of every core, installed compiler and simulator, built in `folder`."""
     known = {execution.name for execution in executions}
-    boards = [board for board in map(load_board, CORE_BOARDS) if runners_for(board)]
-    pairs = [(board, find_toolchain(name)) for board in boards for name in compilers()]
+    boards = [
+        board for board in map(load_board, (*CORE_BOARDS, *OTHER_BOARDS)) if runners_for(board)
+    ]
+    pairs = [
+        (board, find_toolchain(name, board.core))
+        for board in boards
+        for name in compilers(board.core)
+    ]
 
     def build_one(pair: tuple[Board, Toolchain]) -> Firmware:
         board, toolchain = pair

@@ -53,7 +53,8 @@ class StackedUses:
     none; flash, insns, call_insns, acc64 (uses, weight widths, act widths).
 
     merges: (uses, weight widths, act widths), whether the use shares the call of its previous one
-    when that has the same weight width
+    when that has the same weight width; kernel: same shape, index of the kernel called in the
+    raveled CostTable.kernels
     """
 
     weight: np.ndarray
@@ -64,6 +65,7 @@ class StackedUses:
     call_insns: np.ndarray
     acc64: np.ndarray
     merges: np.ndarray
+    kernel: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,14 @@ class CostTable:
             np.array([use.call_insns for use in self.uses]).reshape(cells),
             acc64,
             merges,
+            np.arange(len(WIDTHS) ** 2).reshape(cells[1:]) * 2 + acc64,
         )
+
+    @property
+    def fixed_usage(self) -> dict[str, float]:
+        """What `fixed` takes of every resource."""
+        fixed = self.fixed
+        return {"flash": fixed.flash, "ram": fixed.ram, "insns": fixed.insns, "avg_bits": 0.0}
 
     def usage(self, choices: np.ndarray) -> dict[str, np.ndarray]:
         """Every resource (plans,) of choices (plans, sites) of width indices."""
@@ -118,8 +127,7 @@ class CostTable:
         cell = np.arange(len(self.uses)), weight, act
         merged = uses.merges[cell] & (weight == weight[:, uses.previous])
         called = np.zeros((len(choices), self.kernels.size), bool)
-        kernel = (weight * len(WIDTHS) + act) * 2 + uses.acc64[cell]
-        np.put_along_axis(called, kernel, True, axis=1)
+        np.put_along_axis(called, uses.kernel[cell], True, axis=1)
         flash = uses.flash[cell].sum(axis=1) - CALL_BYTES * merged.sum(axis=1)
         insns = uses.insns[cell].sum(axis=1) - (uses.call_insns[cell] * merged).sum(axis=1)
         return {

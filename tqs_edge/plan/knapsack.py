@@ -1,31 +1,33 @@
-"""The cheapest damage under all limits at once: an exact integer program (HiGHS).
+"""The cheapest damage under all limits at once, exactly: branch and bound around HiGHS.
 
-The linear relaxation gives a lower bound z and, for every width, what choosing it would add at
-least (its reduced cost). A plan of damage v found by rounding leaves only the widths with
-z + reduced cost <= v: the integer program over them proves v optimal or finds better.
+The linear relaxation gives prices, and these a bound for every width and pair of widths
+(plan/marginals.py). What cannot be in a plan better than the best known one is left out. Branches
+are taken on what leaves the relaxation far from plans, activations, states and whether a kernel's
+code is paid, until the integer program over what is left is small.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
-from tqs_edge.errors import TqsError
+from tqs_edge.errors import BudgetInfeasible
 from tqs_edge.plan.budget import fits, infeasible
 from tqs_edge.plan.cost import CostTable
-from tqs_edge.plan.quiet_solver import quiet_solver
+from tqs_edge.plan.integer_solver import least_damage
+from tqs_edge.plan.integer_solver import least_usage as least_user
+from tqs_edge.plan.marginals import Marginals, marginals
+from tqs_edge.plan.relaxation import Relaxed, relaxed
 from tqs_edge.plan.rounded_start import improved, rounded
-from tqs_edge.plan.width_program import W, WidthProgram, width_program, with_limits
+from tqs_edge.plan.width_program import Choices, W, choices_of
 
 RELATIVE_GAP = 1e-6  # a returned plan's damage is within this of the least
-SAFETY = 1e-5  # relative, for the solver's tolerance of the bound that widths are left out by
-FIRST_REACH = 0.1  # of the bound: how much worse a plan may be where rounding found none
-RESCALINGS = 6
-CLIP = 1e4  # damages beyond this many units look alike: the solver's tolerances are absolute
-INFEASIBLE = 2  # status of linprog and milp
+SAFETY = 1e-5  # relative: so much above the best known damage a bound must be to leave out a width
+FEW_PAIRS = 100  # more than there are uses: what HiGHS solves in a fraction of a second
+SPLIT = 0.02  # shares this far from 0 and 1 are branched on
 
 
 def solve(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> np.ndarray:
@@ -36,8 +38,7 @@ def solve(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> 
     """
     found = solve_or_none(costs, damage, limits)
     if found is None:
-        allowed = costs.legal & np.isfinite(damage)
-        raise infeasible(_least_limits(costs, allowed, limits), limits)
+        raise _infeasible(costs, costs.legal & np.isfinite(damage), limits)
     return found
 
 
@@ -53,49 +54,64 @@ def solve_or_none(
     free = damage.argmin(axis=1)
     if fits(costs, free, limits)[0]:
         return np.asarray(free)
-    found = _start(costs, damage, limits)
-    usable = damage if found is None else _no_worse(damage, _total(damage, found))
-    bound = _relaxed(costs, usable, limits)
-    if bound is None:
+    best = _start(costs, damage, limits)
+    if best is not None:
+        damage = np.where(damage <= _total(damage, best) * (1.0 + SAFETY), damage, np.inf)
+    if not np.isfinite(damage).any(axis=1).all():
         return None
-    plan = rounded(bound.shares, costs, usable, limits)
-    if plan is not None:
-        found = _better(damage, found, improved(plan, costs, usable, limits))
-    largest = float(usable[np.isfinite(usable)].max())
-    reach = bound.damage * (1.0 + FIRST_REACH) if found is None else _total(damage, found)
-    while True:
-        promising = bound.damage + bound.reduced <= reach * (1.0 + SAFETY)
-        kept = np.where(promising, _no_worse(usable, reach), np.inf)
-        plan = _minimise(costs, kept, limits, unit=min(reach, largest), gap=gap)
-        found = found if plan is None else _better(damage, found, plan)
-        if found is not None and _total(damage, found) <= reach * (1.0 + SAFETY):
-            return found
-        if (np.isfinite(kept) == np.isfinite(usable)).all():
+    unit = float(damage[np.isfinite(damage)].max()) or 1.0
+    branches = [_Branch(0.0, 0, choices_of(costs, np.isfinite(damage)), frozenset())]
+    opened = 1
+    while branches:
+        branch = heappop(branches)
+        if branch.bound >= _worth(damage, best) * (1.0 - gap):
             break
-        reach = (4.0 * reach or np.inf) if found is None else _total(damage, found)
-    return found
+        optimum = relaxed(costs, damage, branch.choices, limits, branch.paid, unit)
+        if optimum is None:
+            continue
+        unit = optimum.unit
+        least = marginals(costs, damage, branch.choices, limits, optimum.prices, branch.paid)
+        reach = 0.0
+        if branch.number == 0 or best is None:
+            best = _rounded(optimum, costs, damage, branch.choices, limits, best)
+            reach = _few(least, len(costs.uses) + FEW_PAIRS)
+            some = _promising(branch.choices, least, min(reach, _worth(damage, best)))
+            best = _solved(costs, damage, some, limits, best, gap)
+        most = _worth(damage, best)
+        if most <= max(reach, least.bound * (1.0 + gap)):
+            continue
+        left = _promising(branch.choices, least, most)
+        if left.pairs.sum() > len(costs.uses) + FEW_PAIRS:
+            parts = _split(costs, left, optimum, branch.paid)
+            for choices, paid in parts:
+                heappush(branches, _Branch(least.bound, opened, choices, paid))
+                opened += 1
+            if parts:
+                continue
+        best = _solved(costs, damage, left, limits, best, gap)
+    return best
 
 
-@dataclass(frozen=True, eq=False)
-class _Bound:
-    """The optimum of the relaxation: its damage, shares and reduced costs (sites, widths)."""
+@dataclass(frozen=True, order=True)
+class _Branch:
+    """A part of all plans, by the bound on their damage; `paid`: kernels whose code is counted."""
 
-    damage: float
-    shares: np.ndarray
-    reduced: np.ndarray
+    bound: float
+    number: int
+    choices: Choices = field(compare=False)
+    paid: frozenset[int] = field(compare=False)
 
 
 def _total(damage: np.ndarray, choice: np.ndarray) -> float:
     return float(damage[np.arange(len(choice)), choice].sum())
 
 
+def _worth(damage: np.ndarray, best: np.ndarray | None) -> float:
+    return np.inf if best is None else _total(damage, best)
+
+
 def _better(damage: np.ndarray, old: np.ndarray | None, new: np.ndarray) -> np.ndarray:
     return new if old is None or _total(damage, new) < _total(damage, old) else old
-
-
-def _no_worse(damage: np.ndarray, most: float) -> np.ndarray:
-    """The damages without those that exceed `most` alone."""
-    return np.where(damage <= most * (1.0 + SAFETY), damage, np.inf)
 
 
 def _start(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> np.ndarray | None:
@@ -111,114 +127,86 @@ def _start(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) ->
     return np.asarray(fitting[int(np.argmin([_total(damage, plan) for plan in fitting]))])
 
 
-def _relaxed(costs: CostTable, damage: np.ndarray, limits: Mapping[str, float]) -> _Bound | None:
-    """The linear relaxation; None when even that is infeasible.
-
-    Its tolerances are absolute, so it is solved again in units of its own optimum.
-    """
-    program = with_limits(width_program(costs, np.isfinite(damage), limits), limits, _fixed(costs))
-    equal = program.low == program.high
-    unit = float(damage[np.isfinite(damage)].max()) or 1.0
-    for _ in range(RESCALINGS):
-        objective, upper = _columns(program, damage, unit)
-        result = linprog(
-            objective,
-            A_ub=program.matrix[~equal],
-            b_ub=program.high[~equal],
-            A_eq=program.matrix[equal],
-            b_eq=program.high[equal],
-            bounds=np.stack([np.zeros_like(upper), upper], axis=1),
-            method="highs",
-        )
-        if result.status == INFEASIBLE:
-            return None
-        if result.x is None:
-            raise TqsError(f"the planner's solver stopped: {result.message}; use method 'greedy'")
-        shares = result.x[: damage.size].reshape(damage.shape)
-        reduced = result.lower.marginals[: damage.size].reshape(damage.shape)
-        bound = _Bound(result.fun * unit, shares, np.maximum(reduced, 0.0) * unit)
-        taken = shares > 0.0
-        reached = float((np.where(taken, damage, 0.0) * shares).sum())
-        if not 0.0 < reached < 0.1 * unit:
-            break
-        unit = reached
-    return bound
-
-
-def _minimise(
+def _rounded(
+    optimum: Relaxed,
     costs: CostTable,
     damage: np.ndarray,
+    choices: Choices,
     limits: Mapping[str, float],
-    *,
-    unit: float,
-    gap: float = RELATIVE_GAP,
-    resource: str | None = None,
+    best: np.ndarray | None,
 ) -> np.ndarray | None:
-    """Choice of least damage, or least use of `resource`, under the limits; None if none fits.
-
-    A solution may pass a limit by the solver's tolerance: then that limit is drawn in by as much.
-    """
-    finite = np.isfinite(damage)
-    if not finite.any(axis=1).all():
-        return None
-    names = {*limits, resource} - {None}
-    base = width_program(costs, finite, {str(name) for name in names})
-    objective, upper = _columns(base, damage, unit or 1.0)
-    if resource is not None:
-        objective = base.resources[resource] / max(1.0, np.abs(base.resources[resource]).max())
-    drawn_in = dict(limits)
-    for _ in range(RESCALINGS):
-        program = with_limits(base, drawn_in, _fixed(costs))
-        # All variables are declared integral, though the choice alone would make the rest so:
-        # HiGHS then presolves and cuts several times better.
-        with quiet_solver():
-            result = milp(
-                objective,
-                integrality=np.ones(len(objective)),
-                bounds=Bounds(0.0, upper),
-                constraints=LinearConstraint(program.matrix, program.low, program.high),
-                options={"mip_rel_gap": gap},
-            )
-        if result.status == INFEASIBLE:
-            return None
-        if result.x is None:
-            break
-        chosen = result.x[: damage.size].reshape(damage.shape).argmax(axis=1)
-        if fits(costs, chosen, limits)[0]:
-            return np.asarray(chosen, np.int64)
-        usage = costs.usage(chosen)
-        for name, limit in limits.items():
-            drawn_in[name] -= 2.0 * max(0.0, float(usage[name][0]) - limit)
-    raise TqsError(f"the planner's solver stopped: {result.message}; use method 'greedy'")
+    usable = np.where(choices.sites, damage, np.inf)
+    plan = rounded(optimum.shares, costs, usable, limits)
+    return best if plan is None else _better(damage, best, improved(plan, costs, usable, limits))
 
 
-def _columns(
-    program: WidthProgram, damage: np.ndarray, unit: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Objective in `unit`s of damage and upper bounds of all variables."""
-    finite = np.isfinite(damage)
-    objective, upper = np.zeros(program.variables), np.ones(program.variables)
-    objective[: damage.size] = np.minimum(np.where(finite, damage, 0.0) / unit, CLIP).ravel()
-    upper[: damage.size] = finite.ravel()
-    return objective, upper
+def _few(least: Marginals, count: int) -> float:
+    """The damage that at most about `count` pairs can be in a plan of."""
+    values = np.sort(least.pairs[np.isfinite(least.pairs)])
+    return float(values[count]) if count < len(values) else np.inf
 
 
-def _fixed(costs: CostTable) -> dict[str, float]:
-    fixed = costs.fixed
-    return {"flash": fixed.flash, "ram": fixed.ram, "insns": fixed.insns, "avg_bits": 0.0}
+def _promising(choices: Choices, least: Marginals, most: float) -> Choices:
+    """Those that may be in a plan of a damage of at most `most`."""
+    most = most * (1.0 + SAFETY)
+    return choices.among(least.sites <= most, least.pairs <= most)
 
 
-def _least_limits(
+def _solved(
+    costs: CostTable,
+    damage: np.ndarray,
+    choices: Choices,
+    limits: Mapping[str, float],
+    best: np.ndarray | None,
+    gap: float,
+) -> np.ndarray | None:
+    """The better of `best` and the best plan of `choices`."""
+    below = _worth(damage, best) * (1.0 - gap)
+    plan = least_damage(costs, damage, choices, limits, below=below, gap=gap)
+    return best if plan is None else _better(damage, best, plan)
+
+
+def _split(
+    costs: CostTable,
+    choices: Choices,
+    optimum: Relaxed,
+    paid: frozenset[int],
+) -> list[tuple[Choices, frozenset[int]]]:
+    """Two parts of `choices` that the optimum is in neither of, with the kernels whose code they
+    pay; none where it is a plan as far as the sites without weights and the code go."""
+    others = np.setdiff1d(np.arange(len(costs.sites)), costs.stacked.weight)
+    shares = optimum.shares[others]
+    open_shares = np.minimum(shares.max(axis=1), 1.0 - shares.max(axis=1))
+    if len(others) and open_shares.max() > SPLIT:
+        site = others[int(open_shares.argmax())]
+        likely = np.arange(W) == optimum.shares[site].argmax()
+        return [(_narrowed(costs, choices, site, part), paid) for part in (likely, ~likely)]
+    worth = np.minimum(optimum.codes, 1.0 - optimum.codes)
+    if worth.max() <= SPLIT:
+        return []
+    kernel = int((worth * costs.kernels.ravel()).argmax())
+    without = choices.among(choices.sites, costs.stacked.kernel != kernel)
+    return [(choices, paid | {kernel}), (without, paid)]
+
+
+def _narrowed(costs: CostTable, choices: Choices, site: np.int64, widths: np.ndarray) -> Choices:
+    sites = choices.sites.copy()
+    sites[site] &= widths
+    return choices.among(sites, choices_of(costs, sites).pairs)
+
+
+def _infeasible(
     costs: CostTable, allowed: np.ndarray, limits: Mapping[str, float]
-) -> dict[str, float]:
-    """Least value of each limit with which a plan exists, the other limits given."""
+) -> BudgetInfeasible:
+    """The error that names the least value of each limit with which a plan exists, the other
+    limits given."""
     least = {}
     for name in limits:
         others = {other: limit for other, limit in limits.items() if other != name}
         usage = least_usage(costs, allowed, others, name)
         if usage is not None:
             least[name] = usage
-    return least
+    return infeasible(least, limits)
 
 
 def least_usage(
@@ -226,6 +214,5 @@ def least_usage(
 ) -> float | None:
     """Least use of a resource by any choice of the widths in `allowed` (sites, widths) within
     `limits`; None when none fits."""
-    free = np.where(allowed, 0.0, np.inf)
-    choice = _minimise(costs, free, limits, unit=1.0, resource=resource)
+    choice = least_user(costs, choices_of(costs, allowed), limits, resource, RELATIVE_GAP)
     return None if choice is None else float(costs.usage(choice)[resource][0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -15,17 +15,39 @@ W = len(WIDTHS)
 
 
 @dataclass(frozen=True, eq=False)
+class Choices:
+    """What may be chosen: sites (sites, widths), pairs (uses, weight widths, act widths), bool."""
+
+    sites: np.ndarray
+    pairs: np.ndarray
+
+    def among(self, sites: np.ndarray, pairs: np.ndarray) -> Choices:
+        """Those that are also in `sites` and `pairs`."""
+        return Choices(self.sites & sites, self.pairs & pairs)
+
+
+def choices_of(costs: CostTable, sites: np.ndarray) -> Choices:
+    """All pairs of the widths `sites`."""
+    uses = costs.stacked
+    return Choices(sites, sites[uses.weight][:, :, None] & sites[uses.activation][:, None, :])
+
+
+@dataclass(frozen=True, eq=False)
 class WidthProgram:
     """Constraints low <= matrix @ v <= high on v in {0, 1}.
 
     The first sites * W variables are the choice: v[site * W + k] = 1 where `site` has the width of
-    index k. resources: coefficients over all variables of each resource asked for.
+    index k. resources: coefficients over all variables of each resource asked for. codes: variable
+    of the code of each kernel, -1 where none can be called. below: row by which each pair stays
+    below the code of its kernel, -1 where there is none.
     """
 
     matrix: csr_array
     low: np.ndarray
     high: np.ndarray
     resources: Mapping[str, np.ndarray]
+    codes: np.ndarray
+    below: np.ndarray
 
     @property
     def variables(self) -> int:
@@ -67,8 +89,8 @@ class _Rows:
         return matrix, low, high
 
 
-def width_program(costs: CostTable, allowed: np.ndarray, names: Collection[str]) -> WidthProgram:
-    """The program over the widths in `allowed` (sites, widths) with the resources `names`.
+def width_program(costs: CostTable, choices: Choices, names: Collection[str]) -> WidthProgram:
+    """The program over `choices` with the resources `names`.
 
     Flash and instructions of a dense block depend on the pair (weight width, activation width).
     Each pair has a variable; its sums over either width equal the choice of the other, which makes
@@ -87,36 +109,42 @@ def width_program(costs: CostTable, allowed: np.ndarray, names: Collection[str])
         "insns": [(choice, costs.insns)],
         "flash": [],
     }
+    codes, below = np.full(costs.kernels.size, -1), np.full(choices.pairs.shape, -1)
     if {"flash", "insns"} & set(names):
-        _add_pairs(rows, costs, allowed, choice, terms)
+        pairs = _add_pairs(rows, costs, choices, choice, terms)
+        _add_merges(rows, costs, pairs, terms)
+        codes, below = _add_codes(rows, costs, pairs, terms)
     resources = {name: np.zeros(rows.variables) for name in names}
     for name, coefficients in resources.items():
         for variables, values in terms[name]:
             np.add.at(coefficients, np.ravel(variables), np.ravel(values))
-    return WidthProgram(*rows.finish(), resources)
+    return WidthProgram(*rows.finish(), resources, codes, below)
+
+
+Terms = Mapping[str, list[tuple[np.ndarray, np.ndarray]]]
 
 
 def _add_pairs(
-    rows: _Rows,
-    costs: CostTable,
-    allowed: np.ndarray,
-    choice: np.ndarray,
-    terms: Mapping[str, list[tuple[np.ndarray, np.ndarray]]],
-) -> None:
-    """Pair, merge and kernel variables; their flash and instructions go to `terms`."""
-    uses = costs.stacked
-    legal = allowed[uses.weight][:, :, None] & allowed[uses.activation][:, None, :]
+    rows: _Rows, costs: CostTable, choices: Choices, choice: np.ndarray, terms: Terms
+) -> np.ndarray:
+    """Variables of the pairs, -1 for those that may not be chosen."""
+    uses, legal = costs.stacked, choices.pairs
     pairs = rows.number(legal)
     use, weight, act = np.nonzero(legal)
-    for widths, site, axis in ((weight, uses.weight, 2), (act, uses.activation, 1)):
-        sums = rows.rows(legal.any(axis=axis), 0.0, 0.0)
+    for widths, site in ((weight, uses.weight), (act, uses.activation)):
+        # A width that has lost all its pairs is kept from being chosen by an empty sum.
+        sums = rows.rows(choices.sites[site], 0.0, 0.0)
         rows.put(sums[use, widths], pairs[legal], 1.0)
-        which, width = np.nonzero(legal.any(axis=axis))
+        which, width = np.nonzero(choices.sites[site])
         rows.put(sums[which, width], choice[site[which], width], -1.0)
     terms["flash"].append((pairs[legal], uses.flash[legal]))
     terms["insns"].append((pairs[legal], uses.insns[legal]))
+    return pairs
 
-    both = uses.merges & legal & legal[uses.previous]
+
+def _add_merges(rows: _Rows, costs: CostTable, pairs: np.ndarray, terms: Terms) -> None:
+    uses = costs.stacked
+    both = uses.merges & (pairs >= 0) & (pairs[uses.previous] >= 0)
     merged = rows.number(both)
     use, weight, act = np.nonzero(both)
     for owner in (use, uses.previous[use]):
@@ -126,8 +154,13 @@ def _add_pairs(
     terms["flash"].append((merged[both], np.full(len(use), -float(CALL_BYTES))))
     terms["insns"].append((merged[both], -uses.call_insns[both]))
 
-    use, weight, act = np.nonzero(legal)
-    kernel = (weight * W + act) * 2 + uses.acc64[legal]
+
+def _add_codes(
+    rows: _Rows, costs: CostTable, pairs: np.ndarray, terms: Terms
+) -> tuple[np.ndarray, np.ndarray]:
+    """(variables of the kernels' codes, rows that keep pairs below them)."""
+    legal = pairs >= 0
+    kernel = costs.stacked.kernel[legal]
     called = np.zeros(costs.kernels.size, bool)
     called[kernel] = True
     codes = rows.number(called)
@@ -135,6 +168,7 @@ def _add_pairs(
     rows.put(below[legal], pairs[legal], 1.0)
     rows.put(below[legal], codes[kernel], -1.0)
     terms["flash"].append((codes[called], costs.kernels.ravel()[called]))
+    return codes, below
 
 
 def with_limits(
@@ -143,9 +177,9 @@ def with_limits(
     """The program with fixed + resource <= limit, in units of the limit, for every limit."""
     extra = [csr_array(program.resources[name][None] / limits[name]) for name in limits]
     room = [1.0 - fixed[name] / limits[name] for name in limits]
-    return WidthProgram(
-        csr_array(vstack([program.matrix, *extra])) if extra else program.matrix,
-        np.concatenate([program.low, np.full(len(extra), -np.inf)]),
-        np.concatenate([program.high, room]),
-        program.resources,
+    return replace(
+        program,
+        matrix=csr_array(vstack([program.matrix, *extra])) if extra else program.matrix,
+        low=np.concatenate([program.low, np.full(len(extra), -np.inf)]),
+        high=np.concatenate([program.high, room]),
     )

@@ -99,8 +99,14 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
             finite(report.get("instructions_per_step")),
             "on a simulator",
         ),
+        (
+            "Cycles per step",
+            finite(report.get("on_board", {}).get("cycles_per_step")),
+            "counted on the board",
+        ),
     ]
-    whole = {"Flash", "RAM", "Stack", "Instructions per step", "Valid horizon", "Predictable for"}
+    whole = {"Flash", "RAM", "Stack", "Instructions per step", "Cycles per step"}
+    whole |= {"Valid horizon", "Predictable for"}
     return [
         (name, f"{value:,.0f}" if name in whole else number(value), unit)
         for name, value, unit in found

@@ -21,37 +21,43 @@ from tqs_edge.run.rollout_files import RolloutRequest
 from tqs_edge.run.run_log import RunLog
 
 DECLARATIONS = """
-int32_t tqs_host_state_bytes(void);
+int32_t tqs_host_model_bytes(void);
 int32_t tqs_host_arena_bytes(void);
-void tqs_model_reset(void *state);
-void tqs_model_step(void *state, void *arena, const int16_t *x, const int16_t *exog, int16_t *y);
+int32_t tqs_host_init(void *model, void *arena);
+void tqs_model_reset(void *model);
+int32_t tqs_model_step(void *model, const int16_t *x, const int16_t *exog, int16_t *y);
 """
 
 
 class HostModel:
-    """A model loaded into this process, with its own state and arena."""
+    """A model loaded into this process, an instance with its own arena.
+
+    Raises RunnerError when the library refuses its weights.
+    """
 
     def __init__(self, library: Path) -> None:
         self._ffi = FFI()
         self._ffi.cdef(DECLARATIONS)
         self._library: Any = self._ffi.dlopen(str(library))
-        # int64_t, because the state and the arena are 8-byte aligned.
-        self._state = self._words(self._library.tqs_host_state_bytes())
+        # int64_t, because the instance and the arena are 8-byte aligned.
+        self._model = self._words(self._library.tqs_host_model_bytes())
         self._arena = self._words(self._library.tqs_host_arena_bytes())
+        if status := self._library.tqs_host_init(self._model, self._arena):
+            raise RunnerError(f"the model refuses its weights (status {status}); compile again")
 
     def _words(self, size: int) -> Any:
         return self._ffi.new("int64_t[]", size // 8 + 1)
 
     def reset(self) -> None:
         """Puts the model into its initial state."""
-        self._library.tqs_model_reset(self._state)
+        self._library.tqs_model_reset(self._model)
 
     def step(self, x: np.ndarray, exog: np.ndarray, y: np.ndarray) -> None:
         """One call of the model; all arrays int16 and contiguous, y is overwritten."""
         pointers = [self._ffi.cast("int16_t *", array.ctypes.data) for array in (x, exog, y)]
         if exog.size == 0:
             pointers[1] = self._ffi.NULL
-        self._library.tqs_model_step(self._state, self._arena, *pointers)
+        self._library.tqs_model_step(self._model, *pointers)
 
 
 def load_host_model(bundle: SourceBundle) -> HostModel:
@@ -69,35 +75,26 @@ def run_host(firmware: Firmware, request: RolloutRequest, timeout: float, count:
     """
     model = load_host_model(firmware.bundle)
     deadline = time.monotonic() + timeout
-    rollout = _recurrent if request.shape.recurrent else _windowed
-    frames = [rollout(model, request, index, deadline) for index in range(len(request.contexts))]
+    frames = [_rollout(model, request, index, deadline) for index in range(len(request.contexts))]
     return RunLog(frames=np.stack(frames), runner="host", board=firmware.board.name)
 
 
-def _recurrent(
-    model: HostModel, request: RolloutRequest, index: int, deadline: float
-) -> np.ndarray:
-    """Frames (horizon, F): one row per call, the last context row's output is frame 0."""
-    context, exog = request.contexts[index], request.exog[index]
-    outputs = np.empty((request.calls, request.shape.features), np.int16)
-    model.reset()
-    for t in range(request.calls):
-        _check(deadline)
-        model.step(context[t] if t < len(context) else outputs[t - 1], exog[t], outputs[t])
-    return outputs[len(context) - 1 :]
-
-
-def _windowed(model: HostModel, request: RolloutRequest, index: int, deadline: float) -> np.ndarray:
-    """Frames (horizon, F): each call takes the newest L rows and appends K rows."""
+def _rollout(model: HostModel, request: RolloutRequest, index: int, deadline: float) -> np.ndarray:
+    """Frames (horizon, F). Each call takes the newest L rows; once the context has been taken, L
+    rows a call from zeros on or its last L at once, it appends K rows."""
     shape, exog = request.shape, request.exog[index]
-    begin = shape.length
-    rows = np.empty((begin + request.calls * shape.block, shape.features), np.int16)
-    rows[:begin] = request.contexts[index][-begin:]
+    context = request.contexts[index]
+    fed = shape.context_calls(len(context))
+    begin = max(fed * shape.length, len(context))
+    rows = np.zeros((begin + (request.calls - fed + 1) * shape.block, shape.features), np.int16)
+    rows[begin - len(context) : begin] = context
+    ignored = np.empty((shape.block, shape.features), np.int16)
     model.reset()
     for t in range(request.calls):
         _check(deadline)
-        now = begin + t * shape.block
-        model.step(rows[now - begin : now], exog[t], rows[now : now + shape.block])
+        now = begin + (t - fed + 1) * (shape.length if t < fed else shape.block)
+        y = rows[now : now + shape.block] if t >= fed - 1 else ignored
+        model.step(rows[now - shape.length : now], exog[t], y)
     return rows[begin : begin + request.horizon]
 
 

@@ -1,4 +1,4 @@
-"""The QEMU runner: the real ELF on a simulated board, talking through semihosting files."""
+"""The QEMU runners: the real ELF on a simulated board, or as a Linux program of another core."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tqs_edge.errors import RunnerError, ToolMissing
-from tqs_edge.firmware.board import Board
+from tqs_edge.firmware.board import Board, Core
 from tqs_edge.firmware.build import Firmware
 from tqs_edge.firmware.elf import ElfImage, read_elf
 from tqs_edge.run.qemu_plugin import plugin_library
@@ -23,36 +23,63 @@ from tqs_edge.run.rollout_files import (
 from tqs_edge.run.run_log import RunLog
 from tqs_edge.run.step_count import COUNTED_CALLS, Block, StepCount, count_step, step_span
 
-QEMU = "qemu-system-arm"
+PACKAGES = {"qemu-system-riscv32": "qemu-system-misc"}  # where the name is another
 QUIET = ("-nodefaults", "-display", "none", "-monitor", "none", "-serial", "none")
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 COUNT_NAME = "count.txt"
 EXIT_MEANINGS = {
     3: "could not read its input",
     4: "could not write its output",
+    5: "refused the model's weights",
     253: "met an exception that it does not handle",
 }
 
 
 def run_qemu(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
-    """Frames, stack use and (when `count`) instructions of a rollout in QEMU.
+    """Frames, stack use and (when `count`) instructions of a rollout on a simulated board.
 
-    Raises ToolMissing without qemu-system-arm or a machine for the board, RunnerError on a fault,
-    a timeout or short output.
+    Raises ToolMissing without QEMU or a machine for the board, RunnerError on a fault, a timeout or
+    short output.
     """
+    command = (*qemu_command(firmware.board), "-kernel")
+    return _run(command, "qemu", firmware, request, timeout, count)
+
+
+def run_qemu_user(
+    firmware: Firmware, request: RolloutRequest, timeout: float, count: bool
+) -> RunLog:
+    """The same for a Linux program, whose system calls this computer serves."""
+    core = firmware.board.core
+    if core.runtime != "linux":
+        raise ToolMissing(f"{firmware.board.name} does not run Linux; use the qemu runner")
+    command = (_program(core, "qemu-user"), "-cpu", str(core.qemu_cpu))
+    return _run(command, "qemu-user", firmware, request, timeout, count)
+
+
+def _run(
+    command: tuple[str, ...],
+    runner: str,
+    firmware: Firmware,
+    request: RolloutRequest,
+    timeout: float,
+    count: bool,
+) -> RunLog:
+    """Runs `command`, to which the plugin and the ELF file are added, on the files of `request`."""
     image = read_elf(firmware.elf)
     with tempfile.TemporaryDirectory(prefix="tqs-qemu-") as name:
         folder = Path(name)
         (folder / INPUT_NAME).write_bytes(encode_input(request))
-        command = [*qemu_command(firmware.board), "-kernel", str(firmware.elf.resolve())]
-        if count:
-            command += ["-plugin", _plugin_option(image)]
-        _execute(command, folder, firmware, image, timeout)
+        plugin = ("-plugin", _plugin_option(image)) if count else ()
+        program = folder / firmware.elf.name
+        shutil.copyfile(firmware.elf, program)
+        program.chmod(0o755)  # user-mode QEMU refuses what is not executable, without a word
+        whole = [command[0], *plugin, *command[1:], str(program)]
+        _execute(whole, folder, firmware, image, timeout)
         frames, stack_bytes = decode_output(_read_output(folder / OUTPUT_NAME), request)
         counted = _read_count(folder / COUNT_NAME, image) if count else None
     return RunLog(
         frames=frames,
-        runner="qemu",
+        runner=runner,
         board=firmware.board.name,
         stack_bytes=stack_bytes,
         instructions_per_step=counted.per_step if counted else None,
@@ -60,17 +87,28 @@ def run_qemu(firmware: Firmware, request: RolloutRequest, timeout: float, count:
     )
 
 
+def _program(core: Core, package: str) -> str:
+    program = shutil.which(core.qemu)
+    if program is None:
+        raise ToolMissing(f"{core.qemu} is not on PATH; install {package}, or use another runner")
+    return program
+
+
 def qemu_command(board: Board) -> tuple[str, ...]:
     """The command line that simulates `board`, up to the firmware.
 
     Raises ToolMissing when QEMU is absent or simulates no such board.
     """
+    core = board.core
     if board.qemu_machine is None:
-        raise ToolMissing(f"QEMU has no machine for {board.name}; use the unicorn runner")
-    program = shutil.which(QEMU)
-    if program is None:
-        raise ToolMissing(f"{QEMU} is not on PATH; install qemu-system-arm, or use unicorn")
-    return (program, "-M", board.qemu_machine, *QUIET, *SEMIHOSTING)
+        other = "qemu-user" if core.runtime == "linux" else "unicorn"
+        raise ToolMissing(f"QEMU has no machine for {board.name}; use the {other} runner")
+    program = _program(core, PACKAGES.get(core.qemu, core.qemu))
+    if core.runtime == "riscv":
+        own: tuple[str, ...] = ("-bios", "none")
+    else:  # behind a boot loader the vectors are not where the machine looks for them after reset
+        own = ("-global", f"armv7m.init-nsvtor={board.flash_origin:#x}")
+    return (program, "-M", board.qemu_machine, *own, *QUIET, *SEMIHOSTING)
 
 
 def _plugin_option(image: ElfImage) -> str:
@@ -113,6 +151,8 @@ def _fault_text(console: str, image: ElfImage) -> str | None:
     """What startup.c's fault handler printed, with the function added; None without a fault."""
     if "Lockup" in console:
         return "lockup, the fault handler itself could not run"
+    if signal := re.search(r"uncaught target signal \d+ \((.*?)\)", console):
+        return signal[1].lower()
     match = re.search(r"^FAULT (.*)$", console, re.MULTILINE)
     if match is None:
         return None

@@ -43,9 +43,10 @@ def make_request(
             f"got {contexts.dtype} {list(contexts.shape)}"
         )
     count, rows, _ = contexts.shape
-    if rows < shape.length or count < 1 or horizon < 1:
+    least = 1 if shape.recurrent else shape.length
+    if rows < least or count < 1 or horizon < 1:
         raise InputError(
-            f"a rollout needs a context, {shape.length} rows in it and a horizon of at least 1, "
+            f"a rollout needs a context, {least} rows in it and a horizon of at least 1, "
             f"got contexts {list(contexts.shape)} and horizon {horizon}"
         )
     expected = (count, shape.calls(rows, horizon), shape.exog)

@@ -17,6 +17,9 @@ class RunLog:
     instructions_per_step: mean executed instructions of one model call (run/step_count.py), not
       cycles; None on the host and when counting is off
     instructions_by_function: the same by function, largest first
+    cycles_per_step: mean cycles of one model call that a real core counted (DWT); a simulator has
+      none
+    remarks: what a reader of the numbers has to know, in sentences
     """
 
     frames: np.ndarray
@@ -25,3 +28,5 @@ class RunLog:
     stack_bytes: int | None = None
     instructions_per_step: float | None = None
     instructions_by_function: Mapping[str, float] | None = None
+    cycles_per_step: float | None = None
+    remarks: tuple[str, ...] = ()

@@ -8,12 +8,17 @@ from tqs_edge.errors import InputError, RunnerError
 from tqs_edge.firmware.build import Firmware
 from tqs_edge.firmware.model_header import model_shape
 from tqs_edge.run.host import run_host
-from tqs_edge.run.qemu import run_qemu
+from tqs_edge.run.qemu import run_qemu, run_qemu_user
 from tqs_edge.run.rollout_files import make_request
 from tqs_edge.run.run_log import RunLog
 from tqs_edge.run.unicorn_runner import run_unicorn
 
-RUNNERS = {"host": run_host, "qemu": run_qemu, "unicorn": run_unicorn}
+RUNNERS = {
+    "host": run_host,
+    "qemu": run_qemu,
+    "qemu-user": run_qemu_user,
+    "unicorn": run_unicorn,
+}
 DEFAULT_TIMEOUT = 120.0  # seconds
 
 
@@ -30,7 +35,8 @@ def run(
     """The frames int16 (contexts, horizon, F) of a rollout from each context, as a RunLog.
 
     contexts: int16 (contexts, rows, F); exog: int16 (contexts, calls, E), one row per model call
-    runner: "unicorn" (in process), "qemu" (simulated board) or "host" (compiled for this computer)
+    runner: "unicorn" (in process), "qemu" (simulated board), "qemu-user" (Linux program of another
+      core) or "host" (compiled for this computer)
     count: also count instructions, exactly, on the simulators
     Raises InputError for bad shapes, ToolMissing, and RunnerError on a fault or after `timeout` s.
     """

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from tqs_edge.errors import RunnerError
 from tqs_edge.firmware.elf import ElfImage
+from tqs_edge.run.calls import behind_calls
 
 COUNTED_CALLS = 64
 STEP = "tqs_model_step"
@@ -47,7 +46,7 @@ class StepCount:
 
 
 def step_span(image: ElfImage) -> StepSpan:
-    """The entry of tqs_model_step and the addresses behind each `bl tqs_model_step`.
+    """The entry of tqs_model_step and the addresses behind each instruction that calls it.
 
     Raises RunnerError when the firmware calls it in no such way.
     """
@@ -55,10 +54,8 @@ def step_span(image: ElfImage) -> StepSpan:
     found = []
     for section in image.sections:
         if section.name in (".driver", ".text") and section.content:
-            found += [
-                section.address + at + 4
-                for at in _branch_links(section.content, entry - section.address)
-            ]
+            code, target = section.content, entry - section.address
+            found += [section.address + at for at in behind_calls(image.code, code, target)]
     if not found:
         raise RunnerError(f"no call of {STEP} found in the firmware, so none can be counted")
     return StepSpan(entry, tuple(found))
@@ -86,18 +83,6 @@ def block_of(image: ElfImage, address: int, size: int) -> Block:
         if begin >= 0 and begin + size <= len(section.content):
             return Block(address, _instructions(section.content[begin : begin + size]))
     raise RunnerError(f"instructions were executed at {address:#x}, outside of the firmware")
-
-
-def _branch_links(code: bytes, target: int) -> list[int]:
-    """Offsets in `code` of Thumb BL instructions (encoding T1) that lead to offset `target`."""
-    halves = np.frombuffer(code[: len(code) // 2 * 2], "<u2").astype(np.int64)
-    first, second = halves[:-1], halves[1:]
-    sign = (first >> 10) & 1
-    i1, i2 = (1 - (((second >> bit) & 1) ^ sign) for bit in (13, 11))
-    offset = (i1 << 23) | (i2 << 22) | ((first & 0x3FF) << 12) | ((second & 0x7FF) << 1)
-    destination = 2 * np.arange(len(first)) + 4 + offset - (sign << 24)
-    is_branch_link = ((first & 0xF800) == 0xF000) & ((second & 0xD000) == 0xD000)
-    return [2 * int(at) for at in np.flatnonzero(is_branch_link & (destination == target))]
 
 
 def _instructions(code: bytes) -> int:

@@ -126,18 +126,19 @@ def _load(board: Board, image: ElfImage) -> Machine:
         raise ToolMissing("unicorn is not installed; run: pip install unicorn") from None
     uc = binding.Uc(binding.UC_ARCH_ARM, binding.UC_MODE_THUMB | binding.UC_MODE_MCLASS)
     uc.ctl_set_cpu_model(getattr(arm, f"UC_CPU_ARM_CORTEX_{board.core.unicorn.upper()}"))
-    flash, ram = image.address_of("flash_origin"), image.address_of("ram_origin")
     code = binding.UC_PROT_READ | binding.UC_PROT_EXEC
     data = binding.UC_PROT_READ | binding.UC_PROT_WRITE
     for origin, size, protection in (
-        (flash, board.flash_bytes, code),
-        (ram, board.ram_bytes, data),
+        (board.flash_origin, board.flash_bytes, code),
+        (board.ram_origin, board.ram_bytes, data),
         (SYSTEM_CONTROL_SPACE, PAGE, data),
     ):
-        uc.mem_map(origin, -(-size // PAGE) * PAGE, protection)
+        begin, end = origin // PAGE, -(-(origin + size) // PAGE)
+        uc.mem_map(begin * PAGE, (end - begin) * PAGE, protection)
     for segment in image.segments:
         uc.mem_write(segment.address, segment.content)
-    stack, reset = (int.from_bytes(uc.mem_read(flash + at, 4), "little") for at in (0, 4))
+    vectors = image.address_of("vector_table")
+    stack, reset = (int.from_bytes(uc.mem_read(vectors + at, 4), "little") for at in (0, 4))
     uc.reg_write(arm.UC_ARM_REG_SP, stack)
     uc.reg_write(arm.UC_ARM_REG_PC, reset)
     return Machine(board, image, binding, arm, uc, _watch_traps(binding, uc))

@@ -19,6 +19,7 @@ from tqs_edge.errors import InputError, NonFiniteRollout
 from tqs_edge.graph.evaluate import step
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.time_loop import context_calls
 
 if TYPE_CHECKING:
     import torch
@@ -149,7 +150,7 @@ def _growth(
 
 def _first_call(model: RolloutModel, context_rows: int) -> int:
     """Number of the call that the free run begins with."""
-    return 0 if model.form is RolloutForm.WINDOWED else context_rows
+    return 0 if model.form is RolloutForm.WINDOWED else context_calls(model, context_rows)
 
 
 def _double(model: RolloutModel) -> Callable[[str], torch.Tensor]:

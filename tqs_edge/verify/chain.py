@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,21 @@ class Link:
         return self.mismatch is None
 
 
+class Execute(Protocol):
+    """A way to run a firmware: run.runner.run, or a board at the end of a port."""
+
+    def __call__(
+        self,
+        firmware: Firmware,
+        contexts: Frames,
+        horizon: int,
+        *,
+        exog: Frames | None,
+        runner: str,
+        count: bool,
+    ) -> RunLog: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Execution:
     """A firmware and the runner that is to execute it."""
@@ -40,6 +56,7 @@ class Execution:
     firmware: Firmware
     runner: str
     count: bool = True
+    execute: Execute = run
 
     @property
     def name(self) -> str:
@@ -68,7 +85,7 @@ def check_chain(
     for execution in executions:
         if done is not None:
             done(len(links), total)
-        log = run(
+        log = execution.execute(
             execution.firmware,
             contexts,
             horizon,

@@ -60,14 +60,18 @@ def run_reference(
     step, each (N, *shape)).
     """
     count, rows, _ = contexts.shape
-    windowed = model.form is RolloutForm.WINDOWED
-    tensors = program.tensors
+    tensors, length = program.tensors, model.length
     state = {s.name: np.zeros((count, *tensors[s.name].shape), np.int64) for s in program.states}
-    window = contexts[:, -model.length :] if windowed else contexts[:, :1]
-    calls = -(-horizon // model.block) if windowed else rows + horizon - 1
+    fed = 1 if model.form is RolloutForm.WINDOWED else -(-rows // length)  # calls on the context
+    missing = np.zeros((count, max(fed * length - rows, 0), model.features), np.int64)
+    context = np.concatenate([missing, contexts], axis=1)[:, -fed * length :]
     frames: list[Ints] = []
     saturations = dict.fromkeys(tensors, 0)
-    for call in range(calls):
+    for call in range(fed - 1 - (-horizon // model.block)):
+        if call < fed:
+            window = context[:, call * length : (call + 1) * length]
+        else:
+            window = np.concatenate([window, frames[-1]], axis=1)[:, -length:]
         values = {program.input: window.reshape(count, *tensors[program.input].shape), **state}
         if program.exog is not None:
             assert exog is not None
@@ -75,13 +79,9 @@ def run_reference(
         values = run_step(program, values, saturations)
         if on_step is not None:
             on_step(call, values)
-        output = values[program.output].reshape(count, model.block, model.features)
         state = {s.name: values[s.update] for s in program.states}
-        feeds_context = not windowed and call < rows - 1
-        if not feeds_context:
-            frames.append(output)
-        row = contexts[:, call + 1 : call + 2] if feeds_context else output
-        window = np.concatenate([window, row], axis=1)[:, -window.shape[1] :]
+        if call >= fed - 1:
+            frames.append(values[program.output].reshape(count, model.block, model.features))
     stacked = np.concatenate(frames, axis=1)[:, :horizon].astype(np.int16)
     return ReferenceRun(stacked, {name: n for name, n in saturations.items() if n})
 

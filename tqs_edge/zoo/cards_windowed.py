@@ -131,4 +131,17 @@ WINDOWED_CARDS = (
         nrmse=0.05,
         block=4,
     ),
+    ModelCard(
+        name="oscillators-patchconv",
+        description="convolutions over patches of two coupled oscillators, four rows per call",
+        form="windowed",
+        network="patch-conv",
+        features=4,
+        hidden=12,
+        context_length=48,
+        horizon=100,
+        dataset="oscillators",
+        nrmse=0.1,
+        block=4,
+    ),
 )

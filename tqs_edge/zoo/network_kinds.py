@@ -36,6 +36,9 @@ NETWORKS: dict[str, Callable[[ModelCard], nn.Module]] = {
     "tide": lambda c: networks_driven.Tide(c.context_length, c.exog, c.hidden),
     "tcn": lambda c: networks_convolution.TemporalConvNet(c.features, c.hidden, (1, 2, 4, 8, 16)),
     "wavenet": lambda c: networks_convolution.WaveNet(c.features, c.hidden, (1, 2, 4, 8)),
+    "patch-conv": lambda c: networks_convolution.PatchConvNet(
+        c.context_length, c.features, c.block, c.hidden
+    ),
     "separable-conv": lambda c: networks_convolution.SeparableConvNet(
         c.context_length, c.features, c.hidden
     ),

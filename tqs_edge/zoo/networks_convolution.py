@@ -1,4 +1,4 @@
-"""Convolutions over time: window [N, L, F] -> the next row [N, 1, F]."""
+"""Convolutions over time: window [N, L, F] -> the next row [N, 1, F], or the next K."""
 
 from __future__ import annotations
 
@@ -75,6 +75,31 @@ class GatedLayer(nn.Module):
         gated = torch.tanh(self.filter(x)) * torch.sigmoid(self.gate(x))
         gated = gated[:, :, : -self.surplus]
         return x + self.residual(gated), self.skip(gated)
+
+
+class PatchConvNet(nn.Module):
+    """Convolutions over overlapping patches: window [N, L, F] -> the next K rows [N, K, F].
+
+    A strided convolution embeds patches, two more mix neighbours, a linear head reads what is left
+    of them and predicts the change from the window's last row.
+    """
+
+    def __init__(self, length: int, features: int, block: int, channels: int) -> None:
+        super().__init__()
+        patch, stride, kernel = 2 * block, block, 3
+        left = (length - patch) // stride + 1 - 2 * (kernel - 1)
+        self.embed = nn.Conv1d(features, channels, patch, stride=stride)
+        self.mix = nn.ModuleList(nn.Conv1d(channels, channels, kernel) for _ in range(2))
+        self.head = nn.Linear(left * channels, block * features)
+        self.block = block
+
+    def forward(self, window: torch.Tensor) -> torch.Tensor:
+        x = torch.tanh(self.embed(window.transpose(1, 2)))
+        for convolution in self.mix:
+            x = torch.tanh(convolution(x))
+        change = self.head(x.flatten(1)).reshape(len(window), self.block, window.shape[2])
+        rows: torch.Tensor = window[:, -1:] + change
+        return rows
 
 
 class SeparableConvNet(nn.Module):

@@ -14,17 +14,22 @@ static void step_y(const int16_t *x, const uint32_t *weights_0, const int32_t *b
     tqs_dense_a16w8(x, weights_0, bias_0, multiplier_0, 38, y, 2, 2);
 }
 
-void tqs_model_reset(tqs_model_state *state) {
+void tqs_model_reset(tqs_model_t *model) {
+    tqs_model_state *const state = &model->state;
     state->unused = 0;
 }
 
-void tqs_model_step(tqs_model_state *state, uint8_t *arena, const int16_t *x, const int16_t *exog,
-                    int16_t *y) {
-    int16_t *const x_staged = (int16_t *)(void *)(arena + 0);
-    (void)state;
+tqs_model_status tqs_model_step(tqs_model_t *model, const int16_t *x, const int16_t *exog,
+                                int16_t *y) {
+    if (model->ready != TQS_MODEL_READY)
+        return TQS_MODEL_NOT_READY;
+    uint8_t *const arena = model->arena->bytes;
+    const struct tqs_model_weights_data *const w = model->weights;
     (void)exog;
+    int16_t *const x_staged = (int16_t *)(void *)(arena + 0);
 
     copy_s16(x, x_staged, 2);
     /* a, rows [0:2] w8: y [1, 2] s16 from x_staged [1, 2] s16 */
-    step_y(x_staged, tqs_model_y_weights_0, tqs_model_y_bias_0, tqs_model_y_multiplier_0, y);
+    step_y(x_staged, w->y_weights_0, w->y_bias_0, w->y_multiplier_0, y);
+    return TQS_MODEL_OK;
 }

@@ -2,7 +2,11 @@
 #ifndef TQS_MODEL_H
 #define TQS_MODEL_H
 
-#include "tqs_fixed.h"
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define TQS_MODEL_LENGTH 1 /* L, rows of x */
 #define TQS_MODEL_FEATURES 2 /* F, columns of x and y */
@@ -10,25 +14,94 @@
 #define TQS_MODEL_EXOG 0 /* E, exogenous values per call */
 #define TQS_MODEL_INPUTS 2 /* L * F */
 #define TQS_MODEL_OUTPUTS 2 /* K * F */
-#define TQS_MODEL_ARENA_BYTES 32
-#define TQS_MODEL_RECURRENT 1 /* 1: context rows are fed one per call */
+#define TQS_MODEL_RECURRENT 1 /* 1: x is L new rows; 0: a window */
+#define TQS_MODEL_ARENA_BYTES 32 /* scratch memory of a step */
+#define TQS_MODEL_STATE_BYTES 1 /* what a step carries to the next */
+#define TQS_MODEL_SNAPSHOT_BYTES 21 /* a saved state */
+#define TQS_MODEL_WEIGHTS_BYTES 56 /* a weights image */
 #define TQS_MODEL_HASH "0123abcd"
+#define TQS_MODEL_PROGRAM "64ca147a420c5b743b839871ce65584b" /* names the images that fit */
 
 /* real value = integer * scale, for x and y */
 #define TQS_MODEL_SCALE 4.310739445294154e-05
+
+typedef enum {
+    TQS_MODEL_OK = 0,
+    TQS_MODEL_NOT_READY = 1,    /* init has not accepted weights for this instance */
+    TQS_MODEL_BAD_ARGUMENT = 2, /* NULL, misaligned, or a count that cannot be */
+    TQS_MODEL_NO_WEIGHTS = 3,   /* no weights image, or one of another format */
+    TQS_MODEL_OTHER_MODEL = 4,  /* an image or a snapshot of another program */
+    TQS_MODEL_CORRUPT = 5,      /* the CRC-32 of an image or a snapshot is wrong */
+    TQS_MODEL_UNSIGNED = 6      /* the caller's verifier refused the image */
+} tqs_model_status;
+
+/* Scratch of a step: nothing is kept in it between calls. Instances may share one where their
+   steps never run at the same time. */
+typedef union {
+    int64_t alignment;
+    uint8_t bytes[TQS_MODEL_ARENA_BYTES];
+} tqs_model_arena;
+
+#define TQS_MODEL_ALIGNED __attribute__((aligned(4)))
 
 /* What a step carries to the next; padded and aligned for the kernels. */
 typedef struct {
     uint8_t unused; /* the model carries nothing */
 } tqs_model_state;
 
-/* Puts the model into its initial state: zeros. */
-void tqs_model_reset(tqs_model_state *state);
+/* One instance: any number can live side by side. The fields belong to the functions below. */
+typedef struct {
+    uint32_t ready;
+    tqs_model_arena *arena;
+    const struct tqs_model_weights_data *weights;
+    tqs_model_state state;
+} tqs_model_t;
 
-/* One step: reads x (L * F), writes y (K * F), replaces the state.
-   arena: TQS_MODEL_ARENA_BYTES of scratch, 8-byte aligned, nothing kept in it between calls.
-   x, exog and y need no padding or alignment; none of the arrays may overlap. exog may be NULL. */
-void tqs_model_step(tqs_model_state *state, uint8_t *arena, const int16_t *x, const int16_t *exog,
-                    int16_t *y);
+/* The weights of this package; leave it unnamed, and the linker drops it. */
+extern const struct tqs_model_image tqs_model_weights;
+
+/* Puts an instance into its initial state on a weights image: &tqs_model_weights, or
+   TQS_MODEL_WEIGHTS_BYTES bytes at a multiple of 8 that a field update has put elsewhere. Header
+   and CRC-32 are checked here and never again: the image must stay as it is while in use.
+   Returns OK, BAD_ARGUMENT, NO_WEIGHTS, OTHER_MODEL or CORRUPT; unless it is OK, the instance
+   refuses to step. */
+tqs_model_status tqs_model_init(tqs_model_t *model, tqs_model_arena *arena, const void *weights);
+
+/* Says whether an image is to be trusted: 1 yes, else no. `user` comes from the caller. */
+typedef int (*tqs_model_verifier)(const void *image, uint32_t bytes, void *user);
+
+/* As init, and asks `verify` last, about an image that is otherwise in order: UNSIGNED where it
+   says no. */
+tqs_model_status tqs_model_init_verified(tqs_model_t *model, tqs_model_arena *arena,
+                                         const void *weights, tqs_model_verifier verify,
+                                         void *user);
+
+/* Back to the initial state: zeros. */
+void tqs_model_reset(tqs_model_t *model);
+
+/* One step: reads x (L * F), writes y (K * F), replaces the state. Returns OK or
+   NOT_READY. x, exog and y need no padding or alignment, and may not overlap. exog may be NULL. */
+tqs_model_status tqs_model_step(tqs_model_t *model, const int16_t *x, const int16_t *exog,
+                                int16_t *y);
+
+/* A rollout within one array of rows of F values: context_rows >= L of them are given, the next
+   `horizon` are written. Goes on from the state as it is: reset first for a new rollout.
+   horizon: >= 1, a multiple of K. exog: E values for each of the
+   context_rows + horizon - 1 calls. exog may be NULL.
+   Returns OK, NOT_READY or BAD_ARGUMENT. */
+tqs_model_status tqs_model_rollout(tqs_model_t *model, int16_t *rows, int32_t context_rows,
+                                   int32_t horizon, const int16_t *exog);
+
+/* Writes the state to TQS_MODEL_SNAPSHOT_BYTES bytes of any alignment; restored, the rollout goes
+   on as if it had never stopped. Returns OK or NOT_READY. */
+tqs_model_status tqs_model_save(const tqs_model_t *model, void *snapshot);
+
+/* Takes a saved state over. Returns OK, NOT_READY, OTHER_MODEL or CORRUPT; unless it is OK, the
+   state stays as it was. */
+tqs_model_status tqs_model_restore(tqs_model_t *model, const void *snapshot);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

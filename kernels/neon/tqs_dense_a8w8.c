@@ -1,0 +1,4 @@
+#define TQS_KERNEL tqs_dense_a8w8
+#define TQS_ACT_BITS 8
+#define TQS_WEIGHT_BITS 8
+#include "tqs_dense_neon.h"

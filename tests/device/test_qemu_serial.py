@@ -1,0 +1,150 @@
+"""The device firmware itself on QEMU's boards, through their serial ports."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.device.ports import spoiler
+from tests.device.qemu_board import Proxy, QemuBoard, build_for, free_port, open_serial, running
+from tests.firmware.toy_models import FAULT_BODY, recurrent_twin, toy_bundle
+from tqs_edge.device.port import SerialPort
+from tqs_edge.device.runner import run_board
+from tqs_edge.errors import RunnerError
+from tqs_edge.firmware.build import Firmware
+from tqs_edge.run.run_log import RunLog
+
+pytestmark = [pytest.mark.arm, pytest.mark.qemu]
+ROWS, HORIZON = 4, 60
+
+
+def run_at(firmware: Firmware, url: str, contexts: int = 3, *, patience: float = 10.0) -> RunLog:
+    """The toy model's rollouts through the port at `url`, compared with its twin."""
+    rng = np.random.default_rng(contexts)
+    inputs = rng.integers(-3000, 3000, (contexts, ROWS, 2)).astype(np.int16)
+    exog = rng.integers(-99, 99, (contexts, ROWS + HORIZON - 1, 2)).astype(np.int16)
+    log = run_board(
+        firmware,
+        inputs,
+        HORIZON,
+        lambda: open_serial(url),
+        exog=exog,
+        patience=patience,
+        repeat_after=0.1,
+    )
+    np.testing.assert_array_equal(log.frames, recurrent_twin(inputs, HORIZON, exog))
+    return log
+
+
+@pytest.fixture(scope="module")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
+    return build_for("mps2-an386", toy_bundle(exog=2), tmp_path_factory.mktemp("an386"))
+
+
+@pytest.mark.parametrize(
+    ("board", "serial"),
+    [
+        ("mps2-an385", 0),
+        ("mps3-an547", 0),
+        ("netduinoplus2", 0),
+        ("microbit", 0),
+        # The image of the real board, its clock and pin set-up included: USART2 is the second port.
+        ("nucleo-f446re", 1),
+    ],
+)
+def test_every_driver_is_bit_exact(board: str, serial: int, tmp_path: Path) -> None:
+    firmware = build_for(board, toy_bundle(exog=2), tmp_path)
+    with running(firmware, serial=serial) as (_, url):
+        log = run_at(firmware, url)
+    assert log.runner == "board" and log.board == board
+    assert log.stack_bytes is not None and 60 < log.stack_bytes < 400
+    # QEMU models no cycle counter, and the firmware notices.
+    assert log.cycles_per_step is None and "not available" in log.remarks[0]
+
+
+@pytest.mark.zig
+def test_zig_builds_the_same(tmp_path: Path) -> None:
+    firmware = build_for("mps2-an386", toy_bundle(exog=2), tmp_path, "zig")
+    with running(firmware) as (_, url):
+        run_at(firmware, url)
+
+
+def test_a_pseudo_terminal_serves_as_well(firmware: Firmware) -> None:
+    board = QemuBoard(firmware, "pty")
+    try:
+        run_at(firmware, board.pty())
+    finally:
+        board.stop()
+
+
+@pytest.mark.parametrize("kind", ["flip", "drop", "insert"])
+def test_a_spoiled_line_is_noticed_and_survived(kind: str, firmware: Firmware) -> None:
+    with running(firmware) as (_, url):
+        proxy = Proxy(url, spoiler(kind, 0.004, seed=3))
+        log = run_at(firmware, proxy.url)
+        proxy.close()
+    assert "the line was not clean" in log.remarks[-1]
+
+
+def test_a_lost_connection_is_made_again(firmware: Firmware) -> None:
+    with running(firmware) as (_, url):
+        proxy = Proxy(url, lambda data: data, hang_up_after=2000)
+        log = run_at(firmware, proxy.url, contexts=6)
+        proxy.close()
+    assert proxy.connections == 2 and "1 times the port was reopened" in log.remarks[-1]
+
+
+def test_the_reset_button_in_between_changes_nothing(firmware: Firmware) -> None:
+    with running(firmware) as (board, url):
+        button = threading.Timer(0.3, board.reset)
+        button.start()
+        log = run_at(firmware, url, contexts=60)
+        button.join()
+    assert log.frames.shape == (60, HORIZON, 2)
+
+
+def test_a_board_without_power_for_a_while_is_found_again(firmware: Firmware) -> None:
+    port = free_port()
+    chardev = f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on"
+    boards = [QemuBoard(firmware, chardev)]
+
+    def power_cycle() -> None:
+        boards[0].stop()
+        boards.append(QemuBoard(firmware, chardev))
+
+    timer = threading.Timer(0.4, power_cycle)
+    timer.start()
+    try:
+        log = run_at(firmware, f"socket://127.0.0.1:{port}", contexts=60)
+    finally:
+        timer.join()
+        boards[-1].stop()
+    assert "reopened" in log.remarks[-1]
+
+
+def test_a_fault_names_the_function(tmp_path: Path) -> None:
+    firmware = build_for("mps2-an386", toy_bundle(FAULT_BODY), tmp_path)
+    with running(firmware) as (_, url), pytest.raises(RunnerError) as error:
+        run_board(firmware, np.zeros((1, 2, 2), np.int16), 3, lambda: open_serial(url))
+    assert "mps2-an386: fault on the target: FAULT pc=0x" in str(error.value)
+    assert str(error.value).endswith("in tqs_model_step")
+
+
+def test_firmware_of_another_model_is_refused(firmware: Firmware) -> None:
+    record = dataclasses.replace(firmware.record, model_hash="0123456789abcdef")
+    other = dataclasses.replace(firmware, record=record)
+    with running(firmware) as (_, url), pytest.raises(RunnerError, match="another model"):
+        run_at(other, url)
+
+
+def test_a_port_where_nothing_listens_is_one_line(firmware: Firmware) -> None:
+    exog = np.zeros((1, 4, 2), np.int16)
+    contexts = np.zeros((1, 2, 2), np.int16)
+    for url in (f"socket://127.0.0.1:{free_port()}", "/dev/no-such-port"):
+        with pytest.raises(RunnerError, match="the port cannot be opened"):
+            run_board(firmware, contexts, 3, partial(SerialPort, url, 115200), exog=exog)

@@ -1,0 +1,198 @@
+"""Unmodified pyOCD, its discovery and Nordic's own flash algorithm against a simulated part."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from intelhex import IntelHex
+
+from tests.firmware.toy_models import recurrent_twin
+from tests.flash.conftest import Connected
+from tests.flash.sim_chip import FLASH_BYTES, OLD_FIRMWARE, Faults, SimChip
+from tests.flash.sim_probe import SimProbe
+from tqs_edge.device.rtt import rtt_opener
+from tqs_edge.device.runner import run_board
+from tqs_edge.errors import InputError, RunnerError, ToolMissing
+from tqs_edge.firmware.board import load_core
+from tqs_edge.firmware.build import Firmware
+from tqs_edge.firmware.elf import read_elf
+from tqs_edge.flash import pyocd
+from tqs_edge.flash.job import FlashFailed, FlashJob, Stage
+
+pytestmark = [pytest.mark.arm, pytest.mark.unicorn]
+
+
+def ignore(stage: Stage, part: float) -> None: ...
+
+
+def content(chip: SimChip, job: FlashJob) -> bytes:
+    return b"".join(chip.flash(s.address, len(s.content)) for s in job.segments)
+
+
+def image(job: FlashJob) -> bytes:
+    return b"".join(segment.content for segment in job.segments)
+
+
+def test_the_image_is_written_compared_and_started(job: FlashJob, connected: Connected) -> None:
+    chip = SimChip()
+    connected(SimProbe(chip))
+    seen: list[tuple[Stage, float]] = []
+    done = pyocd.flash(job, lambda stage, part: seen.append((stage, part)))
+    assert done.read_back and done.probe == "SIM0"
+    assert content(chip, job) == image(job)
+    assert chip.counts.violations == [] and chip.counts.erases == 2
+    assert chip.running and chip.counts.resets > 1
+    stages = [stage for stage, _ in seen]
+    assert list(dict.fromkeys(stages)) == [Stage.CONNECT, Stage.PROGRAM, Stage.VERIFY, Stage.RESET]
+    assert all(0 <= part <= 1 for _, part in seen) and seen[-1] == (Stage.RESET, 1.0)
+    # Behind the image nothing was touched: sectors, not the chip, are erased.
+    assert chip.flash(3 * 4096, 4096) == b"\xa5" * 4096
+
+
+def test_chip_erase_leaves_nothing_of_the_old(job: FlashJob, connected: Connected) -> None:
+    chip = SimChip()
+    connected(SimProbe(chip))
+    pyocd.flash(dataclasses.replace(job, chip_erase=True), ignore)
+    assert chip.flash(3 * 4096, FLASH_BYTES - 3 * 4096).strip(b"\xff") == b""
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        (Faults(drop_word=100), r"\d bytes differ from the image, the first at 0x0000018c"),
+        (Faults(ignore_erase=True), "bytes differ from the image"),
+    ],
+)
+def test_what_pyocd_takes_for_success_fails_the_read_back(
+    faults: Faults, words: str, job: FlashJob, connected: Connected
+) -> None:
+    chip = SimChip(faults)
+    connected(SimProbe(chip))
+    resets = chip.counts.resets
+    with pytest.raises(FlashFailed, match=words) as error:
+        pyocd.flash(job, ignore)
+    assert error.value.stage is Stage.VERIFY
+    assert not chip.running, "a broken image must not run"
+    assert chip.counts.resets <= resets + 1  # at most the one of the connection
+
+
+def test_a_pulled_cable_is_reported_with_the_stage(job: FlashJob, connected: Connected) -> None:
+    probe = SimProbe(SimChip())
+    connected(probe)
+    pyocd.flash(job, ignore)
+    stages = set()
+    for lost_at in range(0, probe.operations, probe.operations // 12):
+        connected(SimProbe(SimChip(), lose_after=lost_at))
+        with pytest.raises(RunnerError, match=r"unplugged|does not answer") as error:
+            pyocd.flash(job, ignore)
+        stages.add(getattr(error.value, "stage", Stage.CONNECT))
+    assert {Stage.CONNECT, Stage.PROGRAM, Stage.VERIFY} <= stages
+
+
+def test_the_old_content_is_saved_first_and_can_be_written_back(
+    job: FlashJob, connected: Connected, tmp_path: Path
+) -> None:
+    chip = SimChip()
+    connected(SimProbe(chip))
+    backup = tmp_path / "old.hex"
+    pyocd.flash(dataclasses.replace(job, backup=backup), ignore)
+    saved = IntelHex(str(backup)).tobinstr()
+    assert saved[: len(OLD_FIRMWARE)] == OLD_FIRMWARE and len(saved) == FLASH_BYTES
+    # Backing up alone does not change the part: the cable is pulled while it is read.
+    other = SimChip()
+    connected(SimProbe(other, lose_after=2000))
+    with pytest.raises(FlashFailed) as error:
+        pyocd.flash(dataclasses.replace(job, backup=tmp_path / "b.hex"), ignore)
+    assert error.value.stage is Stage.BACKUP and not (tmp_path / "b.hex").exists()
+    assert other.flash(0, FLASH_BYTES) == OLD_FIRMWARE.ljust(FLASH_BYTES, b"\xa5")
+
+
+@pytest.mark.parametrize(
+    ("board", "words"),
+    [
+        ({"part_id": (0x10000100, 0xFFFFFFFF, 0x52840)}, "identifies itself as 0x52832"),
+        ({"core": load_core("cortex-m0")}, "has a cortex-m4, but this firmware is for nrf52dk"),
+    ],
+)
+def test_another_part_is_refused_and_goes_on_as_it_was(
+    board: dict[str, object], words: str, job: FlashJob, connected: Connected
+) -> None:
+    chip = SimChip()
+    connected(SimProbe(chip))
+    other = dataclasses.replace(job.board, **board)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=words):
+        pyocd.flash(dataclasses.replace(job, board=other), ignore)
+    assert chip.counts.erases == 0 and chip.running
+
+
+def test_a_part_that_pyocd_lacks_is_a_missing_tool(job: FlashJob, connected: Connected) -> None:
+    connected(SimProbe(SimChip()))
+    unknown = dataclasses.replace(job.board, pyocd_target="stm32f9unknown")
+    with pytest.raises(ToolMissing, match="pyocd pack install stm32f9unknown"):
+        pyocd.flash(dataclasses.replace(job, board=unknown), ignore)
+    without = dataclasses.replace(job.board, pyocd_target=None)
+    with pytest.raises(InputError, match="no pyocd_target"):
+        pyocd.flash(dataclasses.replace(job, board=without), ignore)
+
+
+def test_no_probe_is_an_error_at_once(job: FlashJob, connected: Connected) -> None:
+    connected()
+    start = time.monotonic()
+    with pytest.raises(RunnerError, match="no debug probe is connected"):
+        pyocd.flash(job, ignore)
+    assert time.monotonic() - start < 2
+
+
+def test_a_probe_that_hangs_ends_within_the_timeout(
+    job: FlashJob, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tqs_edge.flash.deadline.GRACE", 0.1)
+    probe = SimProbe(SimChip())
+    probe.before_operation = lambda: time.sleep(0.01)
+    connected(probe)
+    with pytest.raises(FlashFailed, match=r"no end after 0.5 s"):
+        pyocd.flash(dataclasses.replace(job, timeout=0.5), ignore)
+    probe.lose_after = 0  # lets the thread end
+
+
+def test_a_flashed_part_is_verified_through_the_same_probe(
+    job: FlashJob, firmware: Firmware, connected: Connected
+) -> None:
+    probe = SimProbe(SimChip())
+    connected(probe)
+    pyocd.flash(job, ignore)
+    rng = np.random.default_rng(0)
+    contexts = rng.integers(-3000, 3000, (2, 4, 2)).astype(np.int16)
+    exog = rng.integers(-99, 99, (2, 23, 2)).astype(np.int16)
+    port = rtt_opener(firmware.board, read_elf(firmware.board_images["elf"]), None, None)
+    log = run_board(firmware, contexts, 20, port, exog=exog)
+    np.testing.assert_array_equal(log.frames, recurrent_twin(contexts, 20, exog))
+    assert log.cycles_per_step == 10  # the simulated counter: 10 cycles between two looks
+    assert log.remarks == ("the slowest step took 10 cycles",)
+    assert log.stack_bytes is not None and 60 < log.stack_bytes < 400
+
+
+def test_rtt_of_a_part_with_other_firmware_is_one_line(
+    firmware: Firmware, connected: Connected
+) -> None:
+    connected(SimProbe(SimChip()))
+    port = rtt_opener(firmware.board, read_elf(firmware.board_images["elf"]), None, None)
+    with pytest.raises(RunnerError, match="no RTT block at 0x2000"):
+        run_board(firmware, np.zeros((1, 2, 2), np.int16), 3, port, exog=np.zeros((1, 4, 2), "i2"))
+
+
+def test_a_cable_pulled_during_verification_is_one_line(
+    job: FlashJob, firmware: Firmware, connected: Connected
+) -> None:
+    chip = SimChip()
+    connected(SimProbe(chip))
+    pyocd.flash(job, ignore)
+    connected(SimProbe(chip, lose_after=900))
+    port = rtt_opener(firmware.board, read_elf(firmware.board_images["elf"]), None, None)
+    exog = np.zeros((9, 42, 2), np.int16)
+    with pytest.raises(RunnerError, match="does not come back"):
+        run_board(firmware, np.zeros((9, 3, 2), np.int16), 40, port, exog=exog, patience=0.3)

@@ -1,0 +1,30 @@
+"""weights: new weights for a compiled program, as a file for an update in the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tqs_edge.cli.build import PackageArgument
+from tqs_edge.cli.console import show, stage
+from tqs_edge.cli.options import ContextOption, ExogOption, ModelArgument
+
+
+def weights(
+    directory: PackageArgument,
+    model: ModelArgument,
+    output: Annotated[Path, typer.Option("-o", help="File to write.")],
+    context: ContextOption = None,
+    exog: ExogOption = None,
+) -> None:
+    """Weights image of a retrained MODEL that the program compiled in DIR takes."""
+    from tqs_edge.pipeline.weights_update import write_weights
+
+    with stage("weights"):
+        update = write_weights(directory, model, output, context=context, exog=exog)
+    show(
+        f"Written: {output}, {len(update.image)} B, model hash {update.model_hash[:16]}; nRMSE "
+        f"against float {update.error.nrmse:.4f}"
+    )

@@ -1,0 +1,1 @@
+"""Talking to firmware on a board: frames, messages, ports, rollouts."""
