@@ -13,8 +13,8 @@
 /* One instruction per line: */
 /* clang-format off */
 
-/* A call of the kernel as the loop over quads sees it. The assembly knows the offsets. With a 64-bit
-   accumulator it writes sums instead of outputs. */
+/* A call of the kernel as the loop over quads sees it. The assembly knows the offsets. Kernels with
+   a 64-bit accumulator take sums from it instead of outputs. */
 typedef struct {
     const int32_t *bias;       /*  0 */
     uint32_t excess;           /*  4 */
@@ -75,11 +75,11 @@ typedef char tqs_job_layout[offsetof(tqs_job, skip) == 48 ? 1 : -1];
 /* Sums before: bias - excess. */
 #if TQS_ACC_BITS == 32
 #define TQS_LOAD_SUMS "ldm r4!, {r0-r3}\n\tstr r4, [r12]\n\t"
-#define TQS_QUAD_OUTPUT(acc, multiplier)                                                                \
+#define TQS_QUAD_OUTPUT(acc, multiplier)                                                           \
     TQS_SCALE(acc, multiplier)                                                                     \
     "ssat " acc ", #16, " acc "\n\t"                                                               \
     "strh " acc ", [r9], #2\n\t"
-#define TQS_QUAD_OUTPUT_32(acc, multiplier)                                                             \
+#define TQS_QUAD_OUTPUT_32(acc, multiplier)                                                        \
     TQS_SCALE_32(acc, multiplier)                                                                  \
     "ssat " acc ", #16, " acc "\n\t"                                                               \
     "strh " acc ", [r9], #2\n\t"
@@ -90,7 +90,7 @@ typedef char tqs_job_layout[offsetof(tqs_job, skip) == 48 ? 1 : -1];
     "ldrd r8, r10, [r12, #24]\n\t"                                                                 \
     "cmp r10, #0\n\t"                                                                              \
     "beq 4f\n\t"                                                                                   \
-    TQS_ON_FOUR(TQS_QUAD_OUTPUT)                                                                        \
+    TQS_ON_FOUR(TQS_QUAD_OUTPUT)                                                                   \
     "5:\n\t"                                                                                       \
     "str r9, [r12, #20]\n\t"                                                                       \
     "ldr r10, [r12, #32]\n\t"                                                                      \
@@ -98,7 +98,7 @@ typedef char tqs_job_layout[offsetof(tqs_job, skip) == 48 ? 1 : -1];
     "bne 1b\n\t"                                                                                   \
     "b 6f\n"                                                                                       \
     "4:\n\t"                                                                                       \
-    TQS_ON_FOUR(TQS_QUAD_OUTPUT_32)                                                                     \
+    TQS_ON_FOUR(TQS_QUAD_OUTPUT_32)                                                                \
     "b 5b\n"                                                                                       \
     "6:\n\t"
 #else
@@ -153,18 +153,17 @@ static inline void tqs_add_quads(tqs_job *job) {
 /* The outputs of all quads; what is left of the call are the last rows. */
 static inline void tqs_quads(tqs_call *call, uint32_t excess) {
     const int32_t rows = call->rows & ~3;
-    tqs_job job = {
-        .bias = call->bias,
-        .excess = excess,
-        .x = call->x,
-        .quad_bytes = 16 * call->words,
-        .multiplier = call->multiplier,
-        .y = call->y,
-        .half = call->shift > 32 ? 1 << (call->shift - 33) : 0,
-        .high_shift = call->shift - 32,
-        .y_end = call->y + rows,
-        .w = call->w,
-    };
+    tqs_job job; /* no initializer: GCC would call memset */
+    job.bias = call->bias;
+    job.excess = excess;
+    job.x = call->x;
+    job.quad_bytes = 16 * call->words;
+    job.multiplier = call->multiplier;
+    job.y = call->y;
+    job.half = call->shift > 32 ? 1 << (call->shift - 33) : 0;
+    job.high_shift = call->shift - 32;
+    job.y_end = call->y + rows;
+    job.w = call->w;
     if (rows)
         tqs_add_quads(&job);
     tqs_skip_rows(call, rows);
@@ -187,15 +186,14 @@ static inline void tqs_quads(tqs_call *call) {
             const int32_t left = call->words - at;
             const int32_t words = left < TQS_CHUNK_WORDS ? left : TQS_CHUNK_WORDS;
             const tqs_act *const x = call->x + at * TQS_GROUP;
-            tqs_job job = {
-                .excess = tqs_excess32(x, words * TQS_GROUP),
-                .x = x,
-                .quad_bytes = 16 * words,
-                .w = call->w + 4 * at,
-                .sums = parts,
-                .sums_end = parts + rows,
-                .skip = 16 * (call->words - words),
-            };
+            tqs_job job; /* no initializer: GCC would call memset */
+            job.excess = tqs_excess32(x, words * TQS_GROUP);
+            job.x = x;
+            job.quad_bytes = 16 * words;
+            job.w = call->w + 4 * at;
+            job.sums = parts;
+            job.sums_end = parts + rows;
+            job.skip = 16 * (call->words - words);
             tqs_add_quads(&job);
             for (int32_t row = 0; row < rows; ++row)
                 sums[row] += parts[row];

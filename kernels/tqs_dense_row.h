@@ -1,5 +1,5 @@
-/* Internal: types of a dense kernel, and its rows one by one, as every core takes those that fill no
-   quad. The including file defines
+/* Internal: types of a dense kernel, and its rows one by one, as those that fill no quad are taken.
+   The including file defines
      TQS_KERNEL       the public symbol
      TQS_ACT_BITS     8 or 16
      TQS_WEIGHT_BITS  2, 4, 8 or 16
@@ -14,7 +14,12 @@
 #define TQS_GROUP (32 / TQS_WEIGHT_BITS)
 #define TQS_JOIN_(head, acc, act, weight) head##acc##_a##act##w##weight
 #define TQS_JOIN(head, acc, act, weight) TQS_JOIN_(head, acc, act, weight)
-#define TQS_ADD TQS_JOIN(tqs_add, TQS_ACC_BITS, TQS_ACT_BITS, TQS_WEIGHT_BITS)
+#ifdef TQS_CHECKED
+#define TQS_SUM_BITS 64 /* sums of 32 bits too, so that one that would not fit is seen */
+#else
+#define TQS_SUM_BITS TQS_ACC_BITS
+#endif
+#define TQS_ADD TQS_JOIN(tqs_add, TQS_SUM_BITS, TQS_ACT_BITS, TQS_WEIGHT_BITS)
 
 #if TQS_ACT_BITS == 8
 typedef int8_t tqs_act;
@@ -24,8 +29,13 @@ typedef int16_t tqs_act;
 
 #if TQS_ACC_BITS == 32
 typedef int32_t tqs_bias;
+#ifdef TQS_CHECKED
+typedef int64_t tqs_sum;
+#define TQS_OUTPUT(acc, m, s) tqs_sat16(tqs_requantize(tqs_fit32(acc), (m), (s)))
+#else
 typedef uint32_t tqs_sum; /* modulo 2^32, see tqs_dense_words.h */
 #define TQS_OUTPUT(acc, m, s) tqs_sat16(tqs_requantize((int32_t)(acc), (m), (s)))
+#endif
 #else
 typedef int64_t tqs_bias;
 typedef int64_t tqs_sum;

@@ -100,6 +100,22 @@ static inline int32_t tqs_product_high(int32_t a, int32_t b) {
 #endif
 }
 
+/* v, which is proven to fit 8, 16 or 32 bits: checked in the checked build. */
+static inline int32_t tqs_fit8(int32_t v) {
+    TQS_ASSERT(v >= INT8_MIN && v <= INT8_MAX);
+    return v;
+}
+
+static inline int32_t tqs_fit16(int32_t v) {
+    TQS_ASSERT(v >= INT16_MIN && v <= INT16_MAX);
+    return v;
+}
+
+static inline int32_t tqs_fit32(int64_t v) {
+    TQS_ASSERT(v >= INT32_MIN && v <= INT32_MAX);
+    return (int32_t)v;
+}
+
 /* a * b in 64 bits, exact. GCC multiplies by a constant that it sees in three instructions; one
    that is hidden in a register takes one: SMULL, or SMLAL together with the sum around it. */
 static inline int64_t tqs_product(int32_t a, int32_t b) {

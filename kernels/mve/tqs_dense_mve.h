@@ -61,7 +61,12 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int
             .bias = bias,
             .multiplier = multiplier,
         };
-        tqs_run_quads(&quads);
+#if TQS_ACT_BITS == 16 && TQS_WEIGHT_BITS == 8
+        if (blocks == 0)
+            tqs_run_narrow_quads(&quads);
+        else
+#endif
+            tqs_run_quads(&quads);
         row = in_quads;
     }
     while (row < rows) {

@@ -104,4 +104,63 @@ static inline void tqs_run_quads(tqs_quads *quads) {
         : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory",
           "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7");
 }
+
+#if TQS_WEIGHT_BITS == 8
+#define TQS_NARROW_ROW(high, low, weights)                                                         \
+    "vmladav.s8 " high ", " weights ", q4\n\t"                                                     \
+    TQS_UNSIGNED(weights)                                                                          \
+    "vmladava.u8 " low ", " weights ", q5\n\t"
+
+/* The same where the tail is all there is, as in a layer that reads the few inputs of a model: x
+   stays in q4 and q5, the addresses of words in q6, the predicate in place. r1 bytes from quad to
+   quad, r3 excess, r5 shift; the end of y is on the stack (12 bytes). */
+static inline void tqs_run_narrow_quads(tqs_quads *quads) {
+    register tqs_quads *r0 __asm__("r0") = quads;
+    __asm__ volatile(
+        "push {r7, r11}\n\t"
+        "ldrd r3, r4, [r0, #32]\n\t"
+        "vldrb.u8 q4, [r3]\n\t"
+        "vldrb.u8 q5, [r3, #16]\n\t"
+        "movs r2, #0\n\t"
+        "vidup.u32 q6, r2, #4\n\t"
+        "vshl.i32 q6, q6, #2\n\t"
+        "vadd.i32 q6, q6, r4\n\t"
+        TQS_CONSTANT
+        "ldr r1, [r0, #24]\n\t"
+        "vctp.32 r1\n\t"
+        "lsl r1, r1, #4\n\t"
+        "ldrd r5, r3, [r0, #8]\n\t"
+        "ldrd r7, r11, [r0, #40]\n\t"
+        "ldr r9, [r0, #48]\n\t"
+        "ldr r0, [r0, #20]\n\t"
+        "push {r0}\n"
+        "2:\n\t"
+        "ldm r11!, {r8, r10, r12, lr}\n\t"
+        "vpstttt\n\t"
+        "vldrwt.u32 q0, [q6]\n\t"
+        "vldrwt.u32 q1, [q6, #4]\n\t"
+        "vldrwt.u32 q2, [q6, #8]\n\t"
+        "vldrwt.u32 q3, [q6, #12]\n\t"
+        "vadd.i32 q6, q6, r1\n\t"
+        TQS_NARROW_ROW("r0", "r8", "q0")
+        TQS_NARROW_ROW("r2", "r10", "q1")
+        TQS_NARROW_ROW("r4", "r12", "q2")
+        TQS_NARROW_ROW("r6", "lr", "q3")
+        "add r0, r8, r0, lsl #8\n\t"
+        "add r2, r10, r2, lsl #8\n\t"
+        "add r4, r12, r4, lsl #8\n\t"
+        "add r6, lr, r6, lsl #8\n\t"
+        TQS_ACC_TO_VECTOR
+        "vsub.i32 q0, q0, r3\n\t"
+        TQS_OUTPUT("r9", "r5")
+        "ldr r0, [sp]\n\t"
+        "cmp r7, r0\n\t"
+        "bne 2b\n\t"
+        "pop {r0, r7, r11}"
+        : "+r"(r0)
+        :
+        : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory",
+          "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7");
+}
+#endif
 /* clang-format on */

@@ -2,17 +2,18 @@
    eight registers leave no room to extend activations in the loop. What the including file defines
    is in ../tqs_dense_row.h.
 
-   Activations are prepared once for all quads (once per TQS_BLOCK rows where depth exceeds TQS_CHUNK), so
-   that a multiply-accumulate takes three instructions, or two multiply-accumulates four:
+   Activations are prepared once for all rows, or once per TQS_BLOCK rows where depth exceeds
+   TQS_CHUNK, so that a multiply-accumulate takes three instructions, or two of them take four:
 
    TQS_PAIRED, 8-bit activations, 4- and 2-bit weights: one MULS multiplies the two fields f, g that
      a masked word holds, f + 2^16 g, with x[i+2] + 2^16 x[i], and bits 16 to 31 of the product sum
-     are the sum of f x[i] + g x[i+2]. The low half word collects f x[i+2]; it starts at 2^15 so that
-     it never goes below 0 or above 2^16. With |x| <= 128 and 8 products of f, g <= 15, or 32 of
-     f, g <= 3, the low half moves by at most 15,360 and the high one stays within +-30,720.
-   otherwise: fields are not masked. With T[k] = word >> (k * bits), field k is T[k] - 2^bits T[k+1],
-     so sum field[k] x[k] = sum T[k] d[k] with d[0] = x[0], d[k] = x[k] - 2^bits x[k-1], all modulo
-     2^32. Words of 8-bit weights are made offset binary by one exclusive or. */
+     are the sum of f x[i] + g x[i+2]. The low half word collects f x[i+2]; it starts at 2^15 so
+     that it never goes below 0 or above 2^16. With |x| <= 128 and 8 products of f, g <= 15, or 32
+     of f, g <= 3, the low half moves by at most 15,360 and the high one stays within +-30,720.
+   otherwise: fields are not masked. With T[k] = word >> (k * bits), field k is T[k] minus
+     2^bits T[k+1], so sum field[k] x[k] = sum T[k] d[k] with d[0] = x[0] and
+     d[k] = x[k] - 2^bits x[k-1], all modulo 2^32. Words of 8-bit weights are made offset binary by
+     one exclusive or. */
 #include <stddef.h>
 
 #include "tqs_dense_row.h"
@@ -58,9 +59,18 @@ typedef char tqs_job_layout[offsetof(tqs_job, odd) == 36 ? 1 : -1];
 #include "tqs_fields_v6m.h"
 #endif
 
-/* sums[0 .. rows-1] of a block of quads: bias + products; w points to its first word. */
+/* to[row] = from[row] + products for the rows of a block, quads or up to three last rows; from is 0
+   with 64-bit accumulators. */
 static inline void tqs_add_chunk(tqs_job *job, const tqs_call *call, int32_t rows, int32_t at,
                                  int32_t words) {
+    if (rows < 4) {
+        for (int32_t row = 0; row < rows; ++row) {
+            const uint32_t *const w = call->w + row * call->words + at;
+            const uint32_t acc = tqs_one_row(w, job->prepared, words) - job->excess;
+            job->to[row] = (int32_t)(acc + (TQS_ACC_BITS == 32 ? (uint32_t)job->from[row] : 0u));
+        }
+        return;
+    }
     job->w = call->w + 4 * at;
     job->skip = 16 * (call->words - words);
     job->end = job->prepared + words * TQS_PREPARED_PER_WORD;
@@ -130,7 +140,7 @@ static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t row
 }
 
 static inline void tqs_output_block(const int32_t *sums, const tqs_call *call, int32_t rows) {
-    if (call->shift > 32) {
+    if (call->shift > 32 && rows >= 4) {
         tqs_output_quads(sums, sums + rows, call);
         return;
     }
@@ -164,8 +174,9 @@ TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
     tqs_job job; /* no initializer: GCC would call memset */
     job.prepared = prepared;
     job.constant = TQS_CONSTANT;
-    while (call.rows >= 4) {
-        const int32_t block = call.rows < TQS_BLOCK ? call.rows & ~3 : TQS_BLOCK;
+    while (call.rows > 0) {
+        const int32_t quads = call.rows < TQS_BLOCK ? call.rows & ~3 : TQS_BLOCK;
+        const int32_t block = quads ? quads : call.rows;
         for (int32_t at = 0; at < words; at += TQS_CHUNK_WORDS) {
             const int32_t left = words - at;
             const int32_t chunk = left < TQS_CHUNK_WORDS ? left : TQS_CHUNK_WORDS;
@@ -176,6 +187,4 @@ TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
         tqs_output_block(sums, &call, block);
         tqs_skip_rows(&call, block);
     }
-    if (call.rows)
-        tqs_last_rows(&call, tqs_excess(x, words * TQS_GROUP));
 }

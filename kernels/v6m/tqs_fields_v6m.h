@@ -39,9 +39,25 @@ static inline uint32_t tqs_prepare(const tqs_act *x, uint32_t *d, int32_t words)
     return sum << (TQS_WEIGHT_BITS - 1);
 }
 
+/* The products of one row's words, offset binary. */
+static inline uint32_t tqs_one_row(const uint32_t *w, const uint32_t *d, int32_t words) {
+    uint32_t acc = 0;
+    for (; words > 0; --words, d += TQS_GROUP) {
+        const uint32_t word = *w++ ^ (TQS_WEIGHT_BITS == 8 ? TQS_CONSTANT : 0u);
+        uint32_t rest = word;
+#pragma GCC unroll 16
+        for (int32_t field = 0; field < TQS_GROUP - 1; ++field) {
+            rest >>= TQS_WEIGHT_BITS;
+            acc += rest * d[field];
+        }
+        acc += word * d[TQS_GROUP - 1];
+    }
+    return acc;
+}
+
 /* One instruction per line: */
 /* clang-format off */
-#define TQS_FIELD_OF(d, word, acc, bit)                                                               \
+#define TQS_FIELD_OF(d, word, acc, bit)                                                            \
     "lsrs r7, " word ", #" #bit "\n\t"                                                             \
     "muls r7, " d ", r7\n\t"                                                                       \
     "add " acc ", r7\n\t"

@@ -19,6 +19,21 @@ static inline uint32_t tqs_prepare(const int8_t *x, uint32_t *pairs, int32_t wor
     return sum << (TQS_WEIGHT_BITS - 1);
 }
 
+/* The products of one row's words, offset binary. */
+static inline uint32_t tqs_one_row(const uint32_t *w, const uint32_t *pairs, int32_t words) {
+    uint32_t acc = 0;
+    for (; words > 0; --words) {
+        uint32_t rest = *w++, sum = 0x8000;
+#pragma GCC unroll 16
+        for (int32_t field = 0; field < TQS_GROUP / 2; ++field) {
+            sum += (rest & TQS_CONSTANT) * *pairs++;
+            rest >>= TQS_WEIGHT_BITS;
+        }
+        acc += (uint32_t)((int32_t)sum >> 16);
+    }
+    return acc;
+}
+
 /* One instruction per line: */
 /* clang-format off */
 #define TQS_PAIR(bit, x, acc)                                                                      \
@@ -39,7 +54,9 @@ static inline uint32_t tqs_prepare(const int8_t *x, uint32_t *pairs, int32_t wor
 #define TQS_WORD_OF(acc)                                                                           \
     "ldmia r0!, {r5}\n\t"                                                                          \
     TQS_PAIR(4, "r2", acc) TQS_PAIR(8, "r3", acc) TQS_PAIR(12, "r4", acc) TQS_FIRST_PAIR(acc)
-#define TQS_COLUMN TQS_LOAD_PAIRS TQS_WORD_OF("r8") TQS_WORD_OF("r9") TQS_WORD_OF("r10") TQS_WORD_OF("r11")
+#define TQS_COLUMN                                                                                 \
+    TQS_LOAD_PAIRS                                                                                 \
+    TQS_WORD_OF("r8") TQS_WORD_OF("r9") TQS_WORD_OF("r10") TQS_WORD_OF("r11")
 /* Two words per row and pass; an odd number of them enters at the second. r6 is the job. */
 #define TQS_COLUMNS                                                                                \
     "ldr r6, [r6, #36]\n\t"                                                                        \

@@ -1,11 +1,11 @@
 /* Internal: dense kernels of Armv7-M. What the including file defines is in ../tqs_dense_row.h, the
    loop over quads in ../tqs_dense_quad.h.
 
-   TQS_PAIRED, 8-bit activations, 4- and 2-bit weights: one MLA multiplies the two fields f, g that a
-     masked word holds, f + 2^16 g, with x[i+2] + 2^16 x[i], and bits 16 to 31 of its sums are those
-     of f x[i] + g x[i+2]. The low half word collects f x[i+2]; it starts at 2^15 so that it never
-     goes below 0 or above 2^16. With |x| <= 128 and 8 products of f, g <= 15 (or fewer bits) it
-     moves by at most 15,360, and the high one stays within +-30,720; then it is flushed.
+   TQS_PAIRED, 8-bit activations, 4- and 2-bit weights: one MLA multiplies the two fields f, g that
+     a masked word holds, f + 2^16 g, with x[i+2] + 2^16 x[i], and bits 16 to 31 of its sums are
+     those of f x[i] + g x[i+2]. The low half word collects f x[i+2]; it starts at 2^15 so that it
+     never goes below 0 or above 2^16. With |x| <= 128 and 8 products of f, g <= 15 (or fewer bits)
+     it moves by at most 15,360, and the high one stays within +-30,720; then it is flushed.
    otherwise: a field is cut out (SXTB, UBFX) and multiplied, one by one. */
 #include "tqs_dense_row.h"
 

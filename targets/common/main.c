@@ -7,7 +7,7 @@
 
    Recurrent models take L context rows per call, zeros first where they do not fill the first call:
    ceil(context_rows / L) calls. Windowed models take the last L context rows in one call. Its last
-   call on the context yields the first K frames; from then on the K rows of every output are shifted
+   call on the context yields the first K frames; from then on the K rows of an output are shifted
    into the input: ceil(horizon / K) - 1 more calls. */
 #include <stddef.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,19 +12,31 @@ import pytest
 
 from tests.device.ports import spoiler
 from tests.device.qemu_board import Proxy, QemuBoard, build_for, free_port, open_serial, running
-from tests.firmware.toy_models import FAULT_BODY, recurrent_twin, toy_bundle
+from tests.firmware.toy_models import FAULT_BODY, WINDOWED_BODY, recurrent_twin, toy_bundle
 from tqs_edge.device.port import SerialPort
 from tqs_edge.device.runner import run_board
 from tqs_edge.errors import RunnerError
 from tqs_edge.firmware.build import Firmware
 from tqs_edge.run.run_log import RunLog
+from tqs_edge.run.runner import run
 
 pytestmark = [pytest.mark.arm, pytest.mark.qemu]
 ROWS, HORIZON = 4, 60
 
 
-def run_at(firmware: Firmware, url: str, contexts: int = 3, *, patience: float = 10.0) -> RunLog:
-    """The toy model's rollouts through the port at `url`, compared with its twin."""
+def run_at(
+    firmware: Firmware, url: str, contexts: int = 3, *, halfway: Callable[[], None] | None = None
+) -> RunLog:
+    """The toy model's rollouts through the port at `url`, compared with its twin.
+
+    halfway: called once, before the second half of the contexts
+    """
+    waiting = [halfway] if halfway is not None else []
+
+    def done(finished: int, total: int) -> None:
+        if finished >= total // 2 and waiting:
+            waiting.pop()()
+
     rng = np.random.default_rng(contexts)
     inputs = rng.integers(-3000, 3000, (contexts, ROWS, 2)).astype(np.int16)
     exog = rng.integers(-99, 99, (contexts, ROWS + HORIZON - 1, 2)).astype(np.int16)
@@ -34,8 +46,8 @@ def run_at(firmware: Firmware, url: str, contexts: int = 3, *, patience: float =
         HORIZON,
         lambda: open_serial(url),
         exog=exog,
-        patience=patience,
         repeat_after=0.1,
+        done=done,
     )
     np.testing.assert_array_equal(log.frames, recurrent_twin(inputs, HORIZON, exog))
     return log
@@ -101,11 +113,7 @@ def test_a_lost_connection_is_made_again(firmware: Firmware) -> None:
 
 def test_the_reset_button_in_between_changes_nothing(firmware: Firmware) -> None:
     with running(firmware) as (board, url):
-        button = threading.Timer(0.3, board.reset)
-        button.start()
-        log = run_at(firmware, url, contexts=60)
-        button.join()
-    assert log.frames.shape == (60, HORIZON, 2)
+        run_at(firmware, url, contexts=8, halfway=board.reset)
 
 
 def test_a_board_without_power_for_a_while_is_found_again(firmware: Firmware) -> None:
@@ -117,14 +125,21 @@ def test_a_board_without_power_for_a_while_is_found_again(firmware: Firmware) ->
         boards[0].stop()
         boards.append(QemuBoard(firmware, chardev))
 
-    timer = threading.Timer(0.4, power_cycle)
-    timer.start()
     try:
-        log = run_at(firmware, f"socket://127.0.0.1:{port}", contexts=60)
+        log = run_at(firmware, f"socket://127.0.0.1:{port}", contexts=8, halfway=power_cycle)
     finally:
-        timer.join()
         boards[-1].stop()
     assert "reopened" in log.remarks[-1]
+
+
+def test_a_recurrent_model_of_several_rows_starts_behind_zeros(tmp_path: Path) -> None:
+    options = {"length": 3, "features": 2, "block": 3, "recurrent": True, "arena": 16}
+    firmware = build_for("mps2-an386", toy_bundle(WINDOWED_BODY, **options), tmp_path)
+    contexts = np.random.default_rng(4).integers(-900, 900, (2, 8, 2)).astype(np.int16)
+    with running(firmware) as (_, url):
+        log = run_board(firmware, contexts, 10, lambda: open_serial(url))
+    host = run(firmware, contexts, 10, runner="host")
+    np.testing.assert_array_equal(log.frames, host.frames)
 
 
 def test_a_fault_names_the_function(tmp_path: Path) -> None:

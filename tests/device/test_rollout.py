@@ -64,7 +64,9 @@ def test_the_frames_of_a_recurrent_model_are_its_twins(link: Link) -> None:
     assert link.counters.repeated == link.counters.broken == run.report.broken_packets == 0
 
 
-@pytest.mark.parametrize(("length", "block", "features"), [(5, 3, 2), (2, 7, 1), (90, 1, 2)])
+@pytest.mark.parametrize(
+    ("length", "block", "features"), [(5, 3, 2), (2, 7, 1), (90, 1, 2), (1, 2, 2)]
+)
 def test_windows_go_over_in_pieces(length: int, block: int, features: int, tmp_path: Path) -> None:
     bundle = windowed_bundle(length, features, block)
     server = build_server(tmp_path / "server", bundle)

@@ -61,3 +61,6 @@ def test_a_console_without_a_port_is_an_input_error() -> None:
     board = dataclasses.replace(load_board("raspberry-pi-pico"), console="uart", uart=None)
     with pytest.raises(InputError, match=r"has console = .uart. but no \[uart\] table"):
         drivers_of(board)
+    other = dataclasses.replace(load_board("qemu-riscv32-virt"), console="rtt")
+    with pytest.raises(InputError, match="the link needs a Cortex-M"):
+        drivers_of(other)

@@ -63,6 +63,7 @@ def test_every_core_has_a_board() -> None:
 
 def test_a_core_simulated_by_another_one_says_so() -> None:
     assert "Cortex-M3" in load_board("arduino-zero").description
+    assert "Cortex-M4" in load_board("nucleo-g071rb").description
 
 
 def test_a_board_of_the_project_inherits_what_it_does_not_say(mine: Path) -> None:
@@ -73,6 +74,14 @@ def test_a_board_of_the_project_inherits_what_it_does_not_say(mine: Path) -> Non
     assert board.uart is not None and parent.uart is not None
     assert (board.uart.base, board.uart.setup) == (0x40013800, parent.uart.setup)
     assert board == load_board(str(mine))
+
+
+def test_an_inherited_value_can_be_taken_away(mine: Path) -> None:
+    assert load_board("mine").qemu_machine == "netduinoplus2"
+    changed(mine, "stack_bytes = 1024", 'stack_bytes = 1024\nqemu_machine = ""')
+    assert load_board("mine").qemu_machine is None
+    changed(mine, 'qemu_machine = ""', 'maker = ""')
+    assert load_board("mine").maker == ""
 
 
 def test_a_board_inherits_from_one_beside_it(mine: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tqs_edge.errors import BuildError, InputError, ToolMissing
-from tqs_edge.firmware.board import load_board
+from tqs_edge.firmware.board import load_board, load_core
 from tqs_edge.firmware.command import run_compiler
 from tqs_edge.firmware.toolchain import compile_flags, find_host_compiler, find_toolchain
 
@@ -68,3 +68,20 @@ def test_failing_compiler_is_a_build_error_with_its_first_error(tmp_path: Path) 
     text = "import sys; sys.exit('note: hm\\nmodel.c:3: error: no such type')"
     with pytest.raises(BuildError, match=r"^model.c:3: error: no such type \(command: "):
         run_compiler((sys.executable, "-c", text), cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("core", "package"),
+    [
+        ("cortex-m4", "gcc-arm-none-eabi"),
+        ("rv32imc", "gcc-riscv64-unknown-elf"),
+        ("cortex-a72", "gcc-aarch64-linux-gnu"),
+        ("cortex-a8", "gcc-arm-linux-gnueabihf"),
+    ],
+)
+def test_a_missing_compiler_of_a_core_names_its_package(
+    core: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ToolMissing, match=f"; install {package}, or use zig"):
+        find_toolchain("gcc", load_core(core))

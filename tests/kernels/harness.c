@@ -1,7 +1,7 @@
 /* Runs kernels on the operands of vectors.bin and writes results.bin: on a simulated board, or as a
    program of the host under sanitizers. Every operand lies in a buffer of exactly the size that the
    contract grants. vectors.bin, little endian, per case: int32 operation (act_bits, weight_bits,
-   acc_bits; or 0, TANH, SIGMOID or PRODUCT, 0), rows, depth, parameter (shift or fraction bits); then
+   acc_bits; or 0, TANH, SIGMOID or PRODUCT, 0), rows, depth, parameter (shift, fraction bits); then
    x with its padding and, for a dense layer, weight words, bias, multipliers.
    results.bin, per case: 5 canaries, y, 5 canaries, all int16. */
 #include "semihost.h"

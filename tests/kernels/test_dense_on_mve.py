@@ -20,7 +20,7 @@ from tqs_edge.run.qemu import qemu_command
 OWN = [kernel for kernel in DENSE_KERNELS if (KERNELS / "mve" / f"{kernel.symbol}.c").is_file()]
 # Blocks are 8 to 64 weights deep, loops take one or two; four rows, then single ones.
 ROWS = (3, 4, 6, 8, 9)
-DEPTHS = (5, 16, 31, 33, 48, 63, 64, 65, 96, 127, 128, 129)
+DEPTHS = (2, 5, 12, 16, 31, 33, 48, 63, 64, 65, 96, 127, 128, 129)
 DEEP = ((5, 257), (4, 400), (1, 300))
 
 

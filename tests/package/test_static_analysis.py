@@ -20,6 +20,15 @@ CHECKS = (
     "-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,"
     "-bugprone-implicit-widening-of-multiplication-result"
 )
+# cppcheck's counterparts: right shifts of negative values are arithmetic, which tqs_fixed.h checks
+# when it is compiled; a template's constant may be 1; operands of inline assembly are no
+# statements, and variables that macros read are read; scratch memory that a kernel hands to its own
+# parts is written there first.
+ACCEPTED = (
+    *("shiftTooManyBitsSigned", "shiftNegativeLHS", "moduloofone:*/kernels/mve/*"),
+    *("constStatement:*/kernels/v6m/*", "ctuuninitvar:*/kernels/mve/*"),
+    "unreadVariable:*/kernels/v6m/*",
+)
 LEAK = """#include <stdlib.h>
 int leak(int n) { int *p = malloc(4); if (p == NULL) return 1; p[0] = n; return p[0]; }
 """
@@ -37,8 +46,9 @@ def clang_tidy(sources: list[Path], includes: list[str]) -> str:
 def cppcheck(sources: list[Path], includes: list[str]) -> str:
     kinds = "--enable=warning,style,performance,portability"
     command = ["cppcheck", "--quiet", "--std=c99", kinds, "--error-exitcode=9"]
+    accepted = [f"--suppress={rule}" for rule in ACCEPTED]
     return subprocess.run(
-        [*command, *includes, *map(str, sources)], capture_output=True, text=True
+        [*command, *accepted, *includes, *map(str, sources)], capture_output=True, text=True
     ).stderr
 
 

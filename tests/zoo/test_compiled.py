@@ -18,8 +18,12 @@ from tests.passes.small_models import mixed_plan
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.build import build
 from tqs_edge.firmware.toolchain import find_toolchain
+from tqs_edge.passes.assign_storage import assign_storage
 from tqs_edge.passes.host_executor import run_llvm
+from tqs_edge.passes.lower import lower_program
+from tqs_edge.passes.plan_memory import check_overlap
 from tqs_edge.passes.quantize_sites import integer_module
+from tqs_edge.passes.step_calls import step_calls
 from tqs_edge.pipeline.lowering import Lowered, lower_plan
 from tqs_edge.pipeline.prepare import prepare
 from tqs_edge.pipeline.verification import CORE_BOARDS
@@ -89,6 +93,19 @@ def test_llvm_and_host_c_give_the_frames_of_the_reference(name: str, tmp_path: P
     for i, context in enumerate(c.contexts):
         frames = package.rollout(context, c.horizon, None if c.exog is None else c.exog[i])
         np.testing.assert_array_equal(frames, c.frames[i])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_arena_is_at_most_5_percent_above_the_largest_live_set(name: str) -> None:
+    program = compiled(name).lowered.program
+    memory = assign_storage(step_calls(lower_program(program), program)).memory
+    assert memory.arena_bytes == compiled(name).lowered.bundle.arena_bytes
+    assert check_overlap(memory) == []
+    live = [
+        sum(-(-b.size // 8) * 8 for b in memory.buffers if b.first_use <= call <= b.last_use)
+        for call in range(max((b.last_use for b in memory.buffers), default=0) + 1)
+    ]
+    assert max(live) <= memory.arena_bytes <= 1.05 * max(live)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tvm.ir.prim.expr import RShift
 
 LANES = 4
 SAME_NAME = ("tqs_clamp8", "tqs_clamp16", "tqs_tanh_q15", "tqs_sigmoid_q15")
+PROVEN = ("tqs_fit8", "tqs_fit16")
 STORED = {"tqs_sat8": "tqs_clamp8", "tqs_sat16": "tqs_clamp16"}
 
 
@@ -73,6 +74,8 @@ def _lanes(value: tirx.Expr, names: Mapping[tirx.Buffer, str]) -> str:
             return f"tqs_lanes_sub({_lanes(value.a, names)}, {_lanes(value.b, names)})"
         case RShift():
             return _shifted(value, names)
+        case _ if _extern(value) in PROVEN:
+            return _lanes(value.args[1], names)
         case _ if _extern(value) in SAME_NAME:
             arguments = [_lanes(value.args[1], names), *(str(int(n.value)) for n in value.args[2:])]
             return f"{_on_lanes(_extern(value))}({', '.join(arguments)})"

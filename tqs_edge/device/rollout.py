@@ -118,7 +118,7 @@ def _recover(link: Link, event: Exception) -> None:
 
 def _one_context(link: Link, hello: Hello, request: RolloutRequest, index: int) -> _Context:
     """The rollout from context `index`, and the firmware's report behind it."""
-    rows, exog = request.contexts[index], request.exog[index]
+    rows, exog, shape = request.contexts[index], request.exog[index], request.shape
     link.request(Kind.RESET)
     outputs: list[np.ndarray] = []
     cycles = 0
@@ -127,22 +127,33 @@ def _one_context(link: Link, hello: Hello, request: RolloutRequest, index: int) 
         nonlocal cycles
         at = len(outputs)
         payload = encode_run(at, pushed, steps, exog[at : at + steps])
-        answered, taken = decode_run(link.request(Kind.RUN, payload), steps, request.shape)
+        answered, taken = decode_run(link.request(Kind.RUN, payload), steps, shape)
         outputs.extend(answered)
         cycles += taken
 
-    if request.shape.recurrent:
+    if shape.recurrent and shape.length == 1:
         for pushed in _pieces(rows, steps_per_packet(hello, with_rows=True)):
             run(pushed, len(pushed))
     else:
-        for pushed in _pieces(rows[-request.shape.length :], rows_per_packet(hello)):
-            run(pushed, 0)
+        calls = shape.context_calls(len(rows))
+        for call, taken_rows in enumerate(_calls_of_context(rows, calls, shape.length)):
+            for pushed in _pieces(taken_rows, rows_per_packet(hello)):
+                run(pushed, 0)
+            if call < calls - 1:
+                run(rows[:0], 1)
     most = steps_per_packet(hello, with_rows=False)
     while len(outputs) < request.calls:
         run(rows[:0], min(most, request.calls - len(outputs)))
-    first = len(rows) - 1 if request.shape.recurrent else 0
+    first = (shape.context_calls(len(rows)) - 1) * shape.block
     frames = np.concatenate(outputs)[first : first + request.horizon]
     return _Context(frames, cycles, decode_report(link.request(Kind.REPORT)))
+
+
+def _calls_of_context(rows: np.ndarray, calls: int, length: int) -> Iterator[np.ndarray]:
+    """The last calls * length rows, those of one call at a time; zeros stand before the first."""
+    missing = max(0, calls * length - len(rows))
+    padded = np.concatenate([np.zeros((missing, rows.shape[1]), rows.dtype), rows])
+    return _pieces(padded[-calls * length :], length)
 
 
 def _pieces(rows: np.ndarray, most: int) -> Iterator[np.ndarray]:

@@ -67,6 +67,8 @@ def make_record(
 ) -> Record:
     """The dataclass `kind` from the values of `data`, with `given` for the fields it cannot hold.
 
+    "" stands for None in a field that may be None: it takes away what is inherited.
+
     choices: allowed strings by field name; prefix: "uart." for a record that is a table.
     Raises InputError with file, line and what is allowed for an unknown, missing or wrong value.
     """
@@ -85,6 +87,9 @@ def make_record(
                 raise data.error(prefix[:-1], f"key '{field.name}' is missing")
             continue
         wanted = _without_none(hints[field.name])
+        if table[field.name] == "" and wanted is not hints[field.name]:
+            result[field.name] = None
+            continue
         if is_dataclass(wanted) and isinstance(table[field.name], dict):
             result[field.name] = make_record(
                 wanted,  # type: ignore[arg-type]

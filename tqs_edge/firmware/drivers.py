@@ -38,6 +38,11 @@ def drivers_of(board: Board) -> tuple[Driver, ...]:
 
 
 def _link_driver(board: Board) -> Driver:
+    if board.core.runtime != "cortex_m":
+        raise InputError(
+            f"board '{board.name}' has console = \"{board.console}\", but the link needs a "
+            'Cortex-M; set console = "semihosting"'
+        )
     if board.console == "rtt":
         return Driver("device", (*LINK_FILES, "console/rtt.c"))
     if board.uart is None:

@@ -48,7 +48,7 @@ def find_toolchain(name: str | None = None, core: Core | None = None) -> Toolcha
     if name not in (None, *TOOLCHAINS):
         raise InputError(f"unknown compiler '{name}'; known: {', '.join(TOOLCHAINS)}")
     program = GCC if core is None else core.gcc
-    package = f"gcc-{program.removesuffix('-gcc').removesuffix('-elf')}"
+    package = f"gcc-{program.removesuffix('-gcc')}"
     if name != "zig" and (gcc := shutil.which(program)):
         return Toolchain("gcc", (gcc,), _version((gcc, "-dumpfullversion")))
     if name == "gcc":

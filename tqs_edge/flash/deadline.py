@@ -21,7 +21,7 @@ def run_within(timeout: float, work: Callable[[Callable[[], None]], Any]) -> Any
     """The result of work(check) in a thread of its own; `work` calls check() now and then.
 
     Raises what `work` raises, TimedOut after `timeout` seconds, and KeyboardInterrupt; before
-    either of the last two, `work` gets GRACE seconds to end by itself.
+    either of the last two, `work` gets GRACE seconds to end by itself, or still to be done.
     """
     stop = threading.Event()
     outcome: dict[str, Any] = {}
@@ -45,7 +45,8 @@ def run_within(timeout: float, work: Callable[[Callable[[], None]], Any]) -> Any
     except (KeyboardInterrupt, TimedOut):
         stop.set()
         thread.join(GRACE)
-        raise
+        if "result" not in outcome:
+            raise
     if "error" in outcome:
         raise outcome["error"]
     return outcome["result"]

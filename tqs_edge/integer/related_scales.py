@@ -47,10 +47,10 @@ def related_unit(graph: Graph, node: Node, tensors: Mapping[str, QTensor]) -> fl
 
 
 def readers_through_views(graph: Graph, name: str) -> list[Node]:
-    """The nodes that read the elements of `name`, here or moved elsewhere."""
+    """The nodes that read the elements of `name`, here or moved elsewhere, also beside others."""
     readers: list[Node] = []
     for node in graph.consumers(name):
-        if node.op in (*SCALE_KEEPING, Op.PUSH):
+        if node.op in (*SCALE_KEEPING, Op.PUSH, Op.CONCAT):
             readers += readers_through_views(graph, node.name)
         else:
             readers.append(node)

@@ -22,6 +22,7 @@ from tqs_edge.passes.push_call import push_kernel
 from tqs_edge.quant.scheme import integer_limits
 
 # Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
+PROVEN = {"int8": "tqs_fit8", "int16": "tqs_fit16"}
 AT_LEAST = {"int8": "at_least_s8", "int16": "at_least_s16", "int32": "at_least_s32"}
 
 
@@ -146,7 +147,16 @@ def _inline_call(cast: tirx.Cast) -> tirx.Expr:
         return _high_shift(cast)
     if dtype in AT_LEAST and clamps:
         return _saturation(cast, int(dtype.removeprefix("int")))
-    return cast
+    return _proven(cast) if dtype in PROVEN else cast
+
+
+def _proven(cast: tirx.Cast) -> tirx.Expr:
+    """int<b> of an int32 that is proven to fit: the checked build looks whether it does."""
+    value, symbol = cast.value, PROVEN[str(cast.ty.dtype)]
+    done = isinstance(value, tvm.ir.Call) and symbol in [str(a) for a in value.args[:1]]
+    if str(value.ty.dtype) != "int32" or isinstance(value, tvm.ir.TensorLoad) or done:
+        return cast
+    return tirx.Cast(cast.ty.dtype, tirx.call_extern("int32", symbol, value))
 
 
 def _saturation(cast: tirx.Cast, bits: int) -> tirx.Expr:

@@ -1,7 +1,8 @@
 """One arena: every tensor gets an offset that it shares only with tensors of other lifetimes.
 
 Greedy by size: the largest buffer first, each at the lowest offset where it overlaps no placed
-buffer that is alive at the same time.
+buffer that is alive at the same time. Where that is larger than the largest set of buffers alive at
+once, those that ended at the top are placed earlier and the best of several rounds is taken.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ALIGNMENT = 8  # bytes
+ROUNDS = 64  # of moving what ended at the top of the arena forward
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,35 @@ class MemoryPlan:
 
 
 def plan_memory(buffers: Sequence[Buffer]) -> MemoryPlan:
-    """The greedy plan; offsets are multiples of 8, the same input gives the same plan."""
+    """The plan; offsets are multiples of 8, the same input gives the same plan."""
+    bound = live_bytes(buffers)
+    order = sorted(buffers, key=lambda b: (-b.size, b.first_use, b.name))
+    best = _placed_in(order, buffers)
+    plan, moved = best, 0
+    while best.arena_bytes > bound and moved < ROUNDS:
+        tops = [b for b in order if plan.offsets[b.name] + _aligned(b.size) == plan.arena_bytes]
+        order = [*tops, *(b for b in order if b not in tops)]
+        plan, moved = _placed_in(order, buffers), moved + 1
+        best = min(best, plan, key=lambda p: p.arena_bytes)
+    return best
+
+
+def live_bytes(buffers: Sequence[Buffer]) -> int:
+    """Bytes of the largest set of buffers that are alive at once: no arena can be smaller."""
+    return max(
+        (
+            sum(_aligned(b.size) for b in buffers if b.first_use <= call <= b.last_use)
+            for call in {b.first_use for b in buffers}
+        ),
+        default=0,
+    )
+
+
+def _placed_in(order: Sequence[Buffer], buffers: Sequence[Buffer]) -> MemoryPlan:
+    """The plan that places the buffers one after the other in this order."""
     offsets: dict[str, int] = {}
     placed: list[Buffer] = []
-    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first_use, b.name)):
+    for buffer in order:
         offsets[buffer.name] = _lowest_free(buffer, placed, offsets)
         placed.append(buffer)
     ends = [offsets[b.name] + _aligned(b.size) for b in buffers]

@@ -22,6 +22,7 @@ FLAGS = ("-std=c99", "-O2", "-g0", *WARNINGS, "-I.")
 LIBRARY_FLAGS = ("-shared", "-fPIC")
 SANITIZERS = (
     "-g1",
+    "-DTQS_CHECKED",
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
     "-fno-omit-frame-pointer",
@@ -40,8 +41,8 @@ def build_library(bundle: SourceBundle, output: Path) -> None:
 def build_program(bundle: SourceBundle, output: Path, *, sanitize: bool) -> None:
     """Writes a program that runs the rollout driver on files in its working directory.
 
-    `sanitize` builds it with AddressSanitizer and UndefinedBehaviorSanitizer, every finding
-    fatal. Raises as build_library does.
+    `sanitize` builds it checked (TQS_ASSERT), with AddressSanitizer and
+    UndefinedBehaviorSanitizer, every finding fatal. Raises as build_library does.
     """
     _compile(bundle, PROGRAM_TARGETS, SANITIZERS if sanitize else (), output)
 

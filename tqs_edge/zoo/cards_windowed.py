@@ -141,7 +141,7 @@ WINDOWED_CARDS = (
         context_length=48,
         horizon=100,
         dataset="oscillators",
-        nrmse=0.1,
+        nrmse=0.05,
         block=4,
     ),
 )

@@ -75,7 +75,7 @@ RECIPES: dict[str, Recipe | RidgeRecipe] = {
     "mackey-nbeats": Recipe(2500, 64, 3, 39, 5e-3, 0.0),
     "oscillators-tsmixer": Recipe(1200, 32, 1, 31, 1e-2, 0.0),
     "mackey-patchtst": Recipe(1500, 64, 3, 31, 5e-3, 0.0),
-    "oscillators-patchconv": Recipe(1500, 32, 3, 31, 1e-2, 0.0),
+    "oscillators-patchconv": Recipe(1500, 32, 3, 63, 1e-2, 0.0),
 }
 WARM_UP_SHARE = 0.06
 CLIP_NORM = 1.0

@@ -23,6 +23,9 @@ CHOICES = {
     "threshold": nn.Threshold(0.1, 20.0),
     "hardshrink": F.hardshrink,
     "as a number": lambda x: x * (x > 0),
+    "both": lambda x: torch.where((x > -1) & (x < 1), x, 2 * x),
+    "either": lambda x: torch.where(torch.logical_or(x > 1, x < -1), x, 2 * x),
+    "neither": lambda x: torch.where(~((x > 1) | (x < -1)), x.tanh(), 2 * x),
     "as a float": lambda x: (x.abs() > 1).float() + x,
 }
 
@@ -35,7 +38,7 @@ def test_a_choice_by_a_comparison_is_one_operation(name: str) -> None:
 @pytest.mark.parametrize(
     ("function", "op"),
     [
-        (lambda x: torch.where((x > 0) & (x < 1), x, 2 * x), "bitwise_and"),
+        (lambda x: torch.where((x > 0) ^ (x < 1), x, 2 * x), "bitwise_xor"),
         (lambda x: torch.where(x > 0, x, float("inf")), "where"),
     ],
 )

@@ -20,7 +20,7 @@ extern "C" {
 #define TQS_MODEL_SNAPSHOT_BYTES 21 /* a saved state */
 #define TQS_MODEL_WEIGHTS_BYTES 56 /* a weights image */
 #define TQS_MODEL_HASH "0123abcd"
-#define TQS_MODEL_PROGRAM "64ca147a420c5b743b839871ce65584b" /* names the images that fit */
+#define TQS_MODEL_PROGRAM "0574f2d2821b18de61ba3de27e20a416" /* names the images that fit */
 
 /* real value = integer * scale, for x and y */
 #define TQS_MODEL_SCALE 4.310739445294154e-05
@@ -80,7 +80,7 @@ tqs_model_status tqs_model_init_verified(tqs_model_t *model, tqs_model_arena *ar
 void tqs_model_reset(tqs_model_t *model);
 
 /* One step: reads x (L * F), writes y (K * F), replaces the state. Returns OK or
-   NOT_READY. x, exog and y need no padding or alignment, and may not overlap. exog may be NULL. */
+   NOT_READY. x, exog and y need no padding or alignment; none of them may overlap. exog may be NULL. */
 tqs_model_status tqs_model_step(tqs_model_t *model, const int16_t *x, const int16_t *exog,
                                 int16_t *y);
 

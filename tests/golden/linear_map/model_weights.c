@@ -14,7 +14,7 @@ const struct tqs_model_image tqs_model_weights TQS_MODEL_SECTION = {
         TQS_MODEL_IMAGE_FORMAT,
         TQS_MODEL_WEIGHTS_BYTES,
         TQS_MODEL_IMAGE_PROGRAM,
-        0xbd11c55eu,
+        0xb5d5efd3u,
     },
     {
         { /* y_weights_0 */

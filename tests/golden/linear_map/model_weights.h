@@ -7,7 +7,7 @@
 
 #define TQS_MODEL_IMAGE_MAGIC UINT32_C(0x57535154) /* "TQSW" */
 #define TQS_MODEL_IMAGE_FORMAT UINT32_C(1)
-#define TQS_MODEL_IMAGE_PROGRAM {0x7a14ca64u, 0x745b0c42u, 0x7198833bu, 0x4b5865ceu}
+#define TQS_MODEL_IMAGE_PROGRAM {0xd2f27405u, 0xde181b82u, 0xe23dba61u, 0x16a4207eu}
 #define TQS_MODEL_READY UINT32_C(0x5afe7951) /* of an instance whose weights were accepted */
 
 typedef struct {

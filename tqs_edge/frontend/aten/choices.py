@@ -7,7 +7,7 @@ from itertools import groupby
 import torch
 
 from tqs_edge.frontend.aten.arithmetic import add
-from tqs_edge.frontend.aten.comparisons import chosen
+from tqs_edge.frontend.aten.comparisons import JOINS, NEGATIONS, chosen
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.layout import expanded
 from tqs_edge.frontend.aten.masks import only_softmax_reads
@@ -110,4 +110,4 @@ HANDLERS: Handlers = {
     aten.masked_fill.Scalar: masked_fill,
     aten.masked_fill.Tensor: masked_fill,
 }
-CONDITION_READERS = frozenset({*HANDLERS, aten.logical_not.default, aten.bitwise_not.default})
+CONDITION_READERS = frozenset({*HANDLERS, *NEGATIONS, *JOINS})

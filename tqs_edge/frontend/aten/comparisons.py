@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -34,6 +35,20 @@ def logical_not(_e: Emitter, node: torch.fx.Node, x: Value | Condition) -> Condi
     if not isinstance(x, Condition):
         return None
     return replace(x, negated=not x.negated, node=node)
+
+
+def _joined(target: Any) -> Callable[..., Condition | None]:
+    """The handler of a condition joined from two by what `target` makes of their 1 and 0."""
+
+    def join(
+        e: Emitter, node: torch.fx.Node, a: Value | Condition, b: Value | Condition
+    ) -> Condition | None:
+        if not isinstance(a, Condition) or not isinstance(b, Condition):
+            return None
+        both = e.binary(target, as_number(e, a), as_number(e, b))
+        return Condition(both, 0.5, True, False, node) if isinstance(both, torch.fx.Node) else None
+
+    return join
 
 
 def _choice(e: Emitter, condition: Condition, a: Value, b: Value) -> torch.fx.Node:
@@ -72,7 +87,19 @@ HANDLERS: Handlers = {
     )
     for overload in (packet.Scalar, packet.Tensor)
 }
-HANDLERS |= {aten.logical_not.default: logical_not, aten.bitwise_not.default: logical_not}
+NEGATIONS: Handlers = {
+    aten.logical_not.default: logical_not,
+    aten.bitwise_not.default: logical_not,
+}
+JOINS: Handlers = {
+    overload: _joined(target)
+    for target, overloads in (
+        (aten.minimum.default, (aten.logical_and.default, aten.bitwise_and.Tensor)),
+        (aten.maximum.default, (aten.logical_or.default, aten.bitwise_or.Tensor)),
+    )
+    for overload in overloads
+}
+HANDLERS |= {**NEGATIONS, **JOINS}
 
 # Operations to which a comparison is the number 1 or 0.
 READ_AS_NUMBERS = frozenset(
