@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_the_led_blinks(compiled: Path, environment: dict[str, str], tmp_path: P
     machine.wait()
     machine.stderr.close()
     on, off = 1 << 5, 1 << 21
-    changes = sum(a != b for a, b in zip(written, written[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(written))
     assert set(written) == {on, off} and 30 < changes < 50  # 400 steps of 18 degrees
 
 
