@@ -51,10 +51,10 @@ def test_every_command_is_a_verb_with_those_options() -> None:
 def test_ci_runs_the_readmes_installation_and_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     install = next(block for block in blocks("sh") if "apt-get" in block)
-    packages = re.search(r"packages=\((.*?)\)", script)
+    packages = re.search(r"packages=\((.*?)\)", script, re.S)
     assert packages is not None
     for package in packages[1].split():
         assert f" {package} " in install
     assert "torch==2.13.0 -e '.[dev]'" in install and "torch==2.13.0 -e '.[dev]'" in script
-    assert install.strip().endswith(".venv/bin/python -m pytest -n 2")
-    assert script.strip().endswith(".venv/bin/python -m pytest -n 2")
+    assert install.strip().endswith(".venv/bin/python -m pytest -n 2 --slow")
+    assert script.strip().endswith(".venv/bin/python -m pytest -n 2 --slow")
