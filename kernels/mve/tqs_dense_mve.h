@@ -43,7 +43,7 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int
     const int32_t in_quads = rows & ~3;
     tqs_plane_store store;
     int32_t row = 0;
-    if (rows >= 4 && shift > 32 && words <= 4 * MAX_BLOCKS) {
+    if (rows >= 4 && (TQS_ACT_BITS == 8 || shift > 32) && words <= 4 * MAX_BLOCKS) {
         const tqs_planes planes = tqs_planes_of(x, depth, &store);
         const int32_t blocks = words / 4, tail = words % 4, odd_block = blocks % TQS_UNROLL;
         tqs_quads quads = {
@@ -64,6 +64,10 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int
 #if TQS_ACT_BITS == 16 && TQS_WEIGHT_BITS == 8
         if (blocks == 0)
             tqs_run_narrow_quads(&quads);
+        else
+#elif TQS_ACT_BITS == 8
+        if (shift == 32)
+            tqs_run_quads_at_32(&quads);
         else
 #endif
             tqs_run_quads(&quads);

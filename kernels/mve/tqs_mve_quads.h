@@ -88,4 +88,11 @@ typedef char tqs_quads_layout[offsetof(tqs_quads, multiplier) == 48 ? 1 : -1];
     "vqmovnb.s32 q0, q0\n\t"                                                                       \
     "vstrh.32 q0, [r7], #8\n\t"
 
+/* The same for shift = 32, as it is where x has 8 bits and outputs are coarse. */
+#define TQS_OUTPUT_AT_32(multiplier)                                                               \
+    "vldrw.u32 q1, [" multiplier "], #16\n\t"                                                      \
+    "vrmulh.s32 q0, q0, q1\n\t"                                                                    \
+    "vqmovnb.s32 q0, q0\n\t"                                                                       \
+    "vstrh.32 q0, [r7], #8\n\t"
+
 #endif

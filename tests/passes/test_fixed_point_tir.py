@@ -32,7 +32,7 @@ def _inputs(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _run(func: tirx.PrimFunc, *arrays: np.ndarray) -> np.ndarray:
     built = tvm.compile(tvm.IRModule({"main": func.with_attr("global_symbol", "main")}), "llvm")
-    y = tvm.runtime.tensor(np.zeros(arrays[0].shape, np.int16))
+    y = tvm.runtime.tensor(np.zeros([int(n) for n in func.params[-1].ty.shape], np.int16))
     built["main"](*(tvm.runtime.tensor(np.ascontiguousarray(a)) for a in arrays), y)
     return y.numpy()
 

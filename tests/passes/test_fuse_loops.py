@@ -7,10 +7,12 @@ from tvm.script import ir as I
 from tvm.script import relax as R
 from tvm.script import tirx as T
 
+from tests.codegen.executors import program_of
 from tests.passes.small_models import gru, lstm, make_case
+from tqs_edge.integer.program import LutOp, SliceOp
 from tqs_edge.passes.dispatch_kernels import DispatchKernels
 from tqs_edge.passes.fuse_loops import FuseElementwise, FuseLoops
-from tqs_edge.passes.lower import lower, quantize
+from tqs_edge.passes.lower import lower, lower_program, quantize
 from tqs_edge.passes.lower_loops import LowerLoops
 
 
@@ -85,6 +87,20 @@ def test_the_gates_of_a_gru_are_one_loop_over_the_units() -> None:
     assert sorted(functions) == ["cell_hh", "cell_ih", "h_next", "head", "y"]
     assert _count(functions["h_next"], tirx.For) == 1
     assert str(functions["h_next"].script()).count("tqs_tanh_q15") == 1
+
+
+def test_a_slice_of_a_slice_is_read_in_the_loop_of_its_consumer() -> None:
+    program = program_of(
+        (3, 8),
+        16,
+        {"row": (1, 8), "part": (1, 4), "bent": (1, 4)},
+        SliceOp("row", "v", -2, 1, 2),
+        SliceOp("part", "row", -1, 2, 6),
+        LutOp("bent", "part", "tanh", 15),
+    )
+    functions = _functions(lower_program(program))
+    assert sorted(functions) == ["v", "y"]
+    assert _count(functions["y"], tirx.For) == 1
 
 
 def test_a_sum_that_is_sliced_is_made_once_and_apart() -> None:

@@ -62,7 +62,11 @@ def affine_form(op: AffineOp, program: IntegerProgram) -> AffineForm:
 
 
 def affine_factors(op: AffineOp, program: IntegerProgram) -> tuple[dict[str, int], int]:
-    """Integer factor of every tensor read, and the offset that scalar constants have joined."""
+    """Integer factors, none of them 0, of the tensors that count, and the offset that scalar
+    constants have joined.
+
+    What is multiplied by 0, as a gate by a state that is 0 at first, need not be computed.
+    """
     factors: dict[str, int] = {}
     offset = op.offset
     for name, multiplier in zip(op.inputs, op.multipliers, strict=True):
@@ -71,7 +75,7 @@ def affine_factors(op: AffineOp, program: IntegerProgram) -> tuple[dict[str, int
             offset += int(program.constants[name].reshape(-1)[0]) * factor
         else:
             factors[name] = factors.get(name, 0) + factor
-    return factors, offset
+    return {name: factor for name, factor in factors.items() if factor}, offset
 
 
 def reduced(factors: Mapping[str, int], offset: int, shift: int, lowest_shift: int) -> AffineForm:

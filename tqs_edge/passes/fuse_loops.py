@@ -84,21 +84,20 @@ def _pattern(func: tvm.ir.BaseFunc) -> int:
 def one_loop(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """`func` with its blocks in one loop over the output, intermediates in local scalars.
 
-    A function that is not a chain of elementwise blocks of equal extent is returned unchanged.
+    Kernel calls and copies that no chain has taken in are returned unchanged.
     """
     if _pattern(func) == OPAQUE and "op_pattern" in func.attrs:
         return func
     schedule = s_tir.Schedule(tvm.IRModule({"main": _with_root_apart(func)}))
-    blocks = schedule.get_child_blocks(schedule.get_sblock(ROOT))
-    loops = {block: schedule.get_loops(block) for block in blocks}
-    if len({_extent(schedule, loops[block]) for block in blocks}) != 1:
-        return func
-    *producers, last = blocks
-    fused = schedule.fuse(*loops[last])
-    for block in reversed(producers):
+    # Copies first: a slice of a slice passes on elements of an array longer than the output.
+    for block in schedule.get_child_blocks(schedule.get_sblock(ROOT))[:-1]:
         if _is_copy(schedule.get(block)):
             schedule.compute_inline(block)
-            continue
+    *producers, last = schedule.get_child_blocks(schedule.get_sblock(ROOT))
+    loops = {block: schedule.get_loops(block) for block in (*producers, last)}
+    assert len({_extent(schedule, own) for own in loops.values()}) == 1
+    fused = schedule.fuse(*loops[last])
+    for block in reversed(producers):
         schedule.set_scope(block, 0, "local")
         schedule.compute_at(block, fused)
     return schedule.mod["main"].with_attr("tqs.tensor", schedule.get(last).name_hint)
