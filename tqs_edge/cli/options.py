@@ -41,6 +41,14 @@ BoardOption = Annotated[str, typer.Option("--board", help="See `tqs-edge boards`
 CompilerOption = Annotated[
     str | None, typer.Option("--compiler", help="gcc or zig; gcc where it is installed.")
 ]
+OptimizeOption = Annotated[
+    str,
+    typer.Option(
+        "--optimize",
+        help="size (short kernels), balanced or speed; same frames. Plans are costed as balanced, "
+        "and measured where a budget is given.",
+    ),
+]
 RunnerOption = Annotated[
     str | None,
     typer.Option("--runner", help="unicorn, qemu, qemu-user, host; the first that fits."),
