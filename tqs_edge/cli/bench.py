@@ -31,7 +31,7 @@ def kernels(
         bool, typer.Option(help="Measure all shapes and store what the planner reckons with.")
     ] = False,
     peers: Annotated[
-        bool, typer.Option(help="Beside other libraries' layers; needs 'tqs-edge[peers]'.")
+        bool, typer.Option(help="Beside other libraries' layers; needs the extra 'peers'.")
     ] = False,
     json: JsonOption = None,
 ) -> None:
