@@ -24,6 +24,7 @@ from tqs_edge.cli.options import (
     MethodOption,
     ModelArgument,
     NameOption,
+    OptimizeOption,
     PinOption,
     RamOption,
     RoundingOption,
@@ -31,7 +32,7 @@ from tqs_edge.cli.options import (
     SeedOption,
     StateBitsOption,
     StreamOption,
-    parse_bytes,
+    parse_budget,
 )
 from tqs_edge.cli.probes import ProbeOption, probe_picker
 from tqs_edge.errors import InputError
@@ -65,6 +66,7 @@ def compile_(
     context: ContextOption = None,
     exog: ExogOption = None,
     compiler: CompilerOption = None,
+    optimize: OptimizeOption = "balanced",
     runner: RunnerOption = None,
     block_rows: BlockRowsOption = BLOCK_ROWS,
     seed: SeedOption = 0,
@@ -74,10 +76,9 @@ def compile_(
 ) -> int:
     """Integer firmware for BOARD, verified on the installed simulators, with its report."""
     from tqs_edge.pipeline.job import CompileJob, compile_package
-    from tqs_edge.plan.budget import Budget
     from tqs_edge.plan.pins import parse_pins
 
-    budget = Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)
+    budget = parse_budget(flash, ram, insns, avg_bits)
     _only_one(plan, uniform, budget.limits())
     job = CompileJob(
         source=model,
@@ -97,6 +98,7 @@ def compile_(
         context=context,
         exog=exog,
         compiler=compiler,
+        optimize=optimize,
         runner=runner,
         seed=seed,
         stream=stream,

@@ -33,7 +33,7 @@ from tqs_edge.cli.options import (
     StateBitsOption,
     StreamOption,
     ToleranceOption,
-    parse_bytes,
+    parse_budget,
 )
 from tqs_edge.errors import ImportMismatch, InputError, UnsupportedOp
 from tqs_edge.graph.rollout_model import RolloutModel
@@ -208,7 +208,6 @@ def plan(
     from tqs_edge.firmware.board import load_board
     from tqs_edge.pipeline.planning import Scores, score_sites
     from tqs_edge.pipeline.prepare import prepare
-    from tqs_edge.plan.budget import Budget
     from tqs_edge.plan.pins import parse_pins, resolve_pins
     from tqs_edge.plan.problem import Decided
     from tqs_edge.report.standalone import check_plot_path
@@ -216,7 +215,7 @@ def plan(
     check_plot_path(plot)
     _check_outputs(pareto, json, output)
     target, pins = load_board(board), parse_pins(pin or ())
-    budget = Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)
+    budget = parse_budget(flash, ram, insns, avg_bits)
     saved = load(scores, Scores) if scores else None
     with stage("load"):
         prepared = prepare(

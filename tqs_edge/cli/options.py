@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tqs_edge.backends.choose import BackendName
 from tqs_edge.errors import InputError
 from tqs_edge.graph.rollout_model import RolloutForm
+
+if TYPE_CHECKING:
+    from tqs_edge.plan.budget import Budget
 
 ModelArgument = Annotated[
     str,
@@ -40,6 +43,14 @@ ExogOption = Annotated[
 BoardOption = Annotated[str, typer.Option("--board", help="See `tqs-edge boards`.")]
 CompilerOption = Annotated[
     str | None, typer.Option("--compiler", help="gcc or zig; gcc where it is installed.")
+]
+OptimizeOption = Annotated[
+    str,
+    typer.Option(
+        "--optimize",
+        help="size (short kernels), balanced or speed; same frames. Plans are costed as balanced, "
+        "and measured where a budget is given.",
+    ),
 ]
 RunnerOption = Annotated[
     str | None,
@@ -107,3 +118,12 @@ def parse_bytes(text: str | None, option: str) -> int | None:
     if match is None or float(match[1]) <= 0:
         raise InputError(f"{option} '{text}' is not a size; write for example 24K or 8192")
     return int(float(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[match[2].lower()])
+
+
+def parse_budget(
+    flash: str | None, ram: str | None, insns: int | None, avg_bits: float | None
+) -> Budget:
+    """The limits of --flash, --ram, --insns and --avg-bits; InputError as `parse_bytes`."""
+    from tqs_edge.plan.budget import Budget
+
+    return Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)

@@ -18,10 +18,11 @@ from tqs_edge.firmware.drivers import Driver, drivers_of
 from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.image import binary_image, hex_image
 from tqs_edge.firmware.link_script import linker_script
+from tqs_edge.firmware.optimize import Optimize
 from tqs_edge.firmware.overflow import overflow_error, with_room
 from tqs_edge.firmware.runtime import RUNTIMES
 from tqs_edge.firmware.size import FirmwareSize, measure_size
-from tqs_edge.firmware.sources import copy_targets, write_sources
+from tqs_edge.firmware.sources import PORTABLE, copy_targets, write_sources
 from tqs_edge.firmware.toolchain import (
     WITHOUT_RUNTIME,
     Toolchain,
@@ -46,6 +47,7 @@ class FirmwareRecord:
     size: FirmwareSize
     compiler: str
     compiler_version: str
+    optimize: Optimize
     model_hash: str
     sha256: Mapping[str, str]
 
@@ -100,14 +102,16 @@ def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Pat
     """The firmware of a model for a board, written to out_dir/firmware.{elf,hex,bin,json},
     and firmware.uf2 where the board has a family of it.
 
-    The same bundle, board and compiler version give the same bytes, wherever they are built.
+    The same bundle, board, compiler version and optimization give the same bytes, wherever they
+    are built.
     Raises BuildError when a file does not compile or the firmware does not fit the board.
     """
     contents: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory(prefix="tqs-build-") as name:
         folder = Path(name)
         boot = () if board.boot is None else (f"boot/{board.boot}",)
-        shared = write_sources(bundle, board.core.isa, folder)
+        isa = PORTABLE if toolchain.optimize is Optimize.SIZE else board.core.isa
+        shared = write_sources(bundle, isa, folder)
         shared += copy_targets((*RUNTIMES[board.core.runtime].start_up, *boot), folder)
         objects = _compile(shared, board, toolchain, folder)
         for driver in drivers_of(board):
@@ -120,6 +124,7 @@ def build(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Pat
         size=size,
         compiler=toolchain.name,
         compiler_version=toolchain.version,
+        optimize=toolchain.optimize,
         model_hash=bundle.model_hash,
         sha256={name: sha256(content) for name, content in contents.items()},
     )
@@ -161,11 +166,12 @@ def _compile(
 ) -> tuple[str, ...]:
     """The names of the objects of `sources`, all in `folder`."""
     environment = environment_in(toolchain, folder)
-    flags = (*toolchain.command, *compile_flags(toolchain, board.core), "-I.")
     objects = tuple(f"{Path(source).stem}.o" for source in sources)
 
     def compile_one(source: str, output: str) -> None:
-        run_compiler((*flags, "-c", source, "-o", output), cwd=folder, environment=environment)
+        flags = compile_flags(toolchain, board.core, source)
+        command = (*toolchain.command, *flags, "-I.", "-c", source, "-o", output)
+        run_compiler(command, cwd=folder, environment=environment)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_one, sources, objects))

@@ -10,6 +10,8 @@ from tqs_edge.errors import BuildError
 from tqs_edge.kernel_table import ISA_FOLDERS
 from tqs_edge.resources import resource_dir
 
+PORTABLE = "portable"  # no core's folder of kernels/
+
 
 def kernel_file(name: str, isa: str) -> Path:
     """The file under kernels/ to build for an ISA class: from the first of its folders that has it,

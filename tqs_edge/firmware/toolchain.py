@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqs_edge.errors import InputError, ToolMissing
 from tqs_edge.firmware.board import Core
+from tqs_edge.firmware.optimize import Optimize
 from tqs_edge.resources import cache_dir
 
 TOOLCHAINS = ("gcc", "zig")
@@ -23,22 +24,33 @@ WARNINGS = (
     *("-Wmissing-prototypes", "-Werror"),
 )
 FIRMWARE_FLAGS = (
-    *("-std=c99", "-O2", "-g0", "-ffreestanding", "-ffunction-sections", "-fdata-sections"),
+    *("-std=c99", "-g0", "-ffreestanding", "-ffunction-sections", "-fdata-sections"),
     # LLVM objects otherwise refer to the C++ unwinder.
     *("-fno-exceptions", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"),
 )
 
 
+MODEL_SOURCE = "model.c"  # the generated loops; kernels gain nothing from more than -O2
+
+
 @dataclass(frozen=True)
 class Toolchain:
-    """An installed C compiler: "gcc" or "zig" for firmware, "cc" or "zig" for the host."""
+    """An installed C compiler: "gcc" or "zig" for firmware, "cc" or "zig" for the host.
+
+    optimize: what firmware that it builds favours
+    """
 
     name: str
     command: tuple[str, ...]
     version: str
+    optimize: Optimize = Optimize.BALANCED
 
 
-def find_toolchain(name: str | None = None, core: Core | None = None) -> Toolchain:
+def find_toolchain(
+    name: str | None = None,
+    core: Core | None = None,
+    optimize: Optimize = Optimize.BALANCED,
+) -> Toolchain:
     """The cross compiler called `name` for `core`; None takes gcc where it is installed, else zig.
 
     Without a core it is one for Cortex-M.
@@ -50,11 +62,11 @@ def find_toolchain(name: str | None = None, core: Core | None = None) -> Toolcha
     program = GCC if core is None else core.gcc
     package = f"gcc-{program.removesuffix('-gcc')}"
     if name != "zig" and (gcc := shutil.which(program)):
-        return Toolchain("gcc", (gcc,), _version((gcc, "-dumpfullversion")))
+        return Toolchain("gcc", (gcc,), _version((gcc, "-dumpfullversion")), optimize)
     if name == "gcc":
         raise ToolMissing(f"{program} is not on PATH; install {package}, or use zig")
     if zig := _zig_program():
-        return _zig_toolchain(zig)
+        return _zig_toolchain(zig, optimize)
     if name == "zig":
         raise ToolMissing("the zig compiler is not installed; run: pip install ziglang")
     raise ToolMissing(
@@ -72,12 +84,13 @@ def find_host_compiler() -> Toolchain:
     raise ToolMissing("no C compiler for this computer: cc is not on PATH; pip install ziglang")
 
 
-def compile_flags(toolchain: Toolchain, core: Core) -> tuple[str, ...]:
-    """The flags that compile one file for `core`."""
+def compile_flags(toolchain: Toolchain, core: Core, source: str = "") -> tuple[str, ...]:
+    """The flags that compile one file for `core`; its name matters where it is MODEL_SOURCE."""
+    shared = (*_optimize_flags(toolchain.optimize, source), *FIRMWARE_FLAGS, *WARNINGS)
     if toolchain.name == "gcc":
-        return (*core.gcc_flags, *FIRMWARE_FLAGS, *WARNINGS)
+        return (*core.gcc_flags, *shared)
     # zig traps undefined behaviour by default, which changes sizes and counts.
-    return (*core.zig_flags, "-fno-sanitize=all", *FIRMWARE_FLAGS, *WARNINGS)
+    return (*core.zig_flags, "-fno-sanitize=all", *shared)
 
 
 def link_flags(toolchain: Toolchain, core: Core, script: str) -> tuple[str, ...]:
@@ -116,6 +129,12 @@ def environment_in(toolchain: Toolchain, folder: Path) -> Mapping[str, str]:
     }
 
 
+def _optimize_flags(optimize: Optimize, source: str) -> tuple[str, ...]:
+    if optimize is Optimize.SPEED and source == MODEL_SOURCE:
+        return ("-O3", "-funroll-loops")
+    return ("-Os",) if optimize is Optimize.SIZE else ("-O2",)
+
+
 def _zig_program() -> Path | None:
     """The compiler inside the ziglang wheel, without importing it."""
     spec = importlib.util.find_spec("ziglang")
@@ -125,8 +144,8 @@ def _zig_program() -> Path | None:
     return program if program.is_file() else None
 
 
-def _zig_toolchain(zig: Path) -> Toolchain:
-    return Toolchain("zig", (str(zig), "cc"), _version((str(zig), "version")))
+def _zig_toolchain(zig: Path, optimize: Optimize = Optimize.BALANCED) -> Toolchain:
+    return Toolchain("zig", (str(zig), "cc"), _version((str(zig), "version")), optimize)
 
 
 def _version(command: tuple[str, ...]) -> str:

@@ -77,6 +77,7 @@ def _manifest(
             firmware.record.compiler: firmware.record.compiler_version,
         },
         "compiler": firmware.record.compiler,
+        "optimize": firmware.record.optimize,
         "sources": {
             path.relative_to(package).as_posix(): sha256(path.read_bytes()) for path in sources
         },

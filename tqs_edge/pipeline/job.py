@@ -14,6 +14,7 @@ import torch
 from tqs_edge.artifacts import atomic_directory, load, save, write_json, write_text
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import load_board
+from tqs_edge.firmware.optimize import Optimize, parse_optimize
 from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.graph.rollout_model import RolloutForm
 from tqs_edge.package.model_card import MODEL_CARD, model_card
@@ -74,6 +75,7 @@ class CompileJob:
     context: Path | None = None
     exog: Path | None = None
     compiler: str | None = None
+    optimize: str = Optimize.BALANCED
     runner: str | None = None
     seed: int = 0
     dump_ir: Path | None = None
@@ -89,7 +91,7 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     directory appears only when all of it succeeded.
     """
     find_toolchain(job.compiler, load_board(job.board).core)
-    parse_method(job.method), parse_rounding(job.rounding)
+    parse_method(job.method), parse_rounding(job.rounding), parse_optimize(job.optimize)
     if job.name is not None:
         checked_name(job.name)
     given = _given_plan(job)
@@ -131,7 +133,7 @@ def _compiled(
 ) -> Compiled:
     """Firmware of the given plan or of one within the budget, its integers fitted if asked for."""
     board = load_board(job.board)
-    toolchain = find_toolchain(job.compiler, board.core)
+    toolchain = find_toolchain(job.compiler, board.core, parse_optimize(job.optimize))
     with stage("plan and build") as advance:
         if given is not None:
             widths = given(prepared)

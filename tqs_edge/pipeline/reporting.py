@@ -61,6 +61,7 @@ def build_report(
         "board": firmware.board.name,
         "core": firmware.board.core.name,
         "compiler": f"{firmware.record.compiler} {firmware.record.compiler_version}",
+        "optimize": firmware.record.optimize,
         "horizon": horizon,
         "contexts": len(trials.contexts),
         "contexts_origin": trials.origin,

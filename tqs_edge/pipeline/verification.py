@@ -107,13 +107,16 @@ def executions_of(firmware: Firmware, runner: str | None) -> tuple[Execution, ..
 def with_all_cores(
     executions: tuple[Execution, ...], lowered: Lowered, folder: Path
 ) -> tuple[Execution, ...]:
-    """`executions` and those of every core, installed compiler and simulator, built in `folder`."""
+    """`executions` and those of every core, installed compiler and simulator, built in `folder`
+    and optimized as they are.
+    """
+    optimize = executions[0].firmware.record.optimize
     known = {execution.name for execution in executions}
     boards = [
         board for board in map(load_board, (*CORE_BOARDS, *OTHER_BOARDS)) if runners_for(board)
     ]
     pairs = [
-        (board, find_toolchain(name, board.core))
+        (board, find_toolchain(name, board.core, optimize))
         for board in boards
         for name in compilers(board.core)
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.firmware.command import run_compiler
-from tqs_edge.firmware.sources import copy_targets, write_sources
+from tqs_edge.firmware.sources import PORTABLE, copy_targets, write_sources
 from tqs_edge.firmware.toolchain import (
     WARNINGS,
     environment_in,
@@ -17,7 +17,6 @@ from tqs_edge.firmware.toolchain import (
     host_flags,
 )
 
-PORTABLE = "portable"  # no core's folder of kernels/
 FLAGS = ("-std=c99", "-O2", "-g0", *WARNINGS, "-I.")
 LIBRARY_FLAGS = ("-shared", "-fPIC")
 SANITIZERS = (
