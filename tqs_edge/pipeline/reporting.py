@@ -10,6 +10,7 @@ import numpy as np
 
 from tqs_edge.artifacts import write_json, write_text
 from tqs_edge.firmware.build import Firmware
+from tqs_edge.firmware.stack_bound import stack_bound
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import DenseOp, IntegerProgram
 from tqs_edge.pipeline.judging import judge
@@ -51,6 +52,7 @@ def build_report(
 
     flash_bytes and ram_bytes are what the model adds to a product: code, tables and weights;
     state, arena, rows and measured stack. image_bytes is the whole test firmware.
+    stack_bound_bytes: the worst case of what stack_bytes measures, the driver included.
     """
     own = _own_link(verification, firmware)
     stack = own.log.stack_bytes if own and own.log else None
@@ -74,6 +76,7 @@ def build_report(
         "image_bytes": firmware.size.flash_bytes,
         "ram_bytes": None if stack is None else model_ram_bytes(lowered, stack),
         "stack_bytes": stack,
+        **_stack_bound(firmware),
         "arena_bytes": lowered.bundle.arena_bytes,
         "state_bytes": lowered.bundle.state_bytes,
         "flash_limit": firmware.board.flash_bytes,
@@ -144,6 +147,15 @@ def _own_link(verification: Verification, firmware: Firmware) -> Link | None:
     own = [link for link in verification.links if link.name.endswith(ending)]
     counted = [link for link in own if link.log and link.log.instructions_per_step is not None]
     return next(iter(counted + own), None)
+
+
+def _stack_bound(firmware: Firmware) -> dict[str, Any]:
+    bound = stack_bound(firmware.elf)
+    return {
+        "stack_bound_bytes": bound.firmware,
+        "step_stack_bound_bytes": bound.step,
+        "stack_bound_missing": bound.reason,
+    }
 
 
 def _rollout(trials: Trials, verification: Verification) -> dict[str, Any]:
