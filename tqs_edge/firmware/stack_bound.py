@@ -72,6 +72,15 @@ class _Walk:
             self.open.pop()
         return self.known[entry]
 
+    def _is_far_jump(self, at: int, target: int) -> bool:
+        """Whether a bl stays in its function: on v6-M no other jump reaches beyond 2 KiB."""
+        return any(
+            symbol.is_function
+            and symbol.address <= at < symbol.address + symbol.size
+            and symbol.address < target < symbol.address + symbol.size
+            for symbol in self.image.symbols
+        )
+
     def _called(self, target: int, at: int) -> tuple[int, bool]:
         """`function` of the call at `at`."""
         if target != ANYWHERE:
@@ -100,10 +109,10 @@ class _Walk:
                 raise StackUnknown(f"more taken off the stack than was put there at {at:#x}")
             following = at + step.size
             goes_on = step.flow in ("next", "branch") or at in conditional
-            if step.flow == "call":
+            if step.flow == "call" and not self._is_far_jump(at, step.target):
                 called, comes_back = self._called(step.target, at)
                 most, goes_on = max(most, after + called), goes_on or comes_back
-            elif step.flow in ("branch", "jump"):
+            elif step.flow in ("branch", "jump", "call"):
                 ways.append((step.target, after, None))
             returns = returns or step.flow == "return"
             if step.conditional:

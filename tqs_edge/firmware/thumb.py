@@ -79,6 +79,8 @@ def _sp_narrow(read: Read, at: int, code: int, before: Instruction | None) -> In
         return Instruction(2, loads=(code >> 8 & 7, value - (value >> 31 << 32)))
     if code & 0xF800 == 0x2000:  # movs r, #imm
         return Instruction(2, loads=(code >> 8 & 7, code & 0xFF))
+    if code & 0xF800 == 0 and before is not None and before.loads[0] == register & 7:  # lsls
+        return Instruction(2, loads=(code & 7, before.loads[1] << (code >> 6 & 31)))
     if code & 0xFE00 == 0x1E00:  # subs r, r, #imm
         return Instruction(2, restores=code & 7)
     if code & 0xF800 == 0x3800:
@@ -123,7 +125,9 @@ def _flow_wide(at: int, first: int, second: int) -> Instruction | None:
         high = sign << 19 | j2 << 18 | j1 << 17
         offset = _signed(high | (first & 0x3F) << 11 | second & 0x7FF, 20)
         return Instruction(4, "branch", at + 4 + 2 * offset)
-    # Loop instructions: the start was seen, and the end is where they fall through to.
+    if second & 0xF001 == 0xC001:  # le goes back, wls forward
+        offset = (second >> 1 & 0x3FF) << 2 | (second >> 11 & 1) << 1
+        return Instruction(4, "branch", at + 4 + (-offset if first & 15 == PC else offset))
     return Instruction(4)
 
 
@@ -172,7 +176,7 @@ def _memory_wide(at: int, first: int, second: int) -> Instruction | None:
     if first & 0xFE6F == 0xE86D:  # strd, ldrd that move sp
         size = 4 * (second & 0xFF)
         return Instruction(4, grows=-size if first & 0x80 else size)
-    moves_vector = first & 0xFE2F == 0xEC2D
+    moves_vector = first & 0xFE2F == 0xEC2D and second & 0x1E00 == 0x1E00
     loads_pointer = first & 0xFF70 == 0xF850 and second >> 12 in (SP, PC)
     loads_many = first & 0xFFD0 in (0xE890, 0xE910) and second & 0x8000
     if moves_vector or loads_pointer or loads_many:
