@@ -52,7 +52,6 @@ def build_report(
 
     flash_bytes and ram_bytes are what the model adds to a product: code, tables and weights;
     state, arena, rows and measured stack. image_bytes is the whole test firmware.
-    stack_bound_bytes: the worst case of what stack_bytes measures, the driver included.
     """
     own = _own_link(verification, firmware)
     stack = own.log.stack_bytes if own and own.log else None
@@ -75,8 +74,7 @@ def build_report(
         "weight_bytes": firmware.size.weight_bytes,
         "image_bytes": firmware.size.flash_bytes,
         "ram_bytes": None if stack is None else model_ram_bytes(lowered, stack),
-        "stack_bytes": stack,
-        **_stack_bound(firmware),
+        **_stack(firmware, stack),
         "arena_bytes": lowered.bundle.arena_bytes,
         "state_bytes": lowered.bundle.state_bytes,
         "flash_limit": firmware.board.flash_bytes,
@@ -149,9 +147,11 @@ def _own_link(verification: Verification, firmware: Firmware) -> Link | None:
     return next(iter(counted + own), None)
 
 
-def _stack_bound(firmware: Firmware) -> dict[str, Any]:
+def _stack(firmware: Firmware, measured: int | None) -> dict[str, Any]:
+    """stack_bound_bytes is the worst case of what stack_bytes measures, the driver included."""
     bound = stack_bound(firmware.elf)
     return {
+        "stack_bytes": measured,
         "stack_bound_bytes": bound.firmware,
         "step_stack_bound_bytes": bound.step,
         "stack_bound_missing": bound.reason,
