@@ -113,6 +113,9 @@ def test_simulation_returns_real_units(compiled: Compiled) -> None:
     shown = np.array(report["rollout"]["integer_frames"])
     assert frames.dtype == np.float32 and np.allclose(frames[: len(shown)], shown, atol=1e-5)
     assert log.instructions_per_step is not None and log.stack_bytes is not None
+    assert log.stack_bytes <= report["stack_bound_bytes"]
+    bound = f"| stack of one step | at most {report['step_stack_bound_bytes']} B over all paths"
+    assert bound in (directory / "package" / "MODEL_CARD.md").read_text()
     longer, _ = api.simulate(directory, runner="qemu", horizon=40)
     assert np.array_equal(longer[:, :24], frames)
 

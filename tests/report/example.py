@@ -24,6 +24,7 @@ def example_report(*, horizon: int = 120, features: int = 2, contexts: int = 3) 
         "flash_bytes": 14_212,
         "ram_bytes": 2_840,
         "stack_bytes": 512,
+        "stack_bound_bytes": 536,
         "arena_bytes": 640,
         "state_bytes": 128,
         "code_bytes": 6_000,

@@ -23,6 +23,7 @@ compilers and options differ in size and count, never in the frames.
 |---|---|
 | flash | {flash} B: code {code} B, weights {weights} B |
 | RAM | {ram}: state {state} B, scratch {arena} B, stack {stack}, the rest rows and pointers |
+| stack of one step | {bound} |
 | instructions per step | {instructions} |
 | error of the rollout | nRMSE {nrmse} over {horizon} steps and {contexts} contexts |
 | valid horizon | {valid} of {horizon} steps |
@@ -81,6 +82,7 @@ def model_card(report: dict[str, Any], bundle: SourceBundle, name: str) -> str:
         state=report["state_bytes"],
         arena=report["arena_bytes"],
         stack=_known(report["stack_bytes"], " B"),
+        bound=_stack_bound(report),
         instructions=_known(report["instructions_per_step"], ""),
         nrmse=f"{rollout['nrmse']:.4f}",
         horizon=report["horizon"],
@@ -96,6 +98,14 @@ def model_card(report: dict[str, Any], bundle: SourceBundle, name: str) -> str:
         sites="\n".join(_site(*item) for item in report["plan"].items()),
         saturation=_saturation(report["saturation"]),
     )
+
+
+def _stack_bound(report: dict[str, Any]) -> str:
+    """The worst case of one call of the step; reports of earlier versions have none."""
+    bound = report.get("step_stack_bound_bytes")
+    if bound is None:
+        return report.get("stack_bound_missing") or "no bound is known"
+    return f"at most {bound} B over all paths of its machine code"
 
 
 def _known(value: float | None, unit: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tqs_edge.artifacts import write_json, write_text
 from tqs_edge.firmware.build import Firmware
+from tqs_edge.firmware.stack_bound import stack_bound
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import DenseOp, IntegerProgram
 from tqs_edge.pipeline.judging import judge
@@ -74,7 +75,7 @@ def build_report(
         "weight_bytes": firmware.size.weight_bytes,
         "image_bytes": firmware.size.flash_bytes,
         "ram_bytes": None if stack is None else model_ram_bytes(lowered, stack),
-        "stack_bytes": stack,
+        **_stack(firmware, stack),
         "arena_bytes": lowered.bundle.arena_bytes,
         "state_bytes": lowered.bundle.state_bytes,
         "flash_limit": firmware.board.flash_bytes,
@@ -145,6 +146,17 @@ def _own_link(verification: Verification, firmware: Firmware) -> Link | None:
     own = [link for link in verification.links if link.name.endswith(ending)]
     counted = [link for link in own if link.log and link.log.instructions_per_step is not None]
     return next(iter(counted + own), None)
+
+
+def _stack(firmware: Firmware, measured: int | None) -> dict[str, Any]:
+    """stack_bound_bytes is the worst case of what stack_bytes measures, the driver included."""
+    bound = stack_bound(firmware.elf)
+    return {
+        "stack_bytes": measured,
+        "stack_bound_bytes": bound.firmware,
+        "step_stack_bound_bytes": bound.step,
+        "stack_bound_missing": bound.reason,
+    }
 
 
 def _rollout(trials: Trials, verification: Verification) -> dict[str, Any]:

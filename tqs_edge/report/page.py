@@ -93,7 +93,7 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         ("Bits per weight", finite(report.get("average_weight_bits")), "on average"),
         ("Flash", finite(report.get("flash_bytes")), _limit(report, "flash_limit")),
         ("RAM", finite(report.get("ram_bytes")), _limit(report, "ram_limit")),
-        ("Stack", finite(report.get("stack_bytes")), "B at its highest"),
+        ("Stack", finite(report.get("stack_bytes")), _stack_bound(report)),
         (
             "Instructions per step",
             finite(report.get("instructions_per_step")),
@@ -112,6 +112,11 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         for name, value, unit in found
         if value is not None
     ]
+
+
+def _stack_bound(report: Report) -> str:
+    bound = finite(report.get("stack_bound_bytes"))
+    return "B at its highest" + ("" if bound is None else f", never above {bound:,.0f} B")
 
 
 def _limit(report: Report, key: str) -> str:
