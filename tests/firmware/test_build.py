@@ -116,7 +116,9 @@ def test_a_missing_kernel_file_is_named() -> None:
 def test_an_isa_folder_is_preferred_where_it_has_the_file() -> None:
     kernels = resource_dir("kernels")
     assert kernel_file("tqs_dense_a16w4.c", "dsp") == kernels / "dsp" / "tqs_dense_a16w4.c"
-    assert kernel_file("tqs_dense_a16w4.c", "v7m") == kernels / "tqs_dense_a16w4.c"
+    assert kernel_file("tqs_dense_a16w4.c", "v7m") == kernels / "v7m" / "tqs_dense_a16w4.c"
+    assert kernel_file("tqs_dense_a16w4.c", "portable") == kernels / "tqs_dense_a16w4.c"
+    assert kernel_file("tqs_softmax_s16.c", "mve") == kernels / "tqs_softmax_s16.c"
 
 
 @pytest.mark.arm
