@@ -166,16 +166,25 @@ def test_ctrl_c_is_reported_as_what_it_leaves(job: FlashJob, connected: Connecte
     probe = SimProbe(chip)
     connected(probe)
 
-    main_thread = threading.get_ident()
+    main_thread, noticed = threading.get_ident(), threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        noticed.set()
+        raise KeyboardInterrupt
 
     def press_once() -> None:
         if probe.operations == 1500:
             signal.pthread_kill(main_thread, signal.SIGINT)
-            time.sleep(0.2)
+            assert noticed.wait(60)  # a busy machine takes its time
+            time.sleep(0.5)
 
     probe.before_operation = press_once
-    with pytest.raises(FlashFailed, match="interrupted") as error:
-        pyocd.flash(job, ignore)
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.raises(FlashFailed, match="interrupted") as error:
+            pyocd.flash(job, ignore)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert error.value.stage is Stage.PROGRAM and not chip.running
 
 
