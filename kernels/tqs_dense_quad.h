@@ -1,5 +1,5 @@
-/* Internal: the loop over quads of Armv7-M and later. The including file defines, besides what
-   tqs_dense_row.h lists,
+/* Internal: dense kernels of Armv7-M and later, around their loop over quads. The including file
+   defines, besides what tqs_dense_row.h lists,
      TQS_QUAD_WORD       a word of each row, in r4-r7, times activations from r10 on, into r0-r3;
                          uses r8, r9, r12
      TQS_WORDS_PER_PASS  1, or 2 where the loop is unrolled
@@ -7,6 +7,7 @@
      TQS_END_IN_MEMORY   if TQS_QUAD_WORD reads lr, which else holds the end of the quad's words
      TQS_FLUSH           optional, for TQS_PAIRED below: after each pass
      TQS_SCALE, TQS_SCALE_32, tqs_excess32
+     TQS_LAST_ROWS       optional: a faster tqs_last_rows for sums of 32 bits
    With TQS_PAIRED r0-r3 are partial sums and totals are on the stack. */
 #include <stddef.h>
 
@@ -206,3 +207,23 @@ static inline void tqs_quads(tqs_call *call) {
     }
 }
 #endif
+
+#ifndef TQS_LAST_ROWS
+#define TQS_LAST_ROWS tqs_last_rows
+#endif
+
+TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
+    TQS_ASSERT(rows >= 1 && depth >= 1 && shift >= 32 && shift <= 62);
+    TQS_ASSERT((((uintptr_t)x | (uintptr_t)w) & 3u) == 0);
+    const int32_t words = (int32_t)((uint32_t)(depth + TQS_GROUP - 1) / TQS_GROUP);
+    tqs_call call = {x, w, bias, multiplier, y, shift, rows, words};
+#if TQS_ACC_BITS == 32
+    const uint32_t excess = tqs_excess32(x, words * TQS_GROUP);
+    tqs_quads(&call, excess);
+    TQS_LAST_ROWS(&call, excess);
+#else
+    tqs_quads(&call);
+    if (call.rows)
+        tqs_last_rows(&call, tqs_excess(x, words * TQS_GROUP));
+#endif
+}

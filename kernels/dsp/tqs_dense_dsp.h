@@ -83,8 +83,6 @@ static inline uint32_t tqs_excess32(const tqs_act *x, int32_t count) {
 
 /* clang-format on */
 
-#include "tqs_dense_quad.h"
-
 #if TQS_ACC_BITS == 32
 /* clang-format off */
 #if TQS_WORDS_PER_PASS == 2
@@ -119,24 +117,17 @@ static inline int32_t tqs_one_row(const tqs_act *x, const uint32_t *w, const uin
 }
 
 /* clang-format on */
+
+/* tqs_last_rows, a row at a time in assembly. */
+static inline void tqs_last_rows_dsp(const tqs_call *call, uint32_t excess) {
+    const uint32_t *w = call->w;
+    for (int32_t row = 0; row < call->rows; ++row, w += call->words) {
+        const uint32_t start = (uint32_t)call->bias[row] - excess;
+        const int32_t acc = tqs_one_row(call->x, w, w + call->words, (int32_t)start);
+        call->y[row] = tqs_sat16(tqs_requantize(acc, call->multiplier[row], call->shift));
+    }
+}
+#define TQS_LAST_ROWS tqs_last_rows_dsp
 #endif
 
-TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
-    TQS_ASSERT(rows >= 1 && depth >= 1 && shift >= 32 && shift <= 62);
-    TQS_ASSERT((((uintptr_t)x | (uintptr_t)w) & 3u) == 0);
-    const int32_t words = (int32_t)((uint32_t)(depth + TQS_GROUP - 1) / TQS_GROUP);
-    tqs_call call = {x, w, bias, multiplier, y, shift, rows, words};
-#if TQS_ACC_BITS == 32
-    const uint32_t excess = tqs_excess32(x, words * TQS_GROUP);
-    tqs_quads(&call, excess);
-    for (int32_t row = 0; row < call.rows; ++row, call.w += words) {
-        const uint32_t start = (uint32_t)call.bias[row] - excess;
-        const int32_t acc = tqs_one_row(x, call.w, call.w + words, (int32_t)start);
-        call.y[row] = tqs_sat16(tqs_requantize(acc, call.multiplier[row], shift));
-    }
-#else
-    tqs_quads(&call);
-    if (call.rows)
-        tqs_last_rows(&call, tqs_excess(x, words * TQS_GROUP));
-#endif
-}
+#include "tqs_dense_quad.h"

@@ -110,19 +110,3 @@ static inline uint32_t tqs_excess32(const tqs_act *x, int32_t count) {
 }
 
 #include "tqs_dense_quad.h"
-
-TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
-    TQS_ASSERT(rows >= 1 && depth >= 1 && shift >= 32 && shift <= 62);
-    TQS_ASSERT((((uintptr_t)x | (uintptr_t)w) & 3u) == 0);
-    const int32_t words = (int32_t)((uint32_t)(depth + TQS_GROUP - 1) / TQS_GROUP);
-    tqs_call call = {x, w, bias, multiplier, y, shift, rows, words};
-#if TQS_ACC_BITS == 32
-    const uint32_t excess = tqs_excess32(x, words * TQS_GROUP);
-    tqs_quads(&call, excess);
-    tqs_last_rows(&call, excess);
-#else
-    tqs_quads(&call);
-    if (call.rows)
-        tqs_last_rows(&call, tqs_excess(x, words * TQS_GROUP));
-#endif
-}
