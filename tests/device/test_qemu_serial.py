@@ -63,7 +63,7 @@ def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
     [
         ("mps2-an385", 0),
         ("mps3-an547", 0),
-        ("netduinoplus2", 0),
+        ("netduinoplus2", 5),  # USART6
         ("microbit", 0),
         # The image of the real board, its clock and pin set-up included: USART2 is the second port.
         ("nucleo-f446re", 1),

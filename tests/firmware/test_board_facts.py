@@ -1,0 +1,102 @@
+"""Every fact of a shipped board has a source, and agrees with what pyOCD and OpenOCD know."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tqs_edge.firmware.board import Board, board_names, load_board
+from tqs_edge.firmware.board_facts import fact_groups
+
+BOARDS = {name: load_board(name) for name in board_names()}
+# All that no published file says; a board with one more is for a person to look at.
+UNCONFIRMED = {
+    ("hifive1-revb", "memory"),
+    ("hifive1-revb", "clock"),
+    ("alif-e7-devkit", "debug"),
+}
+# Parts that pyOCD takes from their maker's CMSIS pack, and that no board in its own list has.
+PACK_ONLY = {"atsamd21g18a", "stm32f100rb", "ae722f80f55d5ls"}
+# pyOCD 0.46 gives RP2350 the memory map of RP2040, which has half of its SRAM.
+RP2350_RAM = pytest.mark.xfail(strict=True, reason="pyOCD 0.46 knows 264 K of the 520 K of RP2350")
+
+
+def pyocd_builtin() -> dict[str, Any]:
+    pytest.importorskip("pyocd", reason="pyocd is missing (pip: tqs-edge[flash])")
+    from pyocd.target.builtin import BUILTIN_TARGETS
+
+    return dict(BUILTIN_TARGETS)
+
+
+def regions(board: Board, kind: str) -> list[tuple[int, int]]:
+    """(begin, end) of pyOCD's regions of a kind, neighbours joined; aliases left out."""
+    target = pyocd_builtin().get(str(board.pyocd_target))
+    if target is None:
+        pytest.skip(f"{board.pyocd_target} comes from a CMSIS pack")
+    joined: list[tuple[int, int]] = []
+    for region in sorted(target.MEMORY_MAP, key=lambda region: region.start):
+        if region.type.name != kind or region.alias:
+            continue
+        if joined and joined[-1][1] == region.start:
+            joined[-1] = (joined[-1][0], region.end + 1)
+        else:
+            joined.append((region.start, region.end + 1))
+    return joined
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_fact_says_what_it_was_checked_against(name: str) -> None:
+    board = BOARDS[name]
+    groups = {group.name: group for group in fact_groups(board)}
+    assert {"memory", "clock"} <= set(groups) == set(board.sources)
+    for group in groups.values():
+        assert group.files, (name, group.name)
+        for file in group.files:  # a repository and a path in it
+            assert re.match(r"\S+ \S+[./]\S+", file), (name, file)
+        assert bool(group.unconfirmed) == ((name, group.name) in UNCONFIRMED), (name, group)
+
+
+def test_what_is_unconfirmed_says_where_it_is_from() -> None:
+    clock = next(g for g in fact_groups(BOARDS["hifive1-revb"]) if g.name == "clock")
+    assert clock.unconfirmed[0].startswith("320 MHz (FE310-G002 datasheet)")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[RP2350_RAM] if name == "raspberry-pi-pico-2" else [])
+        for name, board in BOARDS.items()
+        if board.pyocd_target
+    ],
+)
+def test_memory_agrees_with_pyocd(name: str) -> None:
+    board = BOARDS[name]
+    flash, ram = regions(board, "FLASH"), regions(board, "RAM")
+    end = board.flash_origin + board.flash_bytes
+    assert any(low <= board.flash_origin and end <= high for low, high in flash)
+    if board.boot is None:  # the flash is the part's own, so that they end together
+        assert end in {high for _, high in flash}
+    assert (board.ram_origin, board.ram_origin + board.ram_bytes) in ram
+
+
+def test_pyocd_knows_every_target() -> None:
+    known = set(pyocd_builtin())
+    from pyocd.board.board_ids import BOARD_ID_TO_INFO
+
+    known |= {info.target for info in BOARD_ID_TO_INFO.values()}
+    named = {board.pyocd_target for board in BOARDS.values() if board.pyocd_target}
+    assert named - known == PACK_ONLY
+
+
+def test_a_jlink_is_told_to_use_swd() -> None:
+    """OpenOCD's J-Link driver starts in JTAG, which these parts lack; board files select SWD."""
+    for board in BOARDS.values():
+        assert "interface/jlink.cfg" not in board.openocd_config, board.name
+
+
+def test_parts_without_usb_have_no_usb_boot_loader() -> None:
+    """The family's DFU id is taken away; STM32_open_pin_data lists no USB device for these."""
+    assert BOARDS["stm32vldiscovery"].dfu_id is BOARDS["nucleo-g071rb"].dfu_id is None
+    assert BOARDS["nucleo-g0b1re"].dfu_id == BOARDS["nucleo-f446re"].dfu_id == "0483:df11"
