@@ -9,6 +9,7 @@ import pytest
 
 from tqs_edge.firmware.board import Board, board_names, load_board
 from tqs_edge.firmware.board_facts import fact_groups
+from tqs_edge.resources import resource_dir
 
 BOARDS = {name: load_board(name) for name in board_names()}
 # All that no published file says; a board with one more is for a person to look at.
@@ -100,3 +101,10 @@ def test_parts_without_usb_have_no_usb_boot_loader() -> None:
     """The family's DFU id is taken away; STM32_open_pin_data lists no USB device for these."""
     assert BOARDS["stm32vldiscovery"].dfu_id is BOARDS["nucleo-g071rb"].dfu_id is None
     assert BOARDS["nucleo-g0b1re"].dfu_id == BOARDS["nucleo-f446re"].dfu_id == "0483:df11"
+
+
+def test_guides_call_parts_as_boards_do() -> None:
+    known = {board.pyocd_target for board in BOARDS.values()}
+    texts = [path.read_text() for path in (resource_dir("targets") / "guides").glob("*.md")]
+    named = set(re.findall(r"pyocd flash -t (\S+)", "".join(texts)))
+    assert named and named <= known
