@@ -42,10 +42,11 @@ EXIT_MEANINGS = {
 def run_qemu(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
     """Frames, stack use and (when `count`) instructions of a rollout on a simulated board.
 
-    Raises ToolMissing without QEMU or a machine for the board, RunnerError on a fault, a timeout or
-    short output.
+    Raises ToolMissing without QEMU or a machine for the board, RunnerError on a fault, a timeout,
+    short output, or where the machine has too little RAM.
     """
     command = (*qemu_command(firmware.board), "-kernel")
+    _check_ram(firmware)
     return _run(command, "qemu", firmware, request, timeout, count)
 
 
@@ -115,6 +116,21 @@ def qemu_command(board: Board) -> tuple[str, ...]:
     else:  # behind a boot loader the vectors are not where the machine looks for them after reset
         own = ("-global", f"armv7m.init-nsvtor={board.flash_origin:#x}")
     return (program, "-M", board.qemu_machine, *own, *QUIET, *SEMIHOSTING)
+
+
+def _check_ram(firmware: Firmware) -> None:
+    """Raises RunnerError for firmware that fits the board but not the machine in its place."""
+    board = firmware.board
+    if board.qemu_ram_bytes is None:
+        return
+    begin, end = board.ram_origin, board.ram_origin + board.ram_bytes
+    places = (s.address + s.size for s in read_elf(firmware.elf).sections if s.address >= begin)
+    used = max((place for place in places if place <= end), default=begin) - begin
+    if used > board.qemu_ram_bytes:
+        raise RunnerError(
+            f"{board.name}: the firmware needs {used} bytes of RAM, of which QEMU's "
+            f"{board.qemu_machine} has {board.qemu_ram_bytes}; it can only run on the board"
+        )
 
 
 def _reset_vectors(board: Board, image: ElfImage, folder: Path) -> tuple[str, ...]:
