@@ -17,7 +17,9 @@ from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.device.port import PortLost, SerialPort
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.build import Firmware, build
+from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.toolchain import find_toolchain
+from tqs_edge.run.qemu import reset_vectors
 
 QUIET = ("-nodefaults", "-display", "none")
 
@@ -41,11 +43,14 @@ class QemuBoard:
         machine = firmware.board.qemu_machine
         assert machine is not None
         ports = [word for _ in range(serial) for word in ("-serial", "null")]
+        elf = firmware.board_images["elf"]
+        start = reset_vectors(firmware.board, read_elf(elf), elf.parent)
         self.process = subprocess.Popen(
             [
                 *("qemu-system-arm", "-M", machine, *QUIET, "-monitor", "stdio", *ports),
-                *("-serial", chardev, "-kernel", str(firmware.board_images["elf"])),
+                *("-serial", chardev, *start, "-kernel", str(elf)),
             ],
+            cwd=elf.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

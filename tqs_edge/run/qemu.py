@@ -78,7 +78,7 @@ def _run(
         program = folder / firmware.elf.name
         shutil.copyfile(firmware.elf, program)
         program.chmod(0o755)  # user-mode QEMU refuses what is not executable, without a word
-        vectors = _reset_vectors(firmware.board, image, folder)
+        vectors = reset_vectors(firmware.board, image, folder)
         whole = [command[0], *plugin, *vectors, *command[1:], str(program)]
         _execute(whole, folder, firmware, image, timeout)
         frames, stack_bytes = decode_output(_read_output(folder / OUTPUT_NAME), request)
@@ -133,10 +133,12 @@ def _check_ram(firmware: Firmware) -> None:
         )
 
 
-def _reset_vectors(board: Board, image: ElfImage, folder: Path) -> tuple[str, ...]:
+def reset_vectors(board: Board, image: ElfImage, folder: Path) -> tuple[str, ...]:
     """Options that let a machine start from the image's vector table where it looks elsewhere.
 
     On such boards a boot loader does that: it gives the core the address of the table.
+
+    folder: where the machine is started; a file is written into it
     """
     place = RESET_VECTORS.get(board.qemu_machine or "")
     if place is None or place | SECURE_ALIAS == board.flash_origin | SECURE_ALIAS:
