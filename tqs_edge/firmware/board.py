@@ -14,7 +14,7 @@ from tqs_edge.resources import resource_dir
 
 FLASHERS = ("pyocd", "openocd", "probe-rs", "st-flash", "dfu-util", "picotool", "uf2", "none")
 CONSOLES = ("none", "semihosting", "uart", "rtt")
-UART_DRIVERS = ("stm32f4", "stm32", "nrf", "pl011", "cmsdk")
+UART_DRIVERS = ("stm32f4", "stm32", "nrf", "nrf_uarte", "pl011", "cmsdk")
 USER_FOLDER = "tqs-boards"  # searched in the working directory and in its parents
 VECTOR_ALIGNMENT = 256  # bytes: VTOR of the cores, and the boot stage of RP2040
 
