@@ -27,6 +27,10 @@ PACKAGES = {"qemu-system-riscv32": "qemu-system-misc"}  # where the name is anot
 QUIET = ("-nodefaults", "-display", "none", "-monitor", "none", "-serial", "none")
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 COUNT_NAME = "count.txt"
+VECTORS_NAME = "vectors.bin"
+# Where machines with TrustZone find stack pointer and entry after reset: no option moves that.
+RESET_VECTORS = {"mps2-an505": 0x10000000, "mps3-an547": 0x00000000}
+SECURE_ALIAS = 1 << 28  # the address bit between the two views of their memories
 EXIT_MEANINGS = {
     3: "could not read its input",
     4: "could not write its output",
@@ -73,7 +77,8 @@ def _run(
         program = folder / firmware.elf.name
         shutil.copyfile(firmware.elf, program)
         program.chmod(0o755)  # user-mode QEMU refuses what is not executable, without a word
-        whole = [command[0], *plugin, *command[1:], str(program)]
+        vectors = _reset_vectors(firmware.board, image, folder)
+        whole = [command[0], *plugin, *vectors, *command[1:], str(program)]
         _execute(whole, folder, firmware, image, timeout)
         frames, stack_bytes = decode_output(_read_output(folder / OUTPUT_NAME), request)
         counted = _read_count(folder / COUNT_NAME, image) if count else None
@@ -110,6 +115,18 @@ def qemu_command(board: Board) -> tuple[str, ...]:
     else:  # behind a boot loader the vectors are not where the machine looks for them after reset
         own = ("-global", f"armv7m.init-nsvtor={board.flash_origin:#x}")
     return (program, "-M", board.qemu_machine, *own, *QUIET, *SEMIHOSTING)
+
+
+def _reset_vectors(board: Board, image: ElfImage, folder: Path) -> tuple[str, ...]:
+    """Options that let a machine start from the image's vector table where it looks elsewhere.
+
+    On such boards a boot loader does that: it gives the core the address of the table.
+    """
+    place = RESET_VECTORS.get(board.qemu_machine or "")
+    if place is None or place | SECURE_ALIAS == board.flash_origin | SECURE_ALIAS:
+        return ()
+    (folder / VECTORS_NAME).write_bytes(image.bytes_at(image.address_of("vector_table"), 8))
+    return ("-device", f"loader,file={VECTORS_NAME},addr={place:#x},force-raw=on")
 
 
 def _plugin_option(image: ElfImage) -> str:
