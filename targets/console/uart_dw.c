@@ -1,5 +1,5 @@
-/* Synopsys DesignWare UART, a 16550 with a divider in sixteenths: Alif Ensemble and others. Registers
-   as in the Ensemble pack: Device/soc/AE722F80F55D5/include/rtss_hp/soc.h, drivers/include/uart.h. */
+/* Synopsys DesignWare UART, a 16550 with a divider in sixteenths: Alif Ensemble and others.
+   Registers: UART_Type of the Ensemble pack's soc.h, bits: its drivers/include/uart.h. */
 #include "console.h"
 #include "uart.h"
 

@@ -65,7 +65,7 @@ def firmware(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     [
         ("mps2-an385", "uart", 0),
         ("mps3-an547", "uart", 0),
-        ("netduinoplus2", "uart", 0),
+        ("netduinoplus2", "uart", 5),  # USART6
         ("microbit", "uart", 0),
         # The image of the real board, its clock and pin set-up included: USART2 is the second port.
         ("nucleo-f446re", "uart", 1),
