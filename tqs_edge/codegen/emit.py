@@ -37,7 +37,7 @@ INCLUDES = """\
 
 # Headers of kernels/ for what only some models call.
 OPTIONAL_HEADERS = {
-    "tqs_lanes.h": r"\btqs_lanes_",
+    "tqs_lanes.h": r"\bTQS_LANES\b",
     "tqs_power.h": r"\btqs_(divide|reciprocal|rsqrt|sqrt|log)_s16\(",
     "tqs_rows.h": r"\btqs_(softmax|normalize|deviation|matmul)_s16\(",
     "tqs_table.h": r"\btqs_(table|wave)_s16\(",

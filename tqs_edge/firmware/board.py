@@ -13,8 +13,8 @@ from tqs_edge.kernel_table import ISA_FOLDERS, ISAS
 from tqs_edge.resources import resource_dir
 
 FLASHERS = ("pyocd", "openocd", "probe-rs", "st-flash", "dfu-util", "picotool", "uf2", "none")
-CONSOLES = ("semihosting", "uart", "rtt")
-UART_DRIVERS = ("stm32f4", "stm32", "nrf", "pl011", "cmsdk", "dw")
+CONSOLES = ("none", "semihosting", "uart", "rtt")
+UART_DRIVERS = ("stm32f4", "stm32", "nrf", "nrf_uarte", "pl011", "cmsdk", "dw")
 USER_FOLDER = "tqs-boards"  # searched in the working directory and in its parents
 VECTOR_ALIGNMENT = 256  # bytes: VTOR of the cores, and the boot stage of RP2040
 
@@ -83,7 +83,7 @@ class Board:
     uf2_family: int | None = None
     uf2_drive: str | None = None  # label of the boot loader's drive
     part_id: tuple[int, int, int] | None = None  # address, mask, value: how to know the part
-    console: str = "semihosting"
+    console: str = "none"  # how firmware on the board talks to a host
     uart: Uart | None = None
     sources: Mapping[str, str] = field(default_factory=dict)  # see board_facts.py
 

@@ -138,13 +138,14 @@ def reset_vectors(board: Board, image: ElfImage, folder: Path) -> tuple[str, ...
 
     On such boards a boot loader does that: it gives the core the address of the table.
 
-    folder: where the machine is started; a file is written into it
+    folder: where a file is written that the machine loads
     """
     place = RESET_VECTORS.get(board.qemu_machine or "")
     if place is None or place | SECURE_ALIAS == board.flash_origin | SECURE_ALIAS:
         return ()
-    (folder / VECTORS_NAME).write_bytes(image.bytes_at(image.address_of("vector_table"), 8))
-    return ("-device", f"loader,file={VECTORS_NAME},addr={place:#x},force-raw=on")
+    vectors = folder / VECTORS_NAME
+    vectors.write_bytes(image.bytes_at(image.address_of("vector_table"), 8))
+    return ("-device", f"loader,file={vectors},addr={place:#x},force-raw=on")
 
 
 def _plugin_option(image: ElfImage) -> str:
