@@ -99,6 +99,16 @@ def test_recurrent_frames_and_counts_agree_on_every_board(
     assert all(log.instructions_by_function == logs[0].instructions_by_function for log in logs)
 
 
+@pytest.mark.arm
+@pytest.mark.qemu
+def test_a_machine_with_less_ram_than_the_board_says_so(tmp_path: Path) -> None:
+    board = load_board("alif-e7-devkit")
+    bundle, toolchain = toy_bundle(arena=600_000), find_toolchain("gcc", board.core)
+    firmware = build(bundle, board, toolchain, tmp_path)
+    with pytest.raises(RunnerError, match=r"needs 60\d+ bytes of RAM, of which .* has 524288"):
+        run(firmware, CONTEXTS, 5, runner="qemu")
+
+
 @pytest.mark.parametrize("name", ["mps2-an386", "mps2-an505", "mps3-an547"])
 @pytest.mark.arm
 @pytest.mark.qemu

@@ -74,6 +74,7 @@ class Board:
     reset_clock_hz: int  # the core's after reset, at which the firmware runs
     boot: str | None = None  # file of targets/boot/ that the chip's ROM wants in the image
     qemu_machine: str | None = None  # a QEMU machine with memory at the same addresses
+    qemu_ram_bytes: int | None = None  # what it has of the board's RAM, where that is less
     flasher: str = "pyocd"
     pyocd_target: str | None = None
     openocd_config: tuple[str, ...] = ()  # configuration files, in order

@@ -42,10 +42,11 @@ EXIT_MEANINGS = {
 def run_qemu(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
     """Frames, stack use and (when `count`) instructions of a rollout on a simulated board.
 
-    Raises ToolMissing without QEMU or a machine for the board, RunnerError on a fault, a timeout or
-    short output.
+    Raises ToolMissing without QEMU or a machine for the board, RunnerError on a fault, a timeout,
+    short output, or where the machine has too little RAM.
     """
     command = (*qemu_command(firmware.board), "-kernel")
+    _check_ram(firmware)
     return _run(command, "qemu", firmware, request, timeout, count)
 
 
@@ -77,7 +78,7 @@ def _run(
         program = folder / firmware.elf.name
         shutil.copyfile(firmware.elf, program)
         program.chmod(0o755)  # user-mode QEMU refuses what is not executable, without a word
-        vectors = _reset_vectors(firmware.board, image, folder)
+        vectors = reset_vectors(firmware.board, image, folder)
         whole = [command[0], *plugin, *vectors, *command[1:], str(program)]
         _execute(whole, folder, firmware, image, timeout)
         frames, stack_bytes = decode_output(_read_output(folder / OUTPUT_NAME), request)
@@ -117,10 +118,27 @@ def qemu_command(board: Board) -> tuple[str, ...]:
     return (program, "-M", board.qemu_machine, *own, *QUIET, *SEMIHOSTING)
 
 
-def _reset_vectors(board: Board, image: ElfImage, folder: Path) -> tuple[str, ...]:
+def _check_ram(firmware: Firmware) -> None:
+    """Raises RunnerError for firmware that fits the board but not the machine in its place."""
+    board = firmware.board
+    if board.qemu_ram_bytes is None:
+        return
+    begin, end = board.ram_origin, board.ram_origin + board.ram_bytes
+    places = (s.address + s.size for s in read_elf(firmware.elf).sections if s.address >= begin)
+    used = max((place for place in places if place <= end), default=begin) - begin
+    if used > board.qemu_ram_bytes:
+        raise RunnerError(
+            f"{board.name}: the firmware needs {used} bytes of RAM, of which QEMU's "
+            f"{board.qemu_machine} has {board.qemu_ram_bytes}; it can only run on the board"
+        )
+
+
+def reset_vectors(board: Board, image: ElfImage, folder: Path) -> tuple[str, ...]:
     """Options that let a machine start from the image's vector table where it looks elsewhere.
 
     On such boards a boot loader does that: it gives the core the address of the table.
+
+    folder: where the machine is started; a file is written into it
     """
     place = RESET_VECTORS.get(board.qemu_machine or "")
     if place is None or place | SECURE_ALIAS == board.flash_origin | SECURE_ALIAS:
