@@ -34,7 +34,7 @@ static inline void tqs_add_chunk(tqs_job *job, const tqs_call *call, int32_t row
     job->multiplier = last ? call->multiplier : 0;
     job->w = call->w + 4 * at;
     job->skip = 16 * (call->words - words);
-    job->enter = TQS_COLUMN_BYTES * (-words & 3);
+    job->left_out = -words & 3;
     tqs_add_quads(job);
 }
 
@@ -44,7 +44,7 @@ static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t row
     tqs_add_chunk(job, call, rows, at, words, sums, call->shift > 32);
 }
 #else
-/* The products of a chunk fit 32 bits: 64 * 2^7 * 2^15 = 2^28. */
+/* The products of a chunk fit 32 bits: 64 * 2^7 * 2^15 = 2^28, either way. */
 static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t rows, int32_t at,
                                  int32_t words, int64_t *sums) {
     int32_t parts[TQS_BLOCK];

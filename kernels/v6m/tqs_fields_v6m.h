@@ -2,24 +2,23 @@
 
    Fields are not masked. With T[k] = word >> (k * bits), field k is T[k] minus 2^bits T[k+1], so
    sum field[k] x[k] = sum T[k] d[k] with d[0] = x[0] and d[k] = x[k] - 2^bits x[k-1], all modulo
-   2^32. Words of 8-bit weights are made offset binary by one exclusive or; its constant lies among
-   the d[k], where one load brings it along. */
+   2^32. Weights of up to 8 bits are offset binary.
 
-#define TQS_CONSTANT UINT32_C(0x80808080) /* between two's complement and offset binary */
-enum {
-    TQS_PREPARED_PER_WORD = TQS_WEIGHT_BITS == 8 ? 5 : TQS_GROUP,
-    TQS_PREPARED = TQS_CHUNK_WORDS * TQS_PREPARED_PER_WORD
-};
+   The two fields of 16-bit weights, for 8-bit activations, are cut out, sign and all. */
+
+enum { TQS_PREPARED = TQS_CHUNK };
 
 /* d[k] of field k from activation i. */
 #define TQS_NEXT(k, i)                                                                             \
     {                                                                                              \
         const uint32_t value = (uint32_t)(int32_t)x[i];                                            \
-        d[(k) - 1 + (TQS_WEIGHT_BITS == 8 && (k) > 1)] = value - (previous << TQS_WEIGHT_BITS);    \
+        d[(k) - 1] = value - (previous << TQS_WEIGHT_BITS);                                        \
         sum += value;                                                                              \
         previous = value;                                                                          \
     }
-#if TQS_ACT_BITS == 8
+#if TQS_WEIGHT_BITS == 16
+#define TQS_ALL_NEXT
+#elif TQS_ACT_BITS == 8
 #define TQS_ALL_NEXT TQS_NEXT(1, 1) TQS_NEXT(2, 2) TQS_NEXT(3, 3)
 #elif TQS_WEIGHT_BITS == 8
 #define TQS_ALL_NEXT TQS_NEXT(1, 2) TQS_NEXT(2, 1) TQS_NEXT(3, 3)
@@ -34,18 +33,35 @@ enum {
     TQS_NEXT(12, 9) TQS_NEXT(13, 11) TQS_NEXT(14, 13) TQS_NEXT(15, 15)
 #endif
 
-/* What the loop multiplies `words` groups with: per word d[1] .. d[n-1], d[0], and with 8-bit
-   weights the constant behind d[1]. */
+#if TQS_WEIGHT_BITS == 16
+/* The activations of `words` groups. */
+static inline void tqs_prepare(tqs_job *job, const tqs_act *x, uint32_t *d, int32_t words) {
+    job->constant = 0;
+    job->end = d + words * TQS_GROUP;
+    for (; d != job->end; ++x)
+        *d++ = (uint32_t)(int32_t)*x;
+}
+
+/* The products of one row's words. */
+static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_t words) {
+    const uint32_t *d = job->prepared;
+    uint32_t acc = 0;
+    for (; words > 0; --words, ++w, d += 2) {
+        acc += (uint32_t)(int32_t)(int16_t)*w * d[0];
+        acc += (uint32_t)((int32_t)*w >> 16) * d[1];
+    }
+    return acc;
+}
+#else
+/* What the loop multiplies `words` groups with: per word d[1] .. d[n-1], d[0]. */
 static inline void tqs_prepare(tqs_job *job, const tqs_act *x, uint32_t *d, int32_t words) {
     uint32_t sum = 0;
     for (; words > 0; --words) {
         uint32_t previous = (uint32_t)(int32_t)x[0];
-        d[TQS_PREPARED_PER_WORD - 1] = previous;
+        d[TQS_GROUP - 1] = previous;
         sum += previous;
-        if (TQS_WEIGHT_BITS == 8)
-            d[1] = TQS_CONSTANT;
         TQS_ALL_NEXT
-        d += TQS_PREPARED_PER_WORD;
+        d += TQS_GROUP;
         x += TQS_GROUP;
     }
     job->constant = sum << (TQS_WEIGHT_BITS - 1);
@@ -56,18 +72,19 @@ static inline void tqs_prepare(tqs_job *job, const tqs_act *x, uint32_t *d, int3
 static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_t words) {
     const uint32_t *d = job->prepared;
     uint32_t acc = 0u - job->constant;
-    for (; words > 0; --words, d += TQS_PREPARED_PER_WORD) {
-        const uint32_t word = *w++ ^ (TQS_WEIGHT_BITS == 8 ? TQS_CONSTANT : 0u);
+    for (; words > 0; --words, d += TQS_GROUP) {
+        const uint32_t word = *w++;
         uint32_t rest = word;
 #pragma GCC unroll 16
         for (int32_t field = 0; field < TQS_GROUP - 1; ++field) {
             rest >>= TQS_WEIGHT_BITS;
-            acc += rest * d[field + (TQS_WEIGHT_BITS == 8 && field > 0)];
+            acc += rest * d[field];
         }
-        acc += word * d[TQS_PREPARED_PER_WORD - 1];
+        acc += word * d[TQS_GROUP - 1];
     }
     return acc;
 }
+#endif
 
 /* One instruction per line: */
 /* clang-format off */
@@ -90,18 +107,30 @@ static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_
     "muls r5, r6, r5\n"                                                                            \
     "add r11, r5\n"
 #define TQS_FRAME_BYTES "0"
-#define TQS_SUM(sum, free, acc, total) "mov " sum ", " acc "\n"
+#define TQS_SUM(sum, spare, acc, total) "mov " sum ", " acc "\n"
 
 /* In the loop r0 w, r1 prepared, r2-r5 words, r6 activation, r7 product, r8-r11 sums, r12 end. */
-#if TQS_WEIGHT_BITS == 8
+#if TQS_WEIGHT_BITS == 16
+#define TQS_LOW_OF(word, acc)                                                                      \
+    "sxth r7, " word "\n"                                                                          \
+    "muls r7, r6, r7\n"                                                                            \
+    "add " acc ", r7\n"
+#define TQS_HIGH_OF(word, acc)                                                                     \
+    "asrs " word ", " word ", #16\n"                                                               \
+    "muls " word ", r6, " word "\n"                                                                \
+    "add " acc ", " word "\n"
+#define TQS_COLUMN                                                                                 \
+    "ldmia r0!, {r2-r5}\n"                                                                         \
+    "ldmia r1!, {r6}\n"                                                                            \
+    TQS_LOW_OF("r2", "r8") TQS_LOW_OF("r3", "r9") TQS_LOW_OF("r4", "r10") TQS_LOW_OF("r5", "r11")  \
+    "ldmia r1!, {r6}\n"                                                                            \
+    TQS_HIGH_OF("r2", "r8") TQS_HIGH_OF("r3", "r9") TQS_HIGH_OF("r4", "r10")                       \
+    TQS_HIGH_OF("r5", "r11")
+#elif TQS_WEIGHT_BITS == 8
 /* A word of each row. */
 #define TQS_COLUMN                                                                                 \
     "ldmia r0!, {r2-r5}\n"                                                                         \
-    "ldmia r1!, {r6, r7}\n"                                                                        \
-    "eors r2, r7\n"                                                                                \
-    "eors r3, r7\n"                                                                                \
-    "eors r4, r7\n"                                                                                \
-    "eors r5, r7\n"                                                                                \
+    "ldmia r1!, {r6}\n"                                                                            \
     TQS_FIELD("r6", "8")                                                                           \
     "ldmia r1!, {r6}\n"                                                                            \
     TQS_FIELD("r6", "16")                                                                          \
@@ -109,10 +138,10 @@ static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_
     TQS_FIELD("r6", "24")                                                                          \
     "ldmia r1!, {r6}\n"                                                                            \
     TQS_LAST_FIELD
-#define TQS_COLUMN_BYTES (2 * 53)
+#endif
+#if TQS_WEIGHT_BITS >= 8
 #define TQS_COLUMNS                                                                                \
-    TQS_ENTER("r7")                                                                                \
-    ".rept 4\n" TQS_COLUMN ".endr\n"                                                               \
+    TQS_FOUR_COLUMNS("r7", TQS_COLUMN)                                                             \
     TQS_64_LINES TQS_64_LINES TQS_16_LINES TQS_16_LINES                                            \
     "cmp r1, r12\n"                                                                                \
     "beq 3f\n"                                                                                     \

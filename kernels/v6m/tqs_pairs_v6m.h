@@ -7,8 +7,8 @@
 
    The sums start at TQS_START minus the products of x with the offset of the weights, so that they
    stand for signed weights. With |x| <= 128 and 16 products of weights in [-8, 7] the low half word
-   moves by -16,256 to 16,384 from 0xBF80: it is never below 0x8000 nor above 0xFFFF. The high one is
-   the sum, -32,512 to 32,768, minus 1: it fits 16 bits, and the 1 comes back as the carry of its
+   moves by -16,256 to 16,384 from 0xBF80: it is never below 0x8000 nor above 0xFFFF. The high one
+   is the sum, -32,512 to 32,768, minus 1: it fits 16 bits, and the 1 comes back as the carry of its
    shift, bit 15 of the low one. Weights of 2 bits stay within half of that. */
 
 #define TQS_MASK (TQS_WEIGHT_BITS == 4 ? UINT32_C(0x000F000F) : UINT32_C(0x00030003))
@@ -67,11 +67,11 @@ static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_
 /* One instruction per line: */
 /* clang-format off */
 #define TQS_FRAME_BYTES "16" /* totals */
-#define TQS_SUM(sum, free, acc, total)                                                             \
+#define TQS_SUM(sum, spare, acc, total)                                                            \
     "mov " sum ", " acc "\n"                                                                       \
     "asrs " sum ", " sum ", #16\n"                                                                 \
-    "ldr " free ", [sp, #" #total "]\n"                                                            \
-    "adcs " sum ", " free "\n"
+    "ldr " spare ", [sp, #" #total "]\n"                                                           \
+    "adcs " sum ", " spare "\n"
 #define TQS_PAIR(bit, x, acc)                                                                      \
     "lsrs r6, r5, #" #bit "\n"                                                                     \
     "ands r6, r7\n"                                                                                \
@@ -98,14 +98,12 @@ static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_
     "mov r5, " acc "\n"                                                                            \
     "asrs r5, r5, #16\n"                                                                           \
     "adcs " total ", r5\n"
-#define TQS_COLUMN_BYTES (2 * 67)
-/* Passes of a group, of which a quad's first enters further down. */
-#define TQS_COLUMNS                                                                                \
-    TQS_ENTER("r5")                                                                                \
-    ".rept 4\n"                                                                                    \
+#define TQS_COLUMN                                                                                 \
     TQS_LOAD_PAIRS                                                                                 \
-    ".irp acc, r8, r9, r10, r11\n" TQS_WORD_OF("\\acc") ".endr\n"                                  \
-    ".endr\n"                                                                                      \
+    ".irp acc, r8, r9, r10, r11\n" TQS_WORD_OF("\\acc") ".endr\n"
+/* Passes of a group. */
+#define TQS_COLUMNS                                                                                \
+    TQS_FOUR_COLUMNS("r5", TQS_COLUMN)                                                             \
     TQS_64_LINES TQS_64_LINES TQS_64_LINES TQS_16_LINES                                            \
     "cmp lr, r12\n"                                                                                \
     "beq 3f\n"                                                                                     \

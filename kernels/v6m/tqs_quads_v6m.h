@@ -1,11 +1,10 @@
 /* Internal: the loop over quads of tqs_dense_v6m.h. What is multiplied, and how, is in
    tqs_fields_v6m.h or tqs_pairs_v6m.h, which define
-     TQS_QUAD          the sums of a quad, in r8-r11, of its words from r0 on, which it leaves at  \
-                       their end; it finds sums before in r2-r5, r12 at the end of what is prepared,\
-                       and leaves job.half in lr                                                   \
-     TQS_SUM           brings one of the four sums into a low register                             \
-     TQS_FRAME_BYTES   of stack at sp + 44, as a string                                            \
-     TQS_COLUMN_BYTES  if TQS_QUAD contains TQS_ENTER: of the code of each of four columns */
+     TQS_QUAD          the sums of a quad, in r8-r11, of its words from r0 on, which it leaves at
+                       their end; it finds sums before in r2-r5, the end of what is prepared in r12,
+                       and leaves job.half in lr
+     TQS_SUM           brings one of the four sums into a low register
+     TQS_FRAME_BYTES   of stack at sp + 44, as a string */
 
 #include <stddef.h>
 
@@ -13,7 +12,7 @@
    what it needs in its loop on the stack, at the offsets that follow. */
 typedef struct {
     uint32_t constant;         /* 28: of TQS_QUAD */
-    int32_t enter;             /* 32: bytes of the loop that a quad's first pass leaves out */
+    int32_t left_out;          /* 32: columns that a quad's first pass leaves out */
     const void *to_end;        /* 36 */
     int32_t half;              /* 40: of the last place of outputs, in the high word of products */
     const uint32_t *end;       /* of prepared */
@@ -38,15 +37,23 @@ typedef char tqs_job_layout[offsetof(tqs_job, prepared) == 44 ? 1 : -1];
 #define TQS_LOAD_HALF                                                                              \
     "ldr r3, [sp, #40]\n"                                                                          \
     "mov lr, r3\n"
-/* Into a loop of four columns at its first, or further down. */
-#define TQS_ENTER(free)                                                                            \
-    "ldr " free ", [sp, #32]\n"                                                                    \
-    "mov pc, " free "\n"                                                                           \
-    ".balign 4\n"                                                                                  \
-    "2:\n"
-#define TQS_ENTRY_ADDRESS                                                                          \
-    "adr r6, 2f\n"                                                                                 \
-    "adds r2, r2, r6\n"
+/* The four columns of a loop's pass. A quad's first pass leaves out as many as [sp, #32]
+   says: bit 1 becomes C, bit 0 N, and far ones are out of reach of a conditional branch. */
+#define TQS_FOUR_COLUMNS(spare, column)                                                            \
+    "ldr " spare ", [sp, #32]\n"                                                                   \
+    "lsls " spare ", " spare ", #31\n"                                                             \
+    "bcc 4f\n"                                                                                     \
+    "bmi 3f\n"                                                                                     \
+    "b .Ltqs_%=_2\n"                                                                               \
+    "3:\n"                                                                                         \
+    "b .Ltqs_%=_3\n"                                                                               \
+    "4:\n"                                                                                         \
+    "bmi .Ltqs_%=_1\n"                                                                             \
+    "2:\n"                                                                                         \
+    ".irp number, 0, 1, 2, 3\n"                                                                    \
+    ".Ltqs_%=_\\number:\n"                                                                         \
+    column                                                                                         \
+    ".endr\n"
 /* GCC reckons with an instruction per line of an assembly statement: these stand for the lines that
    .rept and .irp repeat. */
 #define TQS_16_LINES "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
@@ -57,12 +64,6 @@ typedef char tqs_job_layout[offsetof(tqs_job, prepared) == 44 ? 1 : -1];
 #else
 #include "tqs_fields_v6m.h"
 #endif
-#ifndef TQS_COLUMN_BYTES
-#define TQS_COLUMN_BYTES 0
-#undef TQS_ENTRY_ADDRESS
-#define TQS_ENTRY_ADDRESS ""
-#endif
-
 /* The output of the sum that TQS_SUM brings into r3: ((r3 * multiplier >> 32) + lr) >> r2, where
    the product is made of those of half words: see tqs_product_high. */
 #define TQS_OUTPUT_ROW(acc, m, high, y, total)                                                     \
@@ -96,6 +97,7 @@ typedef char tqs_job_layout[offsetof(tqs_job, prepared) == 44 ? 1 : -1];
     "eors r3, r4\n" /* the low half word is 32767 or -32768 */                                     \
     "3:\n"                                                                                         \
     "strh r3, [r0, #" #y "]\n"
+
 /* All quads in one statement: it needs every register, so r7 and r11, which may be the frame
    pointer, are saved by hand (52 bytes of stack, and TQS_FRAME_BYTES, that the compiler does not
    count). */
@@ -107,7 +109,6 @@ static inline void tqs_add_quads(tqs_job *job) {
         "push {r1, r7}\n"
         "sub sp, #" TQS_FRAME_BYTES "\n"
         "ldmia r0!, {r1-r5}\n"
-        TQS_ENTRY_ADDRESS
         "mov lr, r4\n"
         "mov r12, r5\n"
         "push {r1-r4}\n"

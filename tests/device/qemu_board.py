@@ -56,6 +56,7 @@ class UartBoard:
         others = [word for _ in range(serial) for word in ("-serial", "null")]
         self.process = subprocess.Popen(
             [*machine_of(firmware), "-monitor", "stdio", *others, "-serial", line],
+            cwd=firmware.board_images["elf"].parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -109,6 +110,7 @@ class SemihostBoard:
         options = ("-semihosting-config", "enable=on,target=native", "-monitor", monitor)
         self.process = subprocess.Popen(
             [*machine_of(firmware), *options],
+            cwd=firmware.board_images["elf"].parent,
             stdin=qemus,
             stdout=qemus,
             stderr=subprocess.DEVNULL,
@@ -159,10 +161,9 @@ QemuBoard = UartBoard | SemihostBoard
 
 
 def machine_of(firmware: Firmware) -> tuple[str, ...]:
-    """QEMU's command line for the board's own image, without its line."""
-    machine = firmware.board.qemu_machine
+    """QEMU's command line for the board's own image, without its line; it runs beside the image."""
+    machine, elf = firmware.board.qemu_machine, firmware.board_images["elf"]
     assert machine is not None
-    elf = firmware.board_images["elf"]
     start = reset_vectors(firmware.board, read_elf(elf), elf.parent)
     return ("qemu-system-arm", "-M", machine, *QUIET, *start, "-kernel", str(elf))
 

@@ -38,7 +38,8 @@ def write_weights(
     context: Path | None = None,
     exog: Path | None = None,
 ) -> WeightsUpdate:
-    """Writes the weights image of a retrained model for the program compiled in `directory`.
+    """Writes the weights image of a retrained model for the program compiled in `directory`, in the
+    form of its board's core.
 
     Widths and scales stay those of the program, integers are the nearest. Raises InputError where
     the model has another graph, or weights that need other code.
@@ -63,7 +64,8 @@ def write_weights(
             "compile the model anew"
         )
     error = judge(program, prepared.model, prepared.judging, package.horizon).error
-    image = bytes.fromhex(bundle.image)
+    v6m = package.firmware.board.core.isa == "v6m"
+    image = bytes.fromhex(bundle.image_v6m if v6m else bundle.image)
     write_bytes(output, image)
     return WeightsUpdate(image, program, model_hash, error)
 
