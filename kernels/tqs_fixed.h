@@ -56,6 +56,19 @@ static inline int32_t tqs_sat32(int64_t v) {
     return (int32_t)(v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v);
 }
 
+/* max(v, least). */
+static inline int8_t tqs_at_least_s8(int8_t v, int8_t least) {
+    return v < least ? least : v;
+}
+
+static inline int16_t tqs_at_least_s16(int16_t v, int16_t least) {
+    return v < least ? least : v;
+}
+
+static inline int32_t tqs_at_least_s32(int32_t v, int32_t least) {
+    return v < least ? least : v;
+}
+
 #ifdef __ARM_ARCH_6M__
 /* a = (a * b) >> 32 in low registers; b, l, p, t are lost. */
 /* clang-format off */

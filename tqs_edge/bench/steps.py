@@ -33,8 +33,10 @@ Progress = Callable[[int, int], None]
 
 
 class LstmCell(nn.Module):
-    """nn.LSTMCell alone: (x [1, 16], h [1, 32], c [1, 32]) -> (half of h', h', c'). What is fed back
-    is half of the state, which costs a copy of 16 numbers."""
+    """nn.LSTMCell alone: (x [1, 16], h [1, 32], c [1, 32]) -> (half of h', h', c').
+
+    What is fed back is half of the state, which costs a copy of 16 numbers.
+    """
 
     FEATURES, HIDDEN = 16, 32
 
@@ -72,7 +74,8 @@ STEPS: dict[str, Callable[[], Prepared]] = {
 
 @dataclass(frozen=True)
 class StepCost:
-    """Mean instructions of a step, of which dense kernels, and the flash that the model takes."""
+    """Mean instructions of a step, of which dense kernels take `dense_instructions`; bytes of code,
+    of code and weights, and of stack."""
 
     step: str
     widths: str

@@ -9,6 +9,7 @@ import numpy as np
 
 from tqs_edge.graph.reserved_names import is_reserved
 from tqs_edge.passes.assign_storage import StoragePlan
+from tqs_edge.passes.lower_loops import LOOP_VARIABLE
 from tqs_edge.passes.step_calls import StepCall
 
 # Parameters and pointers of tqs_model_step, its loop variable and functions it calls: no local
@@ -17,8 +18,9 @@ IN_STEP = re.compile(r"(model|x|y|exog|state|arena|w|i|step_\w+|copy_s\d+)$")
 
 
 def identifier(tensor: str) -> str:
-    """The tensor's name as a C identifier that no keyword, type or kernel has."""
-    return f"{tensor}_" if is_reserved(tensor) or tensor.endswith("_") else tensor
+    """The tensor's name as a C identifier that no keyword, type, kernel or loop variable has."""
+    taken = is_reserved(tensor) or tensor.endswith("_") or tensor == LOOP_VARIABLE
+    return f"{tensor}_" if taken else tensor
 
 
 def local_name(tensor: str) -> str:

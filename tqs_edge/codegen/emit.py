@@ -45,15 +45,6 @@ OPTIONAL_HEADERS = {
 
 NO_PROGRAM = 32 * "0"
 
-AT_LEAST_NAME = "at_least_s{}"  # as passes.dispatch_kernels calls it
-
-AT_LEAST = """\
-static inline {type} {name}({type} value, {type} lowest) {{
-    return value < lowest ? lowest : value;
-}}
-
-"""
-
 COPY = """\
 static void {name}(const {type} *from, {type} *to, int32_t count) {{
     for (int32_t i = 0; i < count; ++i) to[i] = from[i];
@@ -134,8 +125,6 @@ def _source(body: str, storage: StoragePlan, program: IntegerProgram) -> str:
             isinstance(c, Copy) and storage.tensors[c.input].bits == bits for c in storage.calls
         ):
             helpers += COPY.format(name=f"copy_s{bits}", type=c_type(bits))
-        if AT_LEAST_NAME.format(bits) in body:
-            helpers += AT_LEAST.format(name=AT_LEAST_NAME.format(bits), type=c_type(bits))
     return _includes(body) + helpers + body + "\n" + step_source(storage, program)
 
 

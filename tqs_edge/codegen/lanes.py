@@ -19,7 +19,7 @@ TABLES = {
 }
 CLAMPS_8 = ("tqs_clamp8", "tqs_sat8")
 CLAMPS_16 = ("tqs_clamp16", "tqs_sat16", "tqs_fit8", "tqs_fit16")  # clamping what fits is no change
-AT_LEAST = ("at_least_s8", "at_least_s16")
+AT_LEAST = ("tqs_at_least_s8", "tqs_at_least_s16")
 ARGUMENT_BITS = (8, 16)
 
 

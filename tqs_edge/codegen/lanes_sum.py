@@ -1,8 +1,8 @@
 """Sums of 16-bit numbers and of their products, shifted and saturated, on eight lanes of 16 bits.
 
-Whole multiples of the output leave the shift, floor((a 2^s + b) / 2^s) = a + floor(b / 2^s), and what
-is left is often one instruction: MVE shifts and multiplies with rounding inside 16 bits. Whatever
-else is computed in 32 bits, even and odd lanes apart.
+Whole multiples of the output leave the shift, floor((a 2^s + b) / 2^s) = a + floor(b / 2^s), and
+what is left is often one instruction: MVE shifts and multiplies with rounding inside 16 bits.
+Whatever else is computed in 32 bits, even and odd lanes apart.
 """
 
 from __future__ import annotations

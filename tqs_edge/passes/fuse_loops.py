@@ -55,8 +55,8 @@ class FuseLoops:
 class _ViewsBeforeSlices(PyExprMutator):
     """Lets slices read an opaque view of what an elementwise function makes.
 
-    Fused with the slice, such a value would be computed once per loop of another extent. The view,
-    which takes no code, ends the chain that makes the value; the slice joins the loops that read it.
+    Fused with the slice, such a value would be computed once per loop of another extent. The view
+    takes no code and ends the chain that makes the value; the slice joins the loops that read it.
     """
 
     def __init__(self, module: tvm.IRModule) -> None:
@@ -93,7 +93,7 @@ def _with_views_before_slices(module: tvm.IRModule) -> tvm.IRModule:
 
 
 def view_of(name: str, shape: Sequence[int], dtype: str) -> tirx.PrimFunc:
-    """The elements of a tensor in their order; the attribute "tqs.view" says that C needs no copy."""
+    """The elements of a tensor in their order; "tqs.view" says that C needs no copy."""
     x = te.placeholder(shape, dtype, name=name)
     y = te.compute(shape, lambda *i: x(*i), name=f"{name}_view")
     marks = {"tqs.tensor": y.op.name, "op_pattern": OPAQUE, "tqs.view": True, "tirx.noalias": True}
