@@ -75,18 +75,23 @@ TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
     job.prepared = prepared;
     job.down = shift - 32;
     job.half = shift > 32 ? 1 << (shift - 33) : 0;
-    while (call.rows > 0) {
-        const int32_t block = tqs_block(&call);
-        for (int32_t at = 0; at < words; at += TQS_CHUNK_WORDS) {
-            const int32_t left = words - at;
-            const int32_t chunk = left < TQS_CHUNK_WORDS ? left : TQS_CHUNK_WORDS;
-            if (call.w == w || words > TQS_CHUNK_WORDS)
-                tqs_prepare(&job, x + at * TQS_GROUP, prepared, chunk);
-            tqs_add_block(&job, &call, block, at, chunk, sums);
-        }
+    int32_t at = 0, block = tqs_block(&call);
+    for (;;) {
+        const int32_t left = words - at;
+        const int32_t chunk = left < TQS_CHUNK_WORDS ? left : TQS_CHUNK_WORDS;
+        if (call.w == w || words > TQS_CHUNK_WORDS)
+            tqs_prepare(&job, x + at * TQS_GROUP, prepared, chunk);
+        tqs_add_block(&job, &call, block, at, chunk, sums);
+        at += chunk;
+        if (at < words)
+            continue;
         if (TQS_ACC_BITS == 64 || shift == 32 || block < 4)
             for (int32_t row = 0; row < block; ++row)
                 call.y[row] = TQS_OUTPUT(sums[row], call.multiplier[row], shift);
+        if (call.rows == block)
+            return;
         tqs_skip_rows(&call, block);
+        block = tqs_block(&call);
+        at = 0;
     }
 }

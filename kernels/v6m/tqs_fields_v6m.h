@@ -35,7 +35,7 @@ enum { TQS_PREPARED = TQS_CHUNK };
 
 #if TQS_WEIGHT_BITS == 16
 /* The activations of `words` groups. */
-static inline void tqs_prepare(tqs_job *job, const tqs_act *x, uint32_t *d, int32_t words) {
+static TQS_NOINLINE void tqs_prepare(tqs_job *job, const tqs_act *x, uint32_t *d, int32_t words) {
     job->constant = 0;
     job->end = d + words * TQS_GROUP;
     for (; d != job->end; ++x)
@@ -43,7 +43,7 @@ static inline void tqs_prepare(tqs_job *job, const tqs_act *x, uint32_t *d, int3
 }
 
 /* The products of one row's words. */
-static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_t words) {
+static TQS_NOINLINE uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_t words) {
     const uint32_t *d = job->prepared;
     uint32_t acc = 0;
     for (; words > 0; --words, ++w, d += 2) {
@@ -54,7 +54,7 @@ static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_
 }
 #else
 /* What the loop multiplies `words` groups with: per word d[1] .. d[n-1], d[0]. */
-static inline void tqs_prepare(tqs_job *job, const tqs_act *x, uint32_t *d, int32_t words) {
+static TQS_NOINLINE void tqs_prepare(tqs_job *job, const tqs_act *x, uint32_t *d, int32_t words) {
     uint32_t sum = 0;
     for (; words > 0; --words) {
         uint32_t previous = (uint32_t)(int32_t)x[0];
@@ -69,7 +69,7 @@ static inline void tqs_prepare(tqs_job *job, const tqs_act *x, uint32_t *d, int3
 }
 
 /* The products of one row's words. */
-static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_t words) {
+static TQS_NOINLINE uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_t words) {
     const uint32_t *d = job->prepared;
     uint32_t acc = 0u - job->constant;
     for (; words > 0; --words, d += TQS_GROUP) {

@@ -25,7 +25,8 @@ static inline int32_t tqs_first_group(int32_t words) {
 }
 
 /* For each group: what its sums start at; x[i+2] + 2^16 x[i] in the order of the fields. */
-static inline void tqs_prepare(tqs_job *job, const int8_t *x, uint32_t *pairs, int32_t words) {
+static TQS_NOINLINE void tqs_prepare(tqs_job *job, const int8_t *x, uint32_t *pairs,
+                                     int32_t words) {
     for (int32_t left = words, group; left > 0; left -= group) {
         uint32_t *const start = pairs++;
         uint32_t sum = 0;
@@ -44,7 +45,7 @@ static inline void tqs_prepare(tqs_job *job, const int8_t *x, uint32_t *pairs, i
 }
 
 /* The products of one row's words. */
-static inline uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_t words) {
+static TQS_NOINLINE uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_t words) {
     const uint32_t *pairs = job->prepared;
     uint32_t acc = 0;
     while (words > 0) {

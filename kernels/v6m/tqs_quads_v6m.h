@@ -59,6 +59,10 @@ typedef char tqs_job_layout[offsetof(tqs_job, prepared) == 44 ? 1 : -1];
 #define TQS_16_LINES "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
 #define TQS_64_LINES TQS_16_LINES TQS_16_LINES TQS_16_LINES TQS_16_LINES
 
+/* Loops that need most registers: beside the kernel's own variables they would keep some on the
+   stack. */
+#define TQS_NOINLINE __attribute__((noinline))
+
 #if TQS_ACT_BITS == 8 && TQS_WEIGHT_BITS < 8
 #include "tqs_pairs_v6m.h"
 #else

@@ -126,7 +126,7 @@ def test_an_image_of_another_program_is_refused(case: Case, package: CPackage) -
 def test_armv6m_has_8_bit_weights_as_offset_binary(
     case: Case, bundle: SourceBundle, package: CPackage
 ) -> None:
-    usual, other = bytes.fromhex(bundle.image), bytes.fromhex(bundle.image_v6m)
+    usual, other = bundle.image_for("dsp"), bundle.image_for("v6m")
     assert struct.unpack_from("<I", other, 4) == (2,) and usual[8:28] == other[8:28]
     assert zlib.crc32(other[32:], zlib.crc32(other[:28])) == struct.unpack("<I", other[28:32])[0]
     flipped = np.frombuffer(usual[32:], np.uint8) ^ np.frombuffer(other[32:], np.uint8)
@@ -148,7 +148,8 @@ def test_firmware_holds_the_image_of_its_core(
 ) -> None:
     build(bundle, load_board(board), find_toolchain("gcc"), tmp_path)
     elf = read_elf(tmp_path / "firmware.elf")
-    image = bytes.fromhex(bundle.image_v6m if board == "microbit" else bundle.image)
+    image = bundle.image_for(load_board(board).core.isa)
+    assert image == bytes.fromhex(bundle.image_v6m if board == "microbit" else bundle.image)
     at = elf.address_of("tqs_model_weights")
     held = next(s for s in elf.segments if 0 <= at - s.address < len(s.content))
     assert held.content[at - held.address :][: len(image)] == image

@@ -27,3 +27,7 @@ class SourceBundle:
     program_id: str
     image: str
     image_v6m: str
+
+    def image_for(self, isa: str) -> bytes:
+        """The weights image as cores of class `isa` take it."""
+        return bytes.fromhex(self.image_v6m if isa == "v6m" else self.image)

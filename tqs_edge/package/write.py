@@ -31,9 +31,9 @@ def write_c_package(
     """
     for path, text in package_files(bundle, name, sentence, golden).items():
         write_text(folder / path, text)
-    write_bytes(folder / WEIGHTS, bytes.fromhex(bundle.image))
+    write_bytes(folder / WEIGHTS, bundle.image_for("portable"))
     if bundle.image_v6m != bundle.image:
-        write_bytes(folder / WEIGHTS_V6M, bytes.fromhex(bundle.image_v6m))
+        write_bytes(folder / WEIGHTS_V6M, bundle.image_for("v6m"))
 
 
 def package_files(

@@ -64,8 +64,7 @@ def write_weights(
             "compile the model anew"
         )
     error = judge(program, prepared.model, prepared.judging, package.horizon).error
-    v6m = package.firmware.board.core.isa == "v6m"
-    image = bytes.fromhex(bundle.image_v6m if v6m else bundle.image)
+    image = bundle.image_for(package.firmware.board.core.isa)
     write_bytes(output, image)
     return WeightsUpdate(image, program, model_hash, error)
 

@@ -2,9 +2,9 @@
 #include "model_weights.h"
 
 #if TQS_W8_OFFSET
-#define TQS_MODEL_CRC 0x25dee426u
+#define TQS_MODEL_CRC 0x03b4bc41u
 #else
-#define TQS_MODEL_CRC 0xbd787f31u
+#define TQS_MODEL_CRC 0x9b122756u
 #endif
 
 /* A linker script can place this section; those that do not know it take it for .rodata. */
