@@ -10,7 +10,8 @@ import pytest
 from tests.graphs import linear_map
 from tests.passes.small_models import mixed_plan
 from tqs_edge.integer.build import build_program
-from tqs_edge.integer.program import DenseOp, IntegerProgram
+from tqs_edge.integer.program import DenseOp, IntegerProgram, QTensor
+from tqs_edge.integer.scales import dense_input
 from tqs_edge.plan.feedback import everywhere
 from tqs_edge.verify.reference import run_step
 
@@ -72,6 +73,12 @@ def test_a_copy_of_the_same_range_drops_eight_bits(feedback: bool) -> None:
     of = program(feedback=feedback)
     assert of.tensors["x_a8"].scale == 256 * of.tensors["x"].scale
     assert len(of.states) == feedback
+
+
+def test_a_copy_of_a_saturated_table_is_not_clipped() -> None:
+    table = QTensor("tanh", (1, 4), 16, 2.0**-15)
+    assert 127 * dense_input(table, 8, 0.999).scale >= 0.999
+    assert dense_input(table, 8, 0.9).scale == 2.0**-7
 
 
 def test_activations_of_16_bits_are_left_alone() -> None:

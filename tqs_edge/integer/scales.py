@@ -24,7 +24,7 @@ from tqs_edge.integer.related_scales import at_least, readers_through_views, rel
 from tqs_edge.integer.wide_ops import WIDE_BITS
 from tqs_edge.integer.wide_tensors import wide_scale, wide_tensors
 from tqs_edge.plan.bit_plan import BitPlan
-from tqs_edge.quant.scheme import scale_for_range
+from tqs_edge.quant.scheme import integer_limits, scale_for_range
 
 TABLE_REACH = {Op.TANH: 8.0, Op.SIGMOID: 16.0}  # |x| from which the Q15 function is constant
 MIN_FRACTION_BITS, MAX_FRACTION_BITS = 8, 15
@@ -141,12 +141,16 @@ class _Chooser:
 def dense_input(tensor: QTensor, act_bits: int, largest: float) -> QTensor:
     """The tensor as a dense node reads it: narrowed to `act_bits`, never widened.
 
-    Where both fill their ranges alike, which is usual, the copy drops whole bits: one shift.
+    Where both fill their ranges alike, which is usual, the copy drops whole bits: one shift. A
+    tensor that comes near its largest number, as tables do, would be clipped by that.
     """
     if tensor.bits <= act_bits:
         return tensor
+    held = tensor.scale * (1 << (tensor.bits - 1))
+    scale = scale_for_range(min(RANGE_HEADROOM * largest, held), act_bits)
     whole_bits = tensor.scale * (1 << (tensor.bits - act_bits))
-    scale = min(scale_for_range(RANGE_HEADROOM * largest, act_bits), whole_bits)
+    if integer_limits(act_bits)[1] * whole_bits >= largest:
+        scale = min(scale, whole_bits)
     return replace(tensor, name=f"{tensor.name}_a{act_bits}", bits=act_bits, scale=scale)
 
 
