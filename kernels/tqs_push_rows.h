@@ -1,5 +1,5 @@
-/* Internal: the loops of tqs_push_rows_s8 and _s16. Ascending, and what a pass reads it reads before
-   it writes, so that next may be past. Where both ends are words, four words at a time. */
+/* Internal: the loops of tqs_push_rows_s8 and _s16. They ascend and read all of a pass before they
+   write any, so that next may be past. Where both ends are words, four words at a time. */
 #ifndef TQS_PUSH_ROWS_H
 #define TQS_PUSH_ROWS_H
 
