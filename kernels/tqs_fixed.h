@@ -56,6 +56,19 @@ static inline int32_t tqs_sat32(int64_t v) {
     return (int32_t)(v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v);
 }
 
+/* max(v, least). */
+static inline int8_t tqs_at_least_s8(int8_t v, int8_t least) {
+    return v < least ? least : v;
+}
+
+static inline int16_t tqs_at_least_s16(int16_t v, int16_t least) {
+    return v < least ? least : v;
+}
+
+static inline int32_t tqs_at_least_s32(int32_t v, int32_t least) {
+    return v < least ? least : v;
+}
+
 #ifdef __ARM_ARCH_6M__
 /* a = (a * b) >> 32 in low registers; b, l, p, t are lost. */
 /* clang-format off */
@@ -160,9 +173,18 @@ static inline int32_t tqs_requantize(int32_t acc, int32_t multiplier, int32_t sh
 
 /* The same for a 64-bit accumulator. The caller proves |acc| * multiplier + 2^(shift-1) < 2^63. */
 static inline int32_t tqs_requantize_acc64(int64_t acc, int32_t multiplier, int32_t shift) {
-    const int64_t half = INT64_C(1) << (shift - 1);
     TQS_ASSERT(multiplier >= 0);
+#ifdef __ARM_ARCH_6M__
+    /* acc = high 2^32 + low with low >= 0; as a signed number low has 2^32 less where its top bit
+       is set. */
+    const int32_t low = (int32_t)acc;
+    const uint32_t m = (uint32_t)multiplier, high = (uint32_t)(uint64_t)(acc >> 32);
+    const uint32_t top = (uint32_t)tqs_product_high(low, multiplier) + (low < 0 ? m : 0) + high * m;
+    return tqs_round_high((int64_t)((uint64_t)top << 32 | (uint32_t)low * m), shift);
+#else
+    const int64_t half = INT64_C(1) << (shift - 1);
     return tqs_shift_high(acc * multiplier + half, shift);
+#endif
 }
 
 #endif

@@ -1,102 +1,160 @@
-/* Four numbers of 32 bits at once on cores with MVE, for the loops of generated models. Every
-   function does in each lane what the function of the same name, or the operator, does. */
+/* Eight numbers of 16 bits at once on cores with MVE, for the loops of generated models. A function
+   does in each lane what the function of the same name, or the equation beside it, does. Sums and
+   products that need 32 bits are in two vectors: those of the even and those of the odd lanes. */
 #ifndef TQS_LANES_H
 #define TQS_LANES_H
 
 #include "tqs_lut.h"
 
 #if defined(__ARM_FEATURE_MVE)
-#define TQS_LANES 4
+#define TQS_LANES 8
 
 #include <arm_mve.h>
 
-typedef int32x4_t tqs_lanes;
+typedef int16x8_t tqs_lanes;
+typedef int32x4_t tqs_wide;
 
-static inline tqs_lanes tqs_lanes_load_s8(const int8_t *x) {
-    return vldrbq_s32(x);
+/* Only the first `count` lanes are read and written; the others are 0. */
+static inline tqs_lanes tqs_lanes_load_s8(const int8_t *x, int32_t count) {
+    return vldrbq_z_s16(x, vctp16q((uint32_t)count));
 }
 
-static inline tqs_lanes tqs_lanes_load_s16(const int16_t *x) {
-    return vldrhq_s32(x);
-}
-
-static inline tqs_lanes tqs_lanes_load_s32(const int32_t *x) {
-    return vldrwq_s32(x);
+static inline tqs_lanes tqs_lanes_load_s16(const int16_t *x, int32_t count) {
+    return vldrhq_z_s16(x, vctp16q((uint32_t)count));
 }
 
 /* The low bits of the lanes. */
-static inline void tqs_lanes_store_s8(int8_t *y, tqs_lanes v) {
-    vstrbq_s32(y, v);
+static inline void tqs_lanes_store_s8(int8_t *y, tqs_lanes v, int32_t count) {
+    vstrbq_p_s16(y, v, vctp16q((uint32_t)count));
 }
 
-static inline void tqs_lanes_store_s16(int16_t *y, tqs_lanes v) {
-    vstrhq_s32(y, v);
+static inline void tqs_lanes_store_s16(int16_t *y, tqs_lanes v, int32_t count) {
+    vstrhq_p_s16(y, v, vctp16q((uint32_t)count));
 }
 
+/* The same of all lanes. */
+#define tqs_lanes_load_all_s8(x) vldrbq_s16(x)
+#define tqs_lanes_load_all_s16(x) vldrhq_s16(x)
+#define tqs_lanes_store_all_s8(y, v) vstrbq_s16((y), (v))
+#define tqs_lanes_store_all_s16(y, v) vstrhq_s16((y), (v))
+
+static inline tqs_lanes tqs_lanes_dup(int16_t v) {
+    return vdupq_n_s16(v);
+}
+
+/* clamp16(a + b), clamp16(a - b). */
 static inline tqs_lanes tqs_lanes_add(tqs_lanes a, tqs_lanes b) {
-    return vaddq_s32(a, b);
-}
-
-static inline tqs_lanes tqs_lanes_add_n(tqs_lanes a, int32_t b) {
-    return vaddq_n_s32(a, b);
+    return vqaddq_s16(a, b);
 }
 
 static inline tqs_lanes tqs_lanes_sub(tqs_lanes a, tqs_lanes b) {
-    return vsubq_s32(a, b);
+    return vqsubq_s16(a, b);
 }
 
-static inline tqs_lanes tqs_lanes_mul(tqs_lanes a, tqs_lanes b) {
-    return vmulq_s32(a, b);
+/* clamp16((a * b + 2^14) >> 15). */
+static inline tqs_lanes tqs_lanes_product(tqs_lanes a, tqs_lanes b) {
+    return vqrdmulhq_s16(a, b);
 }
 
-static inline tqs_lanes tqs_lanes_mul_n(tqs_lanes a, int32_t b) {
-    return vmulq_n_s32(a, b);
+static inline tqs_lanes tqs_lanes_scale(tqs_lanes a, int16_t b) {
+    return vqrdmulhq_n_s16(a, b);
 }
 
-static inline tqs_lanes tqs_lanes_dup(int32_t v) {
-    return vdupq_n_s32(v);
+/* (a * b + 2^15) >> 16. */
+static inline tqs_lanes tqs_lanes_high_product(tqs_lanes a, int16_t b) {
+    return vrmulhq_s16(a, vdupq_n_s16(b));
 }
 
-/* v >> shift and (v + 2^(shift-1)) >> shift for a literal shift in [1, 31]; the sum fits. */
-#define tqs_lanes_shift(v, shift) vshrq_n_s32((v), (shift))
-#define tqs_lanes_round_shift(v, shift) vrshrq_n_s32((v), (shift))
+/* a + b and a - b that fit. */
+static inline tqs_lanes tqs_lanes_wrap_add(tqs_lanes a, tqs_lanes b) {
+    return vaddq_s16(a, b);
+}
+
+static inline tqs_lanes tqs_lanes_wrap_sub(tqs_lanes a, tqs_lanes b) {
+    return vsubq_s16(a, b);
+}
+
+/* (v + 2^(shift-1)) >> shift for a literal shift in [1, 16]. */
+#define tqs_lanes_round_shift(v, shift) vrshrq_n_s16((v), (shift))
 
 /* max(v, least). */
-static inline tqs_lanes tqs_lanes_at_least(tqs_lanes v, int32_t least) {
-    return vmaxq_s32(v, vdupq_n_s32(least));
+static inline tqs_lanes tqs_lanes_at_least(tqs_lanes v, int16_t least) {
+    return vmaxq_s16(v, vdupq_n_s16(least));
 }
 
 static inline tqs_lanes tqs_lanes_clamp8(tqs_lanes v) {
-    return vmaxq_s32(vminq_s32(v, vdupq_n_s32(INT8_MAX)), vdupq_n_s32(INT8_MIN));
+    return vmaxq_s16(vminq_s16(v, vdupq_n_s16(INT8_MAX)), vdupq_n_s16(INT8_MIN));
 }
 
-static inline tqs_lanes tqs_lanes_clamp16(tqs_lanes v) {
-    return vmovlbq_s16(vqmovnbq_s32(vreinterpretq_s16_s32(v), v));
+static inline tqs_wide tqs_wide_even(tqs_lanes v) {
+    return vmovlbq_s16(v);
 }
 
-/* tqs_tanh_magnitude of |x|, with the sign of x. */
-static inline tqs_lanes tqs_lanes_odd(tqs_lanes x, int32_t step_bits) {
-    int32x4_t magnitude = vabsq_s32(x);
-    if (step_bits < 8)
-        magnitude = vminq_s32(magnitude, vdupq_n_s32((256 << step_bits) - 1));
-    const uint32x4_t index = vreinterpretq_u32_s32(vshlq_r_s32(magnitude, -step_bits));
-    const int32x4_t fraction = vandq_s32(magnitude, vdupq_n_s32((1 << step_bits) - 1));
-    const int32x4_t low = vldrhq_gather_shifted_offset_s32(tqs_tanh_table, index);
-    const int32x4_t high = vldrhq_gather_shifted_offset_s32(tqs_tanh_table + 1, index);
-    const int32x4_t part = vmulq_s32(vsubq_s32(high, low), fraction);
-    const int32x4_t t = vaddq_s32(low, vrshlq_n_s32(part, -step_bits));
-    const int32x4_t sign = vshrq_n_s32(x, 31);
-    return vsubq_s32(veorq_s32(t, sign), sign);
+static inline tqs_wide tqs_wide_odd(tqs_lanes v) {
+    return vmovltq_s16(v);
 }
 
-static inline tqs_lanes tqs_lanes_tanh_q15(tqs_lanes x, int32_t fraction_bits) {
-    return tqs_lanes_odd(x, fraction_bits - 5);
+static inline tqs_wide tqs_wide_product_even(tqs_lanes a, tqs_lanes b) {
+    return vmullbq_int_s16(a, b);
 }
 
-static inline tqs_lanes tqs_lanes_sigmoid_q15(tqs_lanes x, int32_t fraction_bits) {
-    const int32x4_t t = vaddq_n_s32(tqs_lanes_odd(x, fraction_bits - 4), 32768);
-    return vminq_s32(vrshlq_n_s32(t, -1), vdupq_n_s32(INT16_MAX));
+static inline tqs_wide tqs_wide_product_odd(tqs_lanes a, tqs_lanes b) {
+    return vmulltq_int_s16(a, b);
 }
+
+static inline tqs_wide tqs_wide_add(tqs_wide a, tqs_wide b) {
+    return vaddq_s32(a, b);
+}
+
+static inline tqs_wide tqs_wide_add_n(tqs_wide a, int32_t b) {
+    return vaddq_n_s32(a, b);
+}
+
+static inline tqs_wide tqs_wide_mul_n(tqs_wide a, int32_t b) {
+    return vmulq_n_s32(a, b);
+}
+
+/* v >> shift and (v + 2^(shift-1)) >> shift for a literal shift in [1, 31]; the sum fits. */
+#define tqs_wide_shift(v, shift) vshrq_n_s32((v), (shift))
+#define tqs_wide_round_shift(v, shift) vrshrq_n_s32((v), (shift))
+
+/* clamp16 of what the two functions above make of even and odd lanes, shift in [1, 16]. */
+#define tqs_lanes_narrow_shift(even, odd, shift)                                                   \
+    vqshrntq_n_s32(vqshrnbq_n_s32(vuninitializedq_s16(), (even), (shift)), (odd), (shift))
+#define tqs_lanes_narrow_round_shift(even, odd, shift)                                             \
+    vqrshrntq_n_s32(vqrshrnbq_n_s32(vuninitializedq_s16(), (even), (shift)), (odd), (shift))
+
+/* clamp16 of even and odd lanes. */
+static inline tqs_lanes tqs_lanes_narrow(tqs_wide even, tqs_wide odd) {
+    return vqmovntq_s32(vqmovnbq_s32(vuninitializedq_s16(), even), odd);
+}
+
+/* |x|, no more than what the table's last cell holds. */
+static inline uint16x8_t tqs_lanes_magnitude(tqs_lanes x, int32_t step_bits) {
+    const uint16x8_t magnitude = vreinterpretq_u16_s16(vabsq_s16(x));
+    return step_bits < 8 ? vminq_u16(magnitude, vdupq_n_u16((uint16_t)((256 << step_bits) - 1)))
+                         : magnitude;
+}
+
+/* tanh of a magnitude, with the sign of x. fraction: 2^16 times the part of a cell. */
+static inline tqs_lanes tqs_lanes_between(tqs_lanes x, uint16x8_t cell, uint16x8_t fraction) {
+    const uint16_t *const table = (const uint16_t *)tqs_tanh_table;
+    const uint16x8_t low = vldrhq_gather_shifted_offset_u16(table, cell);
+    const uint16x8_t high = vldrhq_gather_shifted_offset_u16(table + 1, cell);
+    const uint16x8_t rise = vrmulhq_u16(vsubq_u16(high, low), fraction);
+    const int16x8_t t = vreinterpretq_s16_u16(vaddq_u16(low, rise));
+    return vnegq_m_s16(t, t, vcmpltq_n_s16(x, 0));
+}
+
+/* Macros, because MVE shifts by literals only. */
+#define TQS_LANES_ODD(x, step_bits)                                                                \
+    tqs_lanes_between((x), vshrq_n_u16(tqs_lanes_magnitude((x), (step_bits)), (step_bits)),        \
+                      vshlq_n_u16(tqs_lanes_magnitude((x), (step_bits)), 16 - (step_bits)))
+
+/* tqs_tanh_q15 and tqs_sigmoid_q15 of a variable. */
+#define tqs_lanes_tanh_q15(x, fraction_bits) TQS_LANES_ODD((x), (fraction_bits) - 5)
+#define tqs_lanes_sigmoid_q15(x, fraction_bits)                                                    \
+    vqaddq_n_s16(vrshrq_n_s16(TQS_LANES_ODD((x), (fraction_bits) - 4), 1), 16384)
 
 #endif
 #endif

@@ -19,6 +19,7 @@
 #define TQS_CUT(t, v, a, MASK) "sxtb16 " t ", " v ", ror #" #a "\n\t"
 #define TQS_WORD(BLOCK) BLOCK(0, 8)
 #define TQS_WORDS_PER_PASS 2
+#define TQS_ENTER_ODD "cbnz r5, 3f\n"
 #define TQS_MASK 0 /* unused */
 #define TQS_START_QUAD ""
 #else
@@ -51,10 +52,10 @@
     TQS_ROW("r3", "r7", "r12", "r8", "r9", a, b, "lr")
 #define TQS_QUAD_WORD TQS_WORD(TQS_QUAD_BLOCK)
 
-/* acc = (acc * multiplier + r8 * 2^32) >> (32 + r10), or, with shift 32, rounded by SMMULR. */
+/* acc = (acc * multiplier + r8 * 2^32) >> (32 + r9), or, with shift 32, rounded by SMMULR. */
 #define TQS_SCALE(acc, multiplier)                                                                 \
     "smmla " acc ", " acc ", " multiplier ", r8\n\t"                                               \
-    "asr " acc ", " acc ", r10\n\t"
+    "asr " acc ", " acc ", r9\n\t"
 #define TQS_SCALE_32(acc, multiplier) "smmulr " acc ", " acc ", " multiplier "\n\t"
 
 /* 2^(bits-1) * sum(x): what offset-binary weights add too much to every row, padding included,
@@ -128,6 +129,61 @@ static inline void tqs_last_rows_dsp(const tqs_call *call, uint32_t excess) {
     }
 }
 #define TQS_LAST_ROWS tqs_last_rows_dsp
+
+#if TQS_WEIGHT_BITS == 8
+/* clang-format off */
+#define TQS_ONE_WORD_OUTPUT(acc, multiplier)                                                       \
+    "smmla " acc ", " acc ", " multiplier ", r12\n\t"                                              \
+    "asr " acc ", " acc ", lr\n\t"                                                                 \
+    "ssat " acc ", #16, " acc "\n\t"                                                               \
+    "strh " acc ", [r8], #2\n\t"
+
+/* The outputs of `rows` rows, a multiple of four, of one word each, as in a layer that reads the few
+   inputs of a model. r0-r3 sums, r4-r7 words or multipliers, r8 r9 activations, r8 y, r10 bias, r11
+   w, r12 product or half, lr shift - 32; on the stack what the struct of tqs_quads holds, and the
+   activations (36 bytes that the compiler does not count). */
+static inline void tqs_one_word_quads(const tqs_call *call, int32_t rows) {
+    const intptr_t behind = (intptr_t)call->bias + 16;
+    register intptr_t r0 __asm__("r0") = (intptr_t)call->multiplier - behind;
+    register intptr_t r1 __asm__("r1") = (intptr_t)call->y - (intptr_t)((uintptr_t)behind >> 1);
+    register const int32_t *r2 __asm__("r2") = call->bias + rows;
+    register int32_t r3 __asm__("r3") = 1 << (call->shift - 33);
+    register int32_t r4 __asm__("r4") = call->shift - 32;
+    register const tqs_act *r5 __asm__("r5") = call->x;
+    register const int32_t *r10 __asm__("r10") = call->bias;
+    register const uint32_t *r12 __asm__("r12") = call->w;
+    __asm__ volatile(
+        "push {r7, r11}\n\t"
+        "mov r11, r12\n\t"
+        TQS_LOAD_X("r5", "r8", "r9")
+        "push {r0, r1, r2, r3, r4, r8, r9}\n\t"
+        "1:\n\t"
+        "ldrd r8, r9, [sp, #20]\n\t"
+        "ldm r10!, {r0-r3}\n\t"
+        "ldm r11!, {r4-r7}\n\t"
+        TQS_ROW("r0", "r4", "r12", "r8", "r9", 0, 8, "")
+        TQS_ROW("r1", "r5", "r12", "r8", "r9", 0, 8, "")
+        TQS_ROW("r2", "r6", "r12", "r8", "r9", 0, 8, "")
+        TQS_ROW("r3", "r7", "r12", "r8", "r9", 0, 8, "")
+        "ldm sp, {r4, r5, r6, r12, lr}\n\t"
+        "cmp r10, r6\n\t"
+        "add r8, r5, r10, lsr #1\n\t"
+        "add r4, r4, r10\n\t"
+        "ldm r4, {r4-r7}\n\t"
+        TQS_ONE_WORD_OUTPUT("r0", "r4")
+        TQS_ONE_WORD_OUTPUT("r1", "r5")
+        TQS_ONE_WORD_OUTPUT("r2", "r6")
+        TQS_ONE_WORD_OUTPUT("r3", "r7")
+        "bne 1b\n\t" /* flags are those of the comparison */
+        "add sp, #28\n\t"
+        "pop {r7, r11}"
+        : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4), "+r"(r5), "+r"(r10), "+r"(r12)
+        :
+        : "r6", "r8", "r9", "lr", "cc", "memory");
+}
+/* clang-format on */
+#define TQS_ONE_WORD_QUADS tqs_one_word_quads
+#endif
 #endif
 
 #include "tqs_dense_quad.h"

@@ -5,6 +5,9 @@
 #else
 #include "tqs_mve_quads_a16.h"
 #endif
+#if TQS_WEIGHT_BITS == 8
+#include "tqs_mve_few_words.h"
+#endif
 
 /* Rows of x in flight: `count` (1 to 4) rows whose words are `stride` apart, the rows themselves
    `next` words. x may be deeper than planes are kept, so its planes come in chunks. */
@@ -34,6 +37,48 @@ static void tqs_few_rows(const tqs_few *few, tqs_plane_store *store) {
             tqs_requantize((int32_t)acc[row], few->multiplier[row], few->shift));
 }
 
+/* The quads of a call; what `quads` says about x is filled in here. */
+static inline void tqs_run_all_quads(const tqs_act *x, int32_t depth, int32_t words,
+                                     tqs_quads *quads, tqs_plane_store *store) {
+#if TQS_WEIGHT_BITS == 8
+    if (words == 1 && quads->left_shift < 0) {
+        const int32_t second = TQS_ACT_BITS == 16 ? 2 : 1; /* README.md, "Order of fields" */
+        const int32_t bytes[4] = {x[0], x[second], x[3 - second], x[3]};
+        tqs_run_one_word_quads(bytes, quads, (int32_t)(quads->y_end - quads->y) / 4);
+        return;
+    }
+#endif
+    const tqs_planes planes = tqs_planes_of(x, depth, store);
+    const int32_t blocks = words / 4;
+    quads->plane = planes.bytes;
+    quads->excess = planes.excess;
+    quads->tail = words % 4;
+#if TQS_ACT_BITS == 16 && TQS_WEIGHT_BITS == 8
+    if (words == 4) {
+        tqs_run_one_block(quads);
+        return;
+    }
+    if (words == 8) {
+        tqs_run_two_blocks(quads);
+        return;
+    }
+#endif
+    quads->passes = blocks / TQS_UNROLL;
+    quads->odd_block = blocks % TQS_UNROLL;
+    quads->rest = quads->tail | quads->odd_block;
+    quads->rest_plane = planes.bytes + (blocks - quads->odd_block) * BLOCK_BYTES;
+#if TQS_ACT_BITS == 16 && TQS_WEIGHT_BITS == 8
+    if (blocks == 0)
+        tqs_run_narrow_quads(quads);
+    else
+#elif TQS_ACT_BITS == 8
+    if (quads->left_shift == 0)
+        tqs_run_quads_at_32(quads);
+    else
+#endif
+        tqs_run_quads(quads);
+}
+
 void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int32_t *restrict bias,
                 const int32_t *restrict multiplier, int32_t shift, int16_t *restrict y,
                 int32_t rows, int32_t depth) {
@@ -44,33 +89,14 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int
     tqs_plane_store store;
     int32_t row = 0;
     if (rows >= 4 && (TQS_ACT_BITS == 8 || shift > 32) && words <= 4 * MAX_BLOCKS) {
-        const tqs_planes planes = tqs_planes_of(x, depth, &store);
-        const int32_t blocks = words / 4, tail = words % 4, odd_block = blocks % TQS_UNROLL;
-        tqs_quads quads = {
-            .plane = planes.bytes,
-            .passes = blocks / TQS_UNROLL,
-            .left_shift = 32 - shift,
-            .excess = planes.excess,
-            .rest = tail | odd_block,
-            .y_end = y + in_quads,
-            .tail = tail,
-            .odd_block = odd_block,
-            .rest_plane = planes.bytes + (blocks - odd_block) * BLOCK_BYTES,
-            .w = w,
-            .y = y,
-            .bias = bias,
-            .multiplier = multiplier,
-        };
-#if TQS_ACT_BITS == 16 && TQS_WEIGHT_BITS == 8
-        if (blocks == 0)
-            tqs_run_narrow_quads(&quads);
-        else
-#elif TQS_ACT_BITS == 8
-        if (shift == 32)
-            tqs_run_quads_at_32(&quads);
-        else
-#endif
-            tqs_run_quads(&quads);
+        tqs_quads quads; /* no initializer: GCC would call memset */
+        quads.left_shift = 32 - shift;
+        quads.y_end = y + in_quads;
+        quads.w = w;
+        quads.y = y;
+        quads.bias = bias;
+        quads.multiplier = multiplier;
+        tqs_run_all_quads(x, depth, words, &quads, &store);
         row = in_quads;
     }
     while (row < rows) {

@@ -94,15 +94,15 @@
 #endif
 #endif
 
-/* acc = (acc * multiplier + r8 * 2^32) >> (32 + r10), or, with shift 32, rounded by the low word;
-   lr is free after the last word. */
+/* acc = (acc * multiplier + r8 * 2^32) >> (32 + r9), or, with shift 32, rounded by the low word,
+   which takes the multiplier's place. */
 #define TQS_SCALE(acc, multiplier)                                                                 \
-    "smull lr, " acc ", " acc ", " multiplier "\n\t"                                               \
+    "smull " multiplier ", " acc ", " acc ", " multiplier "\n\t"                                   \
     "add " acc ", " acc ", r8\n\t"                                                                 \
-    "asr " acc ", " acc ", r10\n\t"
+    "asr " acc ", " acc ", r9\n\t"
 #define TQS_SCALE_32(acc, multiplier)                                                              \
-    "smull lr, " acc ", " acc ", " multiplier "\n\t"                                               \
-    "add " acc ", " acc ", lr, lsr #31\n\t"
+    "smull " multiplier ", " acc ", " acc ", " multiplier "\n\t"                                   \
+    "add " acc ", " acc ", " multiplier ", lsr #31\n\t"
 /* clang-format on */
 
 static inline uint32_t tqs_excess32(const tqs_act *x, int32_t count) {

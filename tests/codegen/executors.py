@@ -47,7 +47,7 @@ def rescaled(output: str, source: str, bits: int) -> AffineOp:
 
 def emitted(program: IntegerProgram) -> SourceBundle:
     """The C package of a program that no float module stands beside."""
-    return emit(lower_program(program), program, _model(program), "0123abcd")
+    return emit(lower_program(program), program, model_of(program), "0123abcd")
 
 
 def check_executors_agree(program: IntegerProgram, x: np.ndarray, folder: Path) -> np.ndarray:
@@ -55,7 +55,7 @@ def check_executors_agree(program: IntegerProgram, x: np.ndarray, folder: Path) 
     counts = dict.fromkeys(program.tensors, 0)
     want = run_step(program, {program.input: x}, counts)[program.output]
     step = compile_step(integer_module(program))
-    package = CPackage(emitted(program), _model(program), folder)
+    package = CPackage(emitted(program), model_of(program), folder)
     for given, y in zip(x.astype(np.int16), want, strict=True):
         np.testing.assert_array_equal(step(tvm.runtime.tensor(given))[0].numpy(), y)
         np.testing.assert_array_equal(package.step(given, None).reshape(y.shape), y)
@@ -71,7 +71,7 @@ def integers(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.concatenate([*limits, wide, small])
 
 
-def _model(program: IntegerProgram) -> RolloutModel:
+def model_of(program: IntegerProgram) -> RolloutModel:
     """What the emitter names in the header: one output row of all elements."""
     x, y = (prod(program.tensors[name].shape) for name in (program.input, program.output))
     graph = Graph("x", None, (), "y", (), {}, {"x": (1, x), "y": (1, y)})

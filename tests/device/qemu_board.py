@@ -19,7 +19,9 @@ from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.device.port import PortLost, SerialPort
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.build import Firmware, build
+from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.toolchain import find_toolchain
+from tqs_edge.run.qemu import reset_vectors
 
 QUIET = ("-nodefaults", "-display", "none")
 
@@ -54,6 +56,7 @@ class UartBoard:
         others = [word for _ in range(serial) for word in ("-serial", "null")]
         self.process = subprocess.Popen(
             [*machine_of(firmware), "-monitor", "stdio", *others, "-serial", line],
+            cwd=firmware.board_images["elf"].parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -107,6 +110,7 @@ class SemihostBoard:
         options = ("-semihosting-config", "enable=on,target=native", "-monitor", monitor)
         self.process = subprocess.Popen(
             [*machine_of(firmware), *options],
+            cwd=firmware.board_images["elf"].parent,
             stdin=qemus,
             stdout=qemus,
             stderr=subprocess.DEVNULL,
@@ -157,10 +161,11 @@ QemuBoard = UartBoard | SemihostBoard
 
 
 def machine_of(firmware: Firmware) -> tuple[str, ...]:
-    """QEMU's command line for the board's own image, without its line."""
-    machine = firmware.board.qemu_machine
+    """QEMU's command line for the board's own image, without its line; it runs beside the image."""
+    machine, elf = firmware.board.qemu_machine, firmware.board_images["elf"]
     assert machine is not None
-    return ("qemu-system-arm", "-M", machine, *QUIET, "-kernel", str(firmware.board_images["elf"]))
+    start = reset_vectors(firmware.board, read_elf(elf), elf.parent)
+    return ("qemu-system-arm", "-M", machine, *QUIET, *start, "-kernel", str(elf))
 
 
 def power_on(firmware: Firmware, port: int | None, serial: int = 0) -> QemuBoard:

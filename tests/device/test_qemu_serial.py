@@ -16,7 +16,9 @@ from tests.firmware.toy_models import FAULT_BODY, WINDOWED_BODY, recurrent_twin,
 from tqs_edge.device.port import SerialPort
 from tqs_edge.device.runner import run_board
 from tqs_edge.errors import RunnerError
-from tqs_edge.firmware.build import Firmware
+from tqs_edge.firmware.board import load_board
+from tqs_edge.firmware.build import Firmware, build
+from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.run.run_log import RunLog
 from tqs_edge.run.runner import run
 
@@ -65,7 +67,7 @@ def firmware(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     [
         ("mps2-an385", "uart", 0),
         ("mps3-an547", "uart", 0),
-        ("netduinoplus2", "uart", 0),
+        ("netduinoplus2", "uart", 5),  # USART6
         ("microbit", "uart", 0),
         # The image of the real board, its clock and pin set-up included: USART2 is the second port.
         ("nucleo-f446re", "uart", 1),
@@ -84,6 +86,15 @@ def test_every_driver_is_bit_exact(board: str, console: str, serial: int, tmp_pa
     assert log.stack_bytes is not None and 60 < log.stack_bytes < 400
     # QEMU models no cycle counter, and the firmware notices.
     assert log.cycles_per_step is None and "not available" in log.remarks[0]
+
+
+def test_an_alif_image_serves_the_link_through_the_port_of_its_simulator(tmp_path: Path) -> None:
+    """QEMU has no DesignWare UART; memory map, start-up and server are those of the board."""
+    board = dataclasses.replace(load_board("alif-e7-devkit"), uart=load_board("mps3-an547").uart)
+    firmware = build(toy_bundle(exog=2), board, find_toolchain("gcc", board.core), tmp_path)
+    with running(firmware) as (_, url):
+        log = run_at(firmware, url)
+    assert log.board == "alif-e7-devkit"
 
 
 @pytest.mark.zig

@@ -61,11 +61,11 @@ class PolledUart:
         self.arrived: deque[int] = deque()
         self.sent = bytearray()
         self.violations: list[str] = []
-        self._written: dict[int, int] = {}
+        self.written: dict[int, int] = {}  # in the order of first writes
 
     @property
     def ready(self) -> bool:
-        return all(self._written.get(at) == value for at, value in self.registers.set_up)
+        return all(self.written.get(at) == value for at, value in self.registers.set_up)
 
     def read(self, at: int, uc: Uc) -> int:
         registers = self.registers
@@ -77,7 +77,7 @@ class PolledUart:
         if at == self.registers.send and self.ready:
             self.sent.append(value & 0xFF)
         else:
-            self._written[at] = value
+            self.written[at] = value
 
 
 class UnicornBoard:

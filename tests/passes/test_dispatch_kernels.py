@@ -111,4 +111,4 @@ def test_rows_of_odd_depth_are_copied_to_aligned_rows() -> None:
 def test_rectifier_keeps_its_own_lower_bound() -> None:
     case = make_case(window_network())
     text = _script(DispatchKernels()(quantize(case.module, case.program)))
-    assert '"at_least_s16"' in text
+    assert '"tqs_at_least_s16"' in text

@@ -59,7 +59,7 @@ def _functions(module: tvm.IRModule) -> dict[str, tirx.PrimFunc]:
     return {
         str(f.attrs["tqs.tensor"]): f
         for f in module.functions.values()
-        if isinstance(f, tirx.PrimFunc)
+        if isinstance(f, tirx.PrimFunc) and "tqs.view" not in f.attrs
     }
 
 
@@ -108,6 +108,21 @@ def test_a_sum_that_is_sliced_is_made_once_and_apart() -> None:
     functions = _functions(lower(case.module, case.program))
     assert "gates" in functions
     assert _count(functions["gates"], tirx.For) == 1
+
+
+def test_what_makes_a_sliced_value_is_one_loop() -> None:
+    program = program_of(
+        (1, 8),
+        16,
+        {"bent": (1, 8), "twice": (1, 8), "part": (1, 4), "again": (1, 4)},
+        LutOp("bent", "v", "tanh", 15),
+        LutOp("twice", "bent", "tanh", 15),
+        SliceOp("part", "twice", -1, 2, 6),
+        LutOp("again", "part", "sigmoid", 15),
+    )
+    functions = _functions(lower_program(program))
+    assert sorted(functions) == ["twice", "y"]
+    assert _count(functions["twice"], tirx.For) == _count(functions["y"], tirx.For) == 1
 
 
 def test_kernel_calls_are_left_alone() -> None:

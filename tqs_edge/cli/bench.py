@@ -57,6 +57,28 @@ def kernels(
     _show_or_write("Instructions of one call, requantization included", counts, json)
 
 
+@app.command()
+def steps(
+    step: Annotated[list[str] | None, typer.Option(help="lstm-16x32; may be repeated.")] = None,
+    core: Annotated[list[str] | None, typer.Option(help="cortex-m4; may be repeated.")] = None,
+    compiler: Annotated[list[str] | None, typer.Option(help="gcc, zig; may be repeated.")] = None,
+    widths: Annotated[list[str] | None, typer.Option(help="a16w8; may be repeated.")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Exact instructions of one step of recurrent cells: GRU 4->32 with a head, LSTM 16->32."""
+    from tqs_edge.bench.steps import WIDTHS, measure_steps
+
+    with stage("steps") as advance:
+        costs = measure_steps(
+            steps=step or (),
+            widths=widths or WIDTHS,
+            cores=core or (),
+            with_compilers=compiler or (),
+            progress=advance,
+        )
+    _show_or_write("One step: instructions, and bytes", costs, json)
+
+
 app.command("models")(bench_models.models)
 app.command("plan")(study.plan)
 

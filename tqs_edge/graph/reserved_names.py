@@ -14,7 +14,7 @@ WORDS = frozenset(
     "root".split()
 )
 # Macros of <stdint.h>, and functions, types and macros of kernels/ and of the emitted package.
-PREFIXES = re.compile(r"U?INT\d+_|tqs_|TQS_|at_least_s\d")
+PREFIXES = re.compile(r"U?INT\d+_|tqs_|TQS_")
 
 
 def is_reserved(name: str) -> bool:

@@ -15,7 +15,8 @@ from tqs_edge.resources import resource_dir
 
 VERSION = "1.0.0"
 AUTHOR, URL = "your name <you@example.com>", "https://example.com"  # for the user to fill in
-WEIGHTS, SELFTEST = "weights.bin", "examples/selftest"
+WEIGHTS, WEIGHTS_V6M = "weights.bin", "weights-armv6m.bin"
+SELFTEST = "examples/selftest"
 PLACEHOLDER = re.compile(r"@(\w+)@")
 SPECIAL = re.compile(r"""[^\w .,:;/+()-]""")  # in JSON, YAML, Kconfig, or a properties file
 
@@ -31,12 +32,14 @@ def write_c_package(
     for path, text in package_files(bundle, name, sentence, golden).items():
         write_text(folder / path, text)
     write_bytes(folder / WEIGHTS, bytes.fromhex(bundle.image))
+    if bundle.image_v6m != bundle.image:
+        write_bytes(folder / WEIGHTS_V6M, bytes.fromhex(bundle.image_v6m))
 
 
 def package_files(
     bundle: SourceBundle, name: str, sentence: str, golden: GoldenRollout
 ) -> dict[str, str]:
-    """Text by path of everything but weights.bin."""
+    """Text by path of everything but the weights images."""
     symbols = tuple(PurePosixPath(kernel).stem for kernel in bundle.kernels)
     sources = {
         f"src/{_file_name(path, name)}": renamed(with_kernel_folder(text), name, symbols)

@@ -21,9 +21,9 @@ from tqs_edge.passes.nonlinear_kernels import marked_kernel
 from tqs_edge.passes.push_call import push_kernel
 from tqs_edge.quant.scheme import integer_limits
 
-# Lower bounds above the type's own, such as a rectifier's 0: defined by the emitted model.c.
 PROVEN = {"int8": "tqs_fit8", "int16": "tqs_fit16"}
-AT_LEAST = {"int8": "at_least_s8", "int16": "at_least_s16", "int32": "at_least_s32"}
+# Lower bounds above the type's own, such as a rectifier's 0.
+AT_LEAST = {f"int{bits}": f"tqs_at_least_s{bits}" for bits in (8, 16, 32)}
 
 
 @tvm.transform.module_pass(opt_level=0, name="DispatchKernels")

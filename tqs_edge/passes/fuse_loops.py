@@ -7,8 +7,11 @@ consumers read it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tvm
-from tvm import relax, s_tir, tirx
+from tvm import relax, s_tir, te, tirx
+from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from tqs_edge.passes.integer_ops import ELEMENTWISE, INJECTIVE, OPAQUE
 
@@ -30,7 +33,7 @@ class FuseElementwise:
                 relax.transform.DeadCodeElimination(),
             ]
         )
-        return sequence(_materialise_before_slices(module))
+        return sequence(_with_views_before_slices(module))
 
 
 @tvm.transform.module_pass(opt_level=0, name="FuseLoops")
@@ -48,28 +51,53 @@ class FuseLoops:
         return tvm.IRModule(functions)
 
 
-def _materialise_before_slices(module: tvm.IRModule) -> tvm.IRModule:
-    """Marks elementwise functions whose result is sliced as opaque.
+@mutator
+class _ViewsBeforeSlices(PyExprMutator):
+    """Lets slices read an opaque view of what an elementwise function makes.
 
-    Fused with the slice, such a value would be computed once per loop of another extent.
+    Fused with the slice, such a value would be computed once per loop of another extent. The view
+    takes no code and ends the chain that makes the value; the slice joins the loops that read it.
     """
-    made_by: dict[relax.Var, tvm.ir.GlobalVar] = {}
-    sliced: set[tvm.ir.GlobalVar] = set()
-    for block in module["main"].body.blocks:
-        for binding in block.bindings:
-            if not is_call_tir(binding.value):
-                continue
-            gvar, args = binding.value.args
-            made_by[binding.var] = gvar
-            if _pattern(module[gvar]) == INJECTIVE:
-                sliced |= {made_by[arg] for arg in args if arg in made_by}
-    functions = {
-        gvar: func.with_attr("op_pattern", OPAQUE)
-        if gvar in sliced and _pattern(func) == ELEMENTWISE
-        else func
-        for gvar, func in module.functions_items()
-    }
-    return tvm.IRModule(functions)
+
+    def __init__(self, module: tvm.IRModule) -> None:
+        super().__init__(module)
+        self.functions = dict(module.functions_items())
+        self.views: dict[relax.Var, relax.Var] = {}
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        call = self.visit_expr_post_order(call)
+        if not is_call_tir(call) or self._pattern_of(call) != INJECTIVE:
+            return call
+        x, *rest = call.args[1]
+        made = self.lookup_binding(x) if isinstance(x, relax.Var) else None
+        if made is None or not is_call_tir(made) or self._pattern_of(made) != ELEMENTWISE:
+            return call
+        return relax.call_tir(call.args[0], relax.Tuple([self._view(x), *rest]), call.ty_args[0])
+
+    def _pattern_of(self, call: relax.Call) -> int:
+        known = call.args[0] in self.functions  # what is added here is opaque
+        return _pattern(self.functions[call.args[0]]) if known else OPAQUE
+
+    def _view(self, x: relax.Var) -> relax.Var:
+        if x not in self.views:
+            func = view_of(x.name, [int(n) for n in x.ty.shape.values], str(x.ty.dtype))
+            gvar = self.builder_.add_func(func.without_attr("global_symbol"), "view")
+            self.views[x] = self.builder_.emit(relax.call_tir(gvar, relax.Tuple([x]), x.ty))
+        return self.views[x]
+
+
+def _with_views_before_slices(module: tvm.IRModule) -> tvm.IRModule:
+    views = _ViewsBeforeSlices(module)
+    views.builder_.update_func(module.get_global_var("main"), views.visit_expr(module["main"]))
+    return views.builder_.finalize()
+
+
+def view_of(name: str, shape: Sequence[int], dtype: str) -> tirx.PrimFunc:
+    """The elements of a tensor in their order; "tqs.view" says that C needs no copy."""
+    x = te.placeholder(shape, dtype, name=name)
+    y = te.compute(shape, lambda *i: x(*i), name=f"{name}_view")
+    marks = {"tqs.tensor": y.op.name, "op_pattern": OPAQUE, "tqs.view": True, "tirx.noalias": True}
+    return te.create_prim_func([x, y]).with_attrs(marks)
 
 
 def is_call_tir(expr: relax.Expr) -> bool:

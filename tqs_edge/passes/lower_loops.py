@@ -12,6 +12,7 @@ from tvm.target import Target
 from tqs_edge.passes.fixed_point_tir import MAX_INT32
 
 C_TARGET = Target({"kind": "c"})
+LOOP_VARIABLE = "i"  # of every loop
 
 
 @tvm.transform.module_pass(opt_level=0, name="LowerLoops")
@@ -50,20 +51,20 @@ _FLATTEN = tvm.ir.transform.Sequential(
 
 
 def scalar_intermediates(func: tirx.PrimFunc) -> tirx.PrimFunc:
-    """`func` with local one-element buffers as variables, and loop variables named i."""
+    """`func` with local one-element buffers as variables and LOOP_VARIABLE as that of all loops."""
     stores: dict[tirx.Buffer, list[tirx.BufferStore]] = {}
     tvm_ffi.structural_walk(
         func.body,
         (tirx.BufferStore, lambda s: stores.setdefault(s.buffer, []).append(s)),
     )
     scalars = {
-        buffer: tirx.Var(buffer.name.partition("_intermediate")[0], _register(buffer))
+        buffer: tirx.Var(_variable_name(buffer), _register(buffer))
         for buffer, writes in stores.items()
         if len(writes) == 1 and buffer.scope() == "local" and _elements(buffer) == 1
     }
     loops: list[tirx.Var] = []
     tvm_ffi.structural_walk(func.body, (tirx.For, lambda loop: loops.append(loop.loop_var)))
-    renamed = {var: tirx.Var("i", var.ty) for var in loops}
+    renamed = {var: tirx.Var(LOOP_VARIABLE, var.ty) for var in loops}
     body = tvm_ffi.structural_map(
         func.body,
         [
@@ -87,6 +88,11 @@ ON_REGISTERS = {
     "tqs_tanh_s16": "tqs_tanh_q15",
     "tqs_sigmoid_s16": "tqs_sigmoid_q15",
 }
+
+
+def _variable_name(buffer: tirx.Buffer) -> str:
+    name: str = buffer.name.partition("_intermediate")[0]
+    return f"{name}_" if name == LOOP_VARIABLE else name
 
 
 def _register(buffer: tirx.Buffer) -> str:

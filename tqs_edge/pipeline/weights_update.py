@@ -14,10 +14,9 @@ from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.integer.same_code import with_decisions_of
 from tqs_edge.passes.lower import lower
-from tqs_edge.pipeline.directory import RANGES, read_package
+from tqs_edge.pipeline.directory import RANGES, Package, read_package
 from tqs_edge.pipeline.fitting import Progress, fit_plans
 from tqs_edge.pipeline.judging import judge
-from tqs_edge.pipeline.lowering import Lowered
 from tqs_edge.pipeline.prepare import Prepared, prepare
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.rounding import Rounding, parse_rounding
@@ -49,7 +48,8 @@ def write_weights(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> WeightsUpdate:
-    """Writes the weights image of a retrained model for the program compiled in `directory`.
+    """Writes the weights image of a retrained model for the program compiled in `directory`, in the
+    form of its board's core.
 
     Widths and scales of tensors stay those of the program; integers are fitted to the new model's
     rollout as `compile` does it, or the nearest where fitted ones gain nothing or need other code.
@@ -80,15 +80,16 @@ def write_weights(
             remark = "fitted ones are not better"
             continue
         try:
-            return _written(output, prepared, fit.plan, old)
+            return _written(output, prepared, fit.plan, package)
         except InputError as error:
             remark = str(error)
-    return replace(_written(output, prepared, nearest, old), remark=remark)
+    return replace(_written(output, prepared, nearest, package), remark=remark)
 
 
-def _written(output: Path, prepared: Prepared, plan: BitPlan, old: Lowered) -> WeightsUpdate:
-    """Writes the image of the model's weights under `plan`. Raises InputError where the program
-    `old` does not take it."""
+def _written(output: Path, prepared: Prepared, plan: BitPlan, package: Package) -> WeightsUpdate:
+    """Writes the image of the model's weights under `plan`. Raises InputError where the program of
+    `package` does not take it."""
+    old = package.lowered
     program = build_program(prepared.model.graph, plan, prepared.ranges)
     program = with_decisions_of(program, old.program)
     model_hash = content_hash(program)
@@ -100,7 +101,8 @@ def _written(output: Path, prepared: Prepared, plan: BitPlan, old: Lowered) -> W
             "compile the model anew"
         )
     error = judge(program, prepared.model, prepared.judging, prepared.horizon).error
-    image = bytes.fromhex(bundle.image)
+    v6m = package.firmware.board.core.isa == "v6m"
+    image = bytes.fromhex(bundle.image_v6m if v6m else bundle.image)
     write_bytes(output, image)
     return WeightsUpdate(image, program, model_hash, error, bool(plan.fitted), "")
 

@@ -20,7 +20,7 @@ extern "C" {
 #define TQS_MODEL_SNAPSHOT_BYTES 21 /* a saved state */
 #define TQS_MODEL_WEIGHTS_BYTES 56 /* a weights image */
 #define TQS_MODEL_HASH "0123abcd"
-#define TQS_MODEL_PROGRAM "64ca147a420c5b743b839871ce65584b" /* names the images that fit */
+#define TQS_MODEL_PROGRAM "a5035733f01340ad85965343116436cd" /* names the images that fit */
 
 /* real value = integer * scale, for x and y */
 #define TQS_MODEL_SCALE 4.310739445294154e-05

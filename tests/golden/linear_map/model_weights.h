@@ -4,10 +4,15 @@
 #define TQS_MODEL_WEIGHTS_H
 
 #include "model.h"
+#include "tqs_kernels.h"
 
 #define TQS_MODEL_IMAGE_MAGIC UINT32_C(0x57535154) /* "TQSW" */
+#if TQS_W8_OFFSET
+#define TQS_MODEL_IMAGE_FORMAT UINT32_C(2)
+#else
 #define TQS_MODEL_IMAGE_FORMAT UINT32_C(1)
-#define TQS_MODEL_IMAGE_PROGRAM {0x7a14ca64u, 0x745b0c42u, 0x7198833bu, 0x4b5865ceu}
+#endif
+#define TQS_MODEL_IMAGE_PROGRAM {0x335703a5u, 0xad4013f0u, 0x43539685u, 0xcd366411u}
 #define TQS_MODEL_READY UINT32_C(0x5afe7951) /* of an instance whose weights were accepted */
 
 typedef struct {

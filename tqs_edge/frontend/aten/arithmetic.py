@@ -98,11 +98,15 @@ def div(
 
 
 def power(e: Emitter, node: torch.fx.Node, x: Value, exponent: float) -> Value | None:
-    """Products for small whole exponents, roots for halves, reciprocals below 0."""
+    """Products for small whole exponents, roots for halves, else exp(exponent * log(x))."""
     if exponent in (0.5, -0.5):
         root = root_of_variance(e, x) if exponent > 0 else reciprocal_root(e, x)
         return root or e.function(x, "sqrt" if exponent > 0 else "rsqrt")
-    if exponent != int(exponent) or not 1 <= abs(exponent) <= 16:
+    if exponent in (1.5, 2.5):
+        return mul(e, node, power(e, node, x, exponent - 0.5), e.function(x, "sqrt"))  # type: ignore[arg-type]
+    if exponent != int(exponent):
+        return e.function(e.affine(e.function(x, "log"), exponent), "exp")
+    if not 1 <= abs(exponent) <= 16:
         return None
     result: Value | None = None
     square, left = x, abs(int(exponent))
@@ -123,6 +127,16 @@ def power_of_scalar(e: Emitter, _node: torch.fx.Node, base: float, x: Value) -> 
         return None
     scale = float(torch.tensor(float(base)).double().log())
     return e.function(e.affine(x, scale), "exp")
+
+
+def power_of_tensors(e: Emitter, node: torch.fx.Node, a: Value, b: Value) -> Value:
+    """a ** b as exp(b * log(a)), for a above 0."""
+    return e.function(mul(e, node, b, e.function(a, "log")), "exp")
+
+
+def hypot(e: Emitter, node: torch.fx.Node, a: Value, b: Value) -> Value:
+    """sqrt(a * a + b * b)."""
+    return e.function(add(e, node, mul(e, node, a, a), mul(e, node, b, b)), "sqrt")
 
 
 def extremum(target: Any) -> Callable[..., Value]:
@@ -164,6 +178,10 @@ HANDLERS: Handlers = {
     aten.square.default: lambda e, node, x: mul(e, node, x, x),
     aten.pow.Tensor_Scalar: power,
     aten.pow.Scalar: power_of_scalar,
+    aten.pow.Tensor_Tensor: power_of_tensors,
+    aten.hypot.default: hypot,
+    aten.fmax.default: extremum(aten.maximum.default),
+    aten.fmin.default: extremum(aten.minimum.default),
     aten.maximum.default: extremum(aten.maximum.default),
     aten.minimum.default: extremum(aten.minimum.default),
     aten.addcmul.default: addcmul,
