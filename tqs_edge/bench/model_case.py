@@ -99,5 +99,4 @@ def _candidates(case: ModelCase, plan: str, board: Board) -> list[BitPlan]:
 
 def form_of(model: RolloutModel) -> str:
     """ "streaming", "windowed", "recurrent" or "map"."""
-    kept = any(state.rows_of is not None for state in model.graph.states)
-    return STREAMING if kept else model.form.value
+    return STREAMING if model.streams else model.form.value
