@@ -74,3 +74,22 @@ def test_other_ways_are_refused(bad, told: str, tmp_path: Path) -> None:
     made = model([bad], {"x": SHAPE}, {"y": SHAPE}, used)
     made.graph.output[0].type.tensor_type.ClearField("shape")
     assert told in check(save(made, tmp_path / "m.onnx"))[0]
+
+
+def test_a_linear_regressor_behind_a_scaler(tmp_path: Path) -> None:
+    from onnx import helper
+
+    scaler = node("Scaler", "x", "scaled", offset=[0.5, -1.0], scale=[2.0, 0.25])
+    regressor = node(
+        "LinearRegressor",
+        "scaled",
+        "y",
+        coefficients=[0.5, -0.25, 1.5, 0.75],
+        intercepts=[0.1, -0.2],
+        targets=2,
+    )
+    for one in (scaler, regressor):
+        one.domain = "ai.onnx.ml"
+    made = model([scaler, regressor], {"x": [1, 2]}, {"y": [1, 2]}, {})
+    made.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    assert_same(opened(made, tmp_path))

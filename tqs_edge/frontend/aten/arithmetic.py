@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.hidden import hidden_of, noted
 from tqs_edge.frontend.aten.masks import masked_scores, only_softmax_reads
 from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value
 from tqs_edge.frontend.aten.variance import (
@@ -39,7 +40,7 @@ def add(e: Emitter, node: torch.fx.Node, a: Operand, b: Operand, alpha: float = 
         if isinstance(mask, Constant) and isinstance(x, torch.fx.Node):
             if only_softmax_reads(node):
                 return e.binary(aten.add.Tensor, x, masked_scores(mask))
-    result = e.binary(aten.add.Tensor, a, b)
+    result = noted(e, e.binary(aten.add.Tensor, a, b), hidden_of(e, a, b))
     for x, eps in ((a, b), (b, a)):
         number = _number(eps)
         if isinstance(known(e, x), Variance) and number is not None:
@@ -52,8 +53,8 @@ def sub(e: Emitter, _node: torch.fx.Node, a: Operand, b: Operand, alpha: float =
     """a - alpha * b."""
     if isinstance(b, int | float):
         assert not isinstance(a, int | float)
-        return e.affine(a, 1.0, -b * alpha)
-    result = e.binary(aten.sub.Tensor, a, _scaled(e, b, alpha))
+        return noted(e, e.affine(a, 1.0, -b * alpha), hidden_of(e, a))
+    result = noted(e, e.binary(aten.sub.Tensor, a, _scaled(e, b, alpha)), hidden_of(e, a))
     fact = known(e, b)
     if isinstance(fact, Mean) and fact.x is a and alpha == 1:
         return remember(e, result, Centred(fact.x, fact.axis))

@@ -160,7 +160,8 @@ def matrix_product(e: Emitter, node: torch.fx.Node, a: Any, b: Any) -> Pair | No
         made = matrix_product(e, node, a, Pair(columns[0], columns[1], node))
         if made is None or made.imag is None:
             return None
-        return Pair(*(e.reshape(p, shape_of(node)) for p in (made.real, made.imag)), node=node)
+        real, imag = (e.reshape(part, shape_of(node)) for part in (made.real, made.imag))
+        return Pair(real, imag, node)
     wide = e.cat([ar, ai], -1)
     real = matmul(e, node, wide, e.cat([br, e.affine(bi, -1.0)], -2))
     imag = matmul(e, node, wide, e.cat([bi, br], -2))

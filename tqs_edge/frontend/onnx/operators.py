@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tqs_edge.frontend.onnx import elementwise, layout, matrix, recurrent, signal
+from tqs_edge.frontend.onnx import (
+    elementwise,
+    layout,
+    matrix,
+    recurrent,
+    regressors,
+    signal,
+)
 from tqs_edge.frontend.onnx.node import Operator
 
 OPERATORS: dict[str, Operator] = {
@@ -10,6 +17,7 @@ OPERATORS: dict[str, Operator] = {
     **layout.OPERATORS,
     **matrix.OPERATORS,
     **recurrent.OPERATORS,
+    **regressors.OPERATORS,
     **signal.OPERATORS,
 }
 NEAREST = "use MatMul, Gemm, Conv, GRU, LSTM, elementwise operations, slices and reshapes"
