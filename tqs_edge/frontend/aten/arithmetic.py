@@ -11,6 +11,7 @@ import torch
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.hidden import hidden_of, noted
 from tqs_edge.frontend.aten.masks import masked_scores, only_softmax_reads
+from tqs_edge.frontend.aten.quotients import quotient, reciprocal
 from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value
 from tqs_edge.frontend.aten.variance import (
     Centred,
@@ -94,8 +95,8 @@ def div(
     if whole is not None:
         return whole
     if not isinstance(a, torch.fx.Node):
-        return e.binary(aten.mul.Tensor, e.function(b, "reciprocal"), a)
-    return e.binary(aten.div.Tensor, a, b)
+        return e.binary(aten.mul.Tensor, reciprocal(e, node, b), a)
+    return quotient(e, node, a, b)
 
 
 def power(e: Emitter, node: torch.fx.Node, x: Value, exponent: float) -> Value | None:
@@ -119,7 +120,7 @@ def power(e: Emitter, node: torch.fx.Node, x: Value, exponent: float) -> Value |
             break
         square = mul(e, node, square, square)
     assert result is not None
-    return e.function(result, "reciprocal") if exponent < 0 else result
+    return reciprocal(e, node, result) if exponent < 0 else result
 
 
 def power_of_scalar(e: Emitter, _node: torch.fx.Node, base: float, x: Value) -> Value | None:
