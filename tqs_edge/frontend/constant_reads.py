@@ -30,11 +30,11 @@ READS = frozenset(
 )
 
 
-class _Dependence(TorchDispatchMode):
+class _Dependence(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Knows which tensors depend on the inputs: what reads or shares memory with one does."""
 
     def __init__(self, inputs: list[torch.Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.held = list(inputs)  # so that no address is used twice
         self.places = {_place(tensor) for tensor in inputs}
 

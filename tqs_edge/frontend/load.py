@@ -99,7 +99,7 @@ def _examine(
     except InputError as error:
         obstacles.append(error)
     try:
-        reject_bad_constants(program)
+        reject_bad_constants(program, opened.program.state_dict)
     except InputError as error:
         obstacles.append(error)
     obstacles += find_obstacles(program)

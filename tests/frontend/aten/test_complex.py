@@ -47,6 +47,7 @@ ARITHMETIC = {
     "sum with a number": lambda x: torch.view_as_real(2j + pairs(x) - 1.5),
     "exponential": lambda x: torch.exp(pairs(x)).real,
     "modulus": lambda x: pairs(x).abs(),
+    "sum of a product": lambda x: torch.addcmul(pairs(x), pairs(x) + 1, TURN, value=2).imag,
     "cube": lambda x: (pairs(x) ** 3).real,
     "mean": lambda x: torch.view_as_real(pairs(x).mean(1)),
     "from parts": lambda x: (torch.complex(x, x.tanh()) * POLES).real,

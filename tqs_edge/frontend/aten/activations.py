@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.hidden import exponential
+from tqs_edge.frontend.aten.quotients import reciprocal
 from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value, shape_of
 from tqs_edge.frontend.aten.variance import reciprocal_root, root_of_variance
 
@@ -178,9 +180,11 @@ def _logarithm(base: float) -> Callable[..., Value]:
 HANDLERS: Handlers = {
     **{
         getattr(aten, name).default: _function(name)
-        for name in ("exp log reciprocal sin cos atan sinh cosh asinh abs erf silu mish".split())
+        for name in ("log sin cos atan sinh cosh asinh abs erf silu mish".split())
     },
     **{getattr(aten, n).default: _same(getattr(aten, n).default) for n in ("tanh", "sigmoid")},
+    aten.exp.default: exponential,
+    aten.reciprocal.default: reciprocal,
     aten.relu.default: _same(aten.relu.default),
     aten.sqrt.default: sqrt,
     aten.rsqrt.default: rsqrt,

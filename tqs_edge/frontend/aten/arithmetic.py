@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.hidden import hidden_of, noted
 from tqs_edge.frontend.aten.masks import masked_scores, only_softmax_reads
+from tqs_edge.frontend.aten.quotients import quotient, reciprocal
 from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value
 from tqs_edge.frontend.aten.variance import (
     Centred,
@@ -39,7 +41,7 @@ def add(e: Emitter, node: torch.fx.Node, a: Operand, b: Operand, alpha: float = 
         if isinstance(mask, Constant) and isinstance(x, torch.fx.Node):
             if only_softmax_reads(node):
                 return e.binary(aten.add.Tensor, x, masked_scores(mask))
-    result = e.binary(aten.add.Tensor, a, b)
+    result = noted(e, e.binary(aten.add.Tensor, a, b), hidden_of(e, a, b))
     for x, eps in ((a, b), (b, a)):
         number = _number(eps)
         if isinstance(known(e, x), Variance) and number is not None:
@@ -52,8 +54,8 @@ def sub(e: Emitter, _node: torch.fx.Node, a: Operand, b: Operand, alpha: float =
     """a - alpha * b."""
     if isinstance(b, int | float):
         assert not isinstance(a, int | float)
-        return e.affine(a, 1.0, -b * alpha)
-    result = e.binary(aten.sub.Tensor, a, _scaled(e, b, alpha))
+        return noted(e, e.affine(a, 1.0, -b * alpha), hidden_of(e, a))
+    result = noted(e, e.binary(aten.sub.Tensor, a, _scaled(e, b, alpha)), hidden_of(e, a))
     fact = known(e, b)
     if isinstance(fact, Mean) and fact.x is a and alpha == 1:
         return remember(e, result, Centred(fact.x, fact.axis))
@@ -93,8 +95,8 @@ def div(
     if whole is not None:
         return whole
     if not isinstance(a, torch.fx.Node):
-        return e.binary(aten.mul.Tensor, e.function(b, "reciprocal"), a)
-    return e.binary(aten.div.Tensor, a, b)
+        return e.binary(aten.mul.Tensor, reciprocal(e, node, b), a)
+    return quotient(e, node, a, b)
 
 
 def power(e: Emitter, node: torch.fx.Node, x: Value, exponent: float) -> Value | None:
@@ -118,7 +120,7 @@ def power(e: Emitter, node: torch.fx.Node, x: Value, exponent: float) -> Value |
             break
         square = mul(e, node, square, square)
     assert result is not None
-    return e.function(result, "reciprocal") if exponent < 0 else result
+    return reciprocal(e, node, result) if exponent < 0 else result
 
 
 def power_of_scalar(e: Emitter, _node: torch.fx.Node, base: float, x: Value) -> Value | None:

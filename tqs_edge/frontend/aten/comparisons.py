@@ -65,7 +65,11 @@ def _over_axes(target: Any, scale: float) -> Callable[..., Condition | None]:
     """The handler of a condition that any entry along axes fulfils (1) or that all do (-1)."""
 
     def handle(
-        e: Emitter, node: torch.fx.Node, x: Condition, dims: Any = None, keepdim: bool = False
+        e: Emitter,
+        node: torch.fx.Node,
+        x: Value | Condition,
+        dims: Any = None,
+        keepdim: bool = False,
     ) -> Condition | None:
         if not isinstance(x, Condition):
             return None

@@ -39,6 +39,15 @@ def parts_of(value: Any) -> Parts:
     return value, None
 
 
+def tensors_of(value: Any) -> tuple[Value, Value | None]:
+    """parts_of() of a tensor, whose real part is one even where it is zero."""
+    real, imag = parts_of(value)
+    if real is None:
+        real = Constant(torch.zeros(shape_of(value)), "complex.zeros")
+    assert not isinstance(real, int | float) and not isinstance(imag, int | float)
+    return real, imag
+
+
 def pair(node: torch.fx.Node, real: Part, imag: Part) -> Pair:
     """The value of a complex `node`; a part that is None becomes a tensor of zeros if need be."""
     zeros = Constant(torch.zeros(tuple(node.meta["val"].shape)), "complex.zeros")
@@ -139,18 +148,22 @@ def product(e: Emitter, node: torch.fx.Node, a: Any, b: Any) -> Pair:
 
 def matrix_product(e: Emitter, node: torch.fx.Node, a: Any, b: Any) -> Pair | None:
     """a @ b: a's parts side by side times b's parts one below the other, so each rounds once."""
-    (ar, ai), (br, bi) = parts_of(a), parts_of(b)
+    (ar, ai), (br, bi) = tensors_of(a), tensors_of(b)
     if ai is None or bi is None:
         real = matmul(e, node, ar, br)
-        imag = matmul(e, node, ar, bi) if ai is None else matmul(e, node, ai, br)
+        imag = (
+            None if ai is bi else matmul(e, node, ar, bi) if bi else matmul(e, node, ai or ar, br)
+        )
         return None if real is None else pair(node, real, imag)
     if len(shape_of(br)) == 1:
-        column = Pair(*(e.reshape(p, (*shape_of(p), 1)) for p in (br, bi)), node)  # type: ignore[arg-type]
-        made = matrix_product(e, node, a, column)
-        return made and pair(node, *(p and e.reshape(p, shape_of(node)) for p in parts_of(made)))  # type: ignore[arg-type]
+        columns = [e.reshape(part, (*shape_of(part), 1)) for part in (br, bi)]
+        made = matrix_product(e, node, a, Pair(columns[0], columns[1], node))
+        if made is None or made.imag is None:
+            return None
+        real, imag = (e.reshape(part, shape_of(node)) for part in (made.real, made.imag))
+        return Pair(real, imag, node)
     wide = e.cat([ar, ai], -1)
-    negative = e.affine(bi, -1.0)
-    real = matmul(e, node, wide, e.cat([br, negative], -2))
+    real = matmul(e, node, wide, e.cat([br, e.affine(bi, -1.0)], -2))
     imag = matmul(e, node, wide, e.cat([bi, br], -2))
     return None if real is None or imag is None else pair(node, real, imag)
 
@@ -186,9 +199,21 @@ def quotient(e: Emitter, node: torch.fx.Node, a: Any, b: Any) -> Pair | None:
     if isinstance(b, Constant):
         return product(e, node, a, Constant(1 / b.value, b.path))
     if not is_complex(b):
-        return each_part(div)(e, node, a, b)
+        return _divided(e, node, a, b)
     top = product(e, node, a, conjugate(e, node, b))
-    return each_part(div)(e, node, top, _squared_size(e, node, b))
+    return _divided(e, node, top, _squared_size(e, node, b))
+
+
+def _divided(e: Emitter, node: torch.fx.Node, z: Any, divisor: Any) -> Pair | None:
+    made: Pair | None = each_part(div)(e, node, z, divisor)
+    return made
+
+
+def product_added(
+    e: Emitter, node: torch.fx.Node, z: Any, a: Any, b: Any, *, value: float = 1
+) -> Pair:
+    """z + value * a * b."""
+    return sum_of(1.0)(e, node, z, product(e, node, a, b), value)
 
 
 def whole_power(e: Emitter, node: torch.fx.Node, z: Any, exponent: float) -> Any:
@@ -259,6 +284,7 @@ COMPLEX: Handlers = {
     aten.mul.Tensor: product,
     aten.mul.Scalar: product,
     aten.div.Tensor: quotient,
+    aten.addcmul.default: product_added,
     aten.square.default: lambda e, node, z: product(e, node, z, z),
     aten.pow.Tensor_Scalar: whole_power,
     aten.exp.default: exponential,

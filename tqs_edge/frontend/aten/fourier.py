@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from tqs_edge.frontend.aten.complex_pairs import matrix_product, pair, parts_of
+from tqs_edge.frontend.aten.complex_pairs import matrix_product, pair, tensors_of
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.values import Constant, Handlers, Pair, Value, shape_of
 
@@ -36,13 +36,13 @@ def complex_to_complex(
         length = shape_of(z)[dim]
         eye = torch.eye(length, dtype=torch.complex64)
         matrix = aten._fft_c2c.default(eye, [1], norm, forward)
-        real, imag = parts_of(z)
+        real, imag = tensors_of(z)
         orders = [None if p is None else e.to_last(p, dim) for p in (real, imag)]
         back = next(order[1] for order in orders if order)
         moved = pair(node, *(order and order[0] for order in orders))
         made = matrix_product(e, node, moved, Constant(matrix, "fft.matrix"))
         assert made is not None
-        z = pair(node, *(p if p is None else e.permute(p, back) for p in parts_of(made)))
+        z = pair(node, *(p if p is None else e.permute(p, back) for p in tensors_of(made)))
     return z  # type: ignore[no-any-return]
 
 
@@ -52,8 +52,7 @@ def complex_to_real(
     """irfft to `length` entries over the last of `dims`, inverse fft over the others."""
     *others, dim = dims
     z = complex_to_complex(e, node, z, others, norm, False)
-    total: Value | None = None
-    moved = [None if part is None else e.to_last(part, dim) for part in parts_of(z)]
+    moved = [None if part is None else e.to_last(part, dim) for part in tensors_of(z)]
     back = next(order[1] for order in moved if order)
     eye = torch.eye(shape_of(z)[dim])
     images = [

@@ -80,8 +80,6 @@ HANDLERS: Handlers = {
         aten.upsample_bicubic2d,
         aten.upsample_nearest2d,
         aten._upsample_nearest_exact2d,
-        aten._upsample_bilinear2d_aa,
     )
-    for overload in packet.overloads()
-    if not overload.endswith("out")
+    for overload in ("vec", "default")
 }

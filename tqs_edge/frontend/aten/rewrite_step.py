@@ -47,7 +47,7 @@ def rewrite_step(program: ExportedProgram) -> ExportedProgram:
     Everything that depends on parameters and literals only is computed here. Constants are
     parameters of the new program under the paths of what they were made from.
     """
-    program.graph.eliminate_dead_code()  # torch fails on some of what nothing reads
+    _drop_unread(program)
     try:
         with quiet_torch():
             program = program.run_decompositions(_decompositions())
@@ -61,6 +61,21 @@ def rewrite_step(program: ExportedProgram) -> ExportedProgram:
     for node in program.graph.nodes:
         walk.visit(node)
     return walk.program()
+
+
+def _drop_unread(program: ExportedProgram) -> None:
+    """Removes calls and constants that nothing reads: torch fails to decompose some of vmap's."""
+    for node in reversed(program.graph.nodes):
+        operation = node.target
+        if isinstance(operation, torch._ops.OpOverload) and not operation._schema.is_mutable:
+            if not node.users and operation._schema.returns:
+                program.graph.erase_node(node)
+    specs = program.graph_signature.input_specs
+    constants = {s.arg.name: s for s in specs if s.kind is InputKind.CONSTANT_TENSOR}
+    for node in program.graph.find_nodes(op="placeholder"):
+        if node.name in constants and not node.users:
+            specs.remove(constants[node.name])
+            program.graph.erase_node(node)
 
 
 def _decompositions() -> dict[Any, Any]:
@@ -145,13 +160,24 @@ class _Walk:
 
         def placed(source: torch.fx.Node) -> Any:
             value = self.values[source]
-            if isinstance(value, Condition | Pair):
+            if isinstance(value, Condition):
                 return self.kept(value.node)
+            if isinstance(value, Pair):
+                return self.joined(value)
             return self.emitter.placed(value) if isinstance(value, Constant) else value
 
         new = self.emitter.graph.node_copy(node, placed)
         new.meta = dict(node.meta)
         return new
+
+    def joined(self, value: Pair) -> torch.fx.Node:
+        """A complex tensor as such, for an operation that is an obstacle or for an output."""
+        imag = (
+            value.imag
+            if value.imag is not None
+            else Constant(torch.zeros(value.shape), "complex.zeros")
+        )
+        return self.emitter.call(torch.ops.aten.complex.default, value.real, imag)
 
     def program(self) -> ExportedProgram:
         """The new program, without what nothing reads."""
@@ -193,8 +219,10 @@ class _Walk:
     def result(self, node: torch.fx.Node) -> torch.fx.Node:
         """What the step returns in place of `node`: a tensor of its shape."""
         value = self.values[node]
-        if isinstance(value, Condition | Pair):
+        if isinstance(value, Condition):
             return self.kept(node)
+        if isinstance(value, Pair):
+            return self.joined(value)
         return self.emitter.placed(value) if isinstance(value, Constant) else value
 
 

@@ -114,8 +114,8 @@ def index(
         values = [values[0].nonzero().flatten()]
     shape = shape_of(x)
     extents = shape[first : last + 1]
-    places = torch.zeros(())
-    for value, extent in zip(torch.broadcast_tensors(*values), extents, strict=True):
+    places = torch.zeros((), dtype=torch.int64)
+    for value, extent in zip(values, extents, strict=True):
         places = places * extent + value % extent
     merged = e.reshape(x, [*shape[:first], math.prod(extents), *shape[last + 1 :]])
     rows = take(e, merged, first, [int(i) for i in places.flatten()])
