@@ -52,10 +52,27 @@ TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
     "chromium": (lambda: shutil.which("chromium") is not None, "apt: chromium"),
 }
 
+# Here tests have many slow cases: without --slow, the first case of each test runs.
+SWEEPS = (
+    "backends/test_torch_backend.py",
+    "codegen",
+    "firmware/test_build.py",
+    "firmware/test_stack_bound.py",
+    "frontend/aten",
+    "frontend/onnx",
+    "integer",
+    "kernels",
+    "package",
+    "passes",
+    "pipeline/test_compile.py",
+    "run/test_runner.py",
+    "zoo",
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
-    parser.addoption("--slow", action="store_true", help="the long sweeps too, as CI does")
+    parser.addoption("--slow", action="store_true", help="slow tests and all cases too, as CI does")
 
 
 def pytest_report_header() -> str:
@@ -63,14 +80,24 @@ def pytest_report_header() -> str:
     return f"seed {SEED}; tools missing: {', '.join(missing) or 'none'}"
 
 
+def _quick(items: list[pytest.Item]) -> set[pytest.Item]:
+    """What runs without --slow."""
+    first: dict[str, pytest.Item] = {}
+    for item in items:
+        swept = any(item.path.is_relative_to(Path(__file__).parent / place) for place in SWEEPS)
+        if "slow" not in item.keywords:
+            first.setdefault(item.nodeid.split("[")[0] if swept else item.nodeid, item)
+    return set(first.values())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out slow tests unless --slow is given, and skips tests whose tool is missing; a tool
-    named in TQS_REQUIRE must be there."""
+    """Leaves out slow tests and cases unless --slow is given, and skips tests without their tool; a
+    tool named in TQS_REQUIRE must be there."""
     if not config.getoption("--slow"):
-        slow = [item for item in items if "slow" in item.keywords]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if "slow" not in item.keywords]
+        quick = _quick(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in quick])
+        items[:] = [item for item in items if item in quick]
     required = {name for name in os.environ.get("TQS_REQUIRE", "").split(",") if name}
     unknown = required - TOOLS.keys()
     if unknown:

@@ -30,6 +30,7 @@ def outcome(part: StudyPart) -> StudyPart:
     return replace(part, score_seconds=0.0, exact_seconds=0.0)
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_numbers_and_seeds_others() -> None:
     requests = study_requests([SOURCE], seeds=2, **FAST)
     seen: list[int] = []

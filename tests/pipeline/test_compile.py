@@ -45,6 +45,7 @@ def test_a_model_without_weights_compiles(compiled: Compiled) -> None:
     assert all(report["bit_exact"].values()) and report["rollout"]["nrmse"] < 0.02
 
 
+@pytest.mark.slow
 def test_streaming_takes_a_row_where_the_window_takes_all(compiled: Compiled) -> None:
     _, report = compiled("causal")
     _, window = compiled("causal", stream=False)
@@ -70,6 +71,7 @@ def test_searched_plan_keeps_its_budget(compiled: Compiled) -> None:
     assert set(report["tqs"]) and all(s["gain"] >= 0 for s in report["tqs"].values())
 
 
+@pytest.mark.slow
 def test_same_input_same_bytes(compiled: Compiled, tmp_path: Path) -> None:
     first, _ = compiled("small_gru")
     model, inputs = factories.small_gru()
