@@ -57,7 +57,8 @@ static void pack(operands *o) {
                 const int32_t field = field_of(i, o->act_bits, o->weight_bits);
                 packed |= ((uint32_t)(weight + offset) & mask) << (field * o->weight_bits);
             }
-            o->words[place_of(row, word, o->rows, words)] = packed;
+            o->words[place_of(row, word, o->rows, words)] =
+                o->weight_bits == 8 ? TQS_W8(packed) : packed;
         }
     }
 }

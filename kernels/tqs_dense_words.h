@@ -4,7 +4,7 @@
 #ifndef TQS_DENSE_WORDS_H
 #define TQS_DENSE_WORDS_H
 
-#include <stdint.h>
+#include "tqs_kernels.h"
 
 static inline uint32_t tqs_mul32(int32_t a, int32_t b) {
     return (uint32_t)(a * b);
@@ -27,7 +27,8 @@ static inline uint32_t tqs_pair_w8(uint32_t acc, int32_t a, int32_t b, uint32_t 
     return acc + tqs_mul32(b, (int8_t)(word >> 16));
 }
 
-static inline uint32_t tqs_add32_a16w8(uint32_t acc, const int16_t *x, uint32_t word) {
+static inline uint32_t tqs_add32_a16w8(uint32_t acc, const int16_t *x, uint32_t stored) {
+    const uint32_t word = TQS_W8(stored);
     acc = tqs_pair_w8(acc, x[0], x[1], word);
     return tqs_pair_w8(acc, x[2], x[3], word >> 8);
 }
@@ -50,7 +51,8 @@ static inline uint32_t tqs_add32_a16w2(uint32_t acc, const int16_t *x, uint32_t 
     return tqs_pair_w2(acc, x[14], x[15], word >> 14);
 }
 
-static inline uint32_t tqs_add32_a8w8(uint32_t acc, const int8_t *x, uint32_t word) {
+static inline uint32_t tqs_add32_a8w8(uint32_t acc, const int8_t *x, uint32_t stored) {
+    const uint32_t word = TQS_W8(stored);
     acc = tqs_pair_w8(acc, x[0], x[2], word);
     return tqs_pair_w8(acc, x[1], x[3], word >> 8);
 }

@@ -173,9 +173,18 @@ static inline int32_t tqs_requantize(int32_t acc, int32_t multiplier, int32_t sh
 
 /* The same for a 64-bit accumulator. The caller proves |acc| * multiplier + 2^(shift-1) < 2^63. */
 static inline int32_t tqs_requantize_acc64(int64_t acc, int32_t multiplier, int32_t shift) {
-    const int64_t half = INT64_C(1) << (shift - 1);
     TQS_ASSERT(multiplier >= 0);
+#ifdef __ARM_ARCH_6M__
+    /* acc = high 2^32 + low with low >= 0; as a signed number low has 2^32 less where its top bit
+       is set. */
+    const int32_t low = (int32_t)acc;
+    const uint32_t m = (uint32_t)multiplier, high = (uint32_t)(uint64_t)(acc >> 32);
+    const uint32_t top = (uint32_t)tqs_product_high(low, multiplier) + (low < 0 ? m : 0) + high * m;
+    return tqs_round_high((int64_t)((uint64_t)top << 32 | (uint32_t)low * m), shift);
+#else
+    const int64_t half = INT64_C(1) << (shift - 1);
     return tqs_shift_high(acc * multiplier + half, shift);
+#endif
 }
 
 #endif

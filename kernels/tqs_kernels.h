@@ -8,12 +8,22 @@
 #define restrict __restrict
 #endif
 
+/* A word of 8-bit weights, whose fields are two's complement, as a core's kernels take it: those of
+   Armv6-M as offset binary, which spares their loop an instruction per word. Its own inverse. */
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
+#define TQS_W8_OFFSET UINT32_C(0x80808080)
+#else
+#define TQS_W8_OFFSET UINT32_C(0)
+#endif
+#define TQS_W8(word) ((word) ^ TQS_W8_OFFSET)
+
 /* Dense layer, a<act bits>w<weight bits>, 16-bit output:
      acc[r] = bias[r] + sum over i < depth of weight[r][i] * x[i]
      y[r]   = sat16((acc[r] * multiplier[r] + 2^(shift-1)) >> shift)
    shapes:    x (depth), w (rows * words), bias, multiplier and y (rows);
               words = ceil(depth / group), group = 32 / weight bits
-   packing:   quant/pack.py, pictures in README.md; the words of four rows are interleaved
+   packing:   quant/pack.py, pictures in README.md; the words of four rows are interleaved;
+              TQS_W8 of those of 8-bit weights
    ranges:    rows >= 1; 1 <= depth <= 2^20; multiplier >= 0; shift in [32, 62];
               |acc| < 2^31 (32-bit accumulator; proven from the weights for every x) or
               |acc| * multiplier + 2^(shift-1) < 2^63 and |bias| <= 2^62 (64-bit accumulator)

@@ -43,6 +43,12 @@ TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
     "cmake": (lambda: shutil.which("cmake") is not None, "apt: cmake"),
     "cppcheck": (lambda: shutil.which("cppcheck") is not None, "apt: cppcheck"),
     "clang_tidy": (lambda: shutil.which("clang-tidy") is not None, "apt: clang-tidy"),
+    "package_tools": (
+        lambda: all(
+            map(importlib.util.find_spec, ("platformio", "idf_component_manager", "kconfiglib"))
+        ),
+        "pip: tqs-edge[package-tools]",
+    ),
     "chromium": (lambda: shutil.which("chromium") is not None, "apt: chromium"),
 }
 

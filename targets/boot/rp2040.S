@@ -10,7 +10,7 @@
     .equ SSI_CTRLR1, 0x04
     .equ SSI_SSIENR, 0x08
     .equ SSI_BAUDR, 0x14
-    .equ CLOCK_DIVIDER, 4 /* even; 133 MHz / 4 is below the 50 MHz of 03h on a W25Q16JV */
+    .equ CLOCK_DIVIDER, 4 /* even; 200 MHz / 4 are the 50 MHz of 03h on a W25Q16JV */
 
     .section .boot, "ax", %progbits
     .balign 4

@@ -1,4 +1,4 @@
-/* Arm CMSDK APB UART: MPS2 and MPS3 boards. */
+/* Arm CMSDK APB UART: MPS2 and MPS3 boards. Registers: QEMU hw/char/cmsdk-apb-uart.c. */
 #include "console.h"
 #include "uart.h"
 

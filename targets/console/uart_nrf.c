@@ -1,5 +1,5 @@
-/* UART of nRF51 and nRF52 (nRF52832 PS v1.4, section 35): the one without DMA. The board's setup
-   selects the pins. */
+/* UART of nRF51 and nRF52, the one without DMA. Registers: NRF_UART_Type of nrfx bsp/stable/mdk
+   nrf51.h, nrf52.h, nrf52833.h and nrf52840.h. The board's setup selects the pins. */
 #include "console.h"
 #include "uart.h"
 

@@ -1,4 +1,5 @@
-/* Arm PrimeCell PL011 (DDI 0183): RP2040, RP2350 and others. */
+/* Arm PrimeCell PL011 (DDI 0183): RP2040, RP2350 and others. Registers: pico-sdk
+   src/rp2040/hardware_regs/include/hardware/regs/uart.h and the same file of rp2350. */
 #include "console.h"
 #include "uart.h"
 

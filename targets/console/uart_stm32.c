@@ -1,5 +1,5 @@
-/* USART of STM32F0, F3, F7, G0, G4, H7, L4, L5 and U5 (RM0351, chapter USART): control registers
-   first, flags cleared by hand. */
+/* USART of STM32F0, F3, F7, G0, G4, H7, L4, L5 and U5: control registers first, flags cleared by
+   hand. Registers: USART_TypeDef of cmsis_device_f7, g0, h7, l4 and u5. */
 #include "console.h"
 #include "uart.h"
 

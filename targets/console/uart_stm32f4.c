@@ -1,4 +1,5 @@
-/* USART of STM32F1, F2, F4 and L1 (RM0390, chapter USART): status and data registers first. */
+/* USART of STM32F1, F2, F4 and L1: status and data registers first. Registers: USART_TypeDef of
+   cmsis_device_f1 and f4. */
 #include "console.h"
 #include "uart.h"
 

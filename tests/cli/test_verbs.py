@@ -71,7 +71,7 @@ def test_check_lists_all_obstacles_at_once(cli: Cli) -> None:
     assert cli("check", GRU).out.strip() == f"{GRU}: can be compiled"
     outcome = cli("check", "tests.cli.factories:unsupported")
     assert outcome.status == 2 and len(outcome.errors) == 2
-    assert "'cumprod'" in outcome.err and "'round'" in outcome.err
+    assert "'sort'" in outcome.err and "'round'" in outcome.err
 
 
 def test_listings_write_flat_records(cli: Cli, tmp_path: Path) -> None:
@@ -109,3 +109,13 @@ def test_boards_are_filtered_and_a_new_one_is_found(
     assert cli("boards", "new", "mine").status == 2
     outcome = cli("boards", "--core", "m7")
     assert outcome.status == 2 and "known: cortex-a53" in outcome.errors[0]
+
+
+def test_the_facts_of_a_board_are_shown_with_their_files(cli: Cli, tmp_path: Path) -> None:
+    shown = cli("boards", "show", "hifive1-revb")
+    assert shown.status == 0 and "unconfirmed" in shown.out
+    assert "freedom-e-sdk bsp/sifive-hifive1-revb/design.dts" in shown.out
+    assert cli("boards", "show", "microbit", "--json", tmp_path / "facts.json").status == 0
+    records = json.loads((tmp_path / "facts.json").read_text())
+    assert {record["kind"] for record in records} == {"fact", "file"}
+    assert cli("boards", "show", "nothing").status == 2

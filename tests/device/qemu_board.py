@@ -1,10 +1,12 @@
-"""Boards that QEMU simulates, with their serial port at a TCP port or a pseudo terminal."""
+"""Boards that QEMU simulates, their serial port or semihosting at a TCP port or a terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
+import select
 import socket
 import subprocess
 import threading
@@ -17,14 +19,23 @@ from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.device.port import PortLost, SerialPort
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.build import Firmware, build
+from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.toolchain import find_toolchain
+from tqs_edge.run.qemu import reset_vectors
 
 QUIET = ("-nodefaults", "-display", "none")
 
 
-def build_for(name: str, bundle: SourceBundle, folder: Path, compiler: str = "gcc") -> Firmware:
-    """The firmware of `bundle` for a board, which talks through its UART."""
-    board = dataclasses.replace(load_board(name), console="uart")
+def build_for(
+    name: str,
+    bundle: SourceBundle,
+    folder: Path,
+    compiler: str = "gcc",
+    *,
+    console: str = "uart",
+) -> Firmware:
+    """The firmware of `bundle` for a board, which talks through its UART or `console`."""
+    board = dataclasses.replace(load_board(name), console=console)
     return build(bundle, board, find_toolchain(compiler), folder)
 
 
@@ -34,18 +45,18 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-class QemuBoard:
-    """A running machine. serial: which of its UARTs is connected; reset() is its reset button."""
+class UartBoard:
+    """A running machine whose UART number `serial` is the line; reset() is its reset button.
 
-    def __init__(self, firmware: Firmware, chardev: str, serial: int = 0) -> None:
-        machine = firmware.board.qemu_machine
-        assert machine is not None
-        ports = [word for _ in range(serial) for word in ("-serial", "null")]
+    port: the TCP port of the line; None: a pseudo terminal
+    """
+
+    def __init__(self, firmware: Firmware, port: int | None, serial: int = 0) -> None:
+        line = "pty" if port is None else f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on"
+        others = [word for _ in range(serial) for word in ("-serial", "null")]
         self.process = subprocess.Popen(
-            [
-                *("qemu-system-arm", "-M", machine, *QUIET, "-monitor", "stdio", *ports),
-                *("-serial", chardev, "-kernel", str(firmware.board_images["elf"])),
-            ],
+            [*machine_of(firmware), "-monitor", "stdio", *others, "-serial", line],
+            cwd=firmware.board_images["elf"].parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -80,11 +91,95 @@ class QemuBoard:
         self.process.communicate()
 
 
+class SemihostBoard:
+    """A running machine whose semihosting console, QEMU's standard input and output, is the line.
+
+    port: as of UartBoard
+    """
+
+    def __init__(self, firmware: Firmware, port: int | None) -> None:
+        self._monitor = free_port()
+        self._server = None if port is None else socket.create_server(("127.0.0.1", port))
+        if self._server is None:
+            ours, qemus = os.openpty()[::-1]
+        else:
+            pair = socket.socketpair()
+            ours, qemus = pair[0].detach(), pair[1].detach()
+        self._line = ours
+        monitor = f"tcp:127.0.0.1:{self._monitor},server=on,wait=off"
+        options = ("-semihosting-config", "enable=on,target=native", "-monitor", monitor)
+        self.process = subprocess.Popen(
+            [*machine_of(firmware), *options],
+            cwd=firmware.board_images["elf"].parent,
+            stdin=qemus,
+            stdout=qemus,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(qemus)
+        if self._server is not None:
+            threading.Thread(target=self._serve, args=(self._server,), daemon=True).start()
+
+    def _serve(self, server: socket.socket) -> None:
+        """Connects whoever calls to QEMU, one after the other, until either ends for good."""
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = server.accept()
+                with caller:
+                    caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    while self._pump(caller.fileno(), self._line):
+                        pass
+
+    def _pump(self, caller: int, line: int) -> bool:
+        """Passes on what has come; False when the caller hung up. Raises OSError with QEMU gone."""
+        for source in select.select([caller, line], [], [])[0]:
+            data = os.read(source, 4096)
+            if not data and source == line:
+                raise OSError("QEMU ended")
+            if not data:
+                return False
+            os.write(line if source == caller else caller, data)
+        return True
+
+    def reset(self) -> None:
+        with connect(self._monitor) as monitor:
+            monitor.sendall(b"system_reset\n")
+            time.sleep(0.1)
+
+    def pty(self) -> str:
+        return os.ttyname(self._line)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        if self._server is not None:
+            self._server.shutdown(socket.SHUT_RDWR)
+            self._server.close()
+        os.close(self._line)
+
+
+QemuBoard = UartBoard | SemihostBoard
+
+
+def machine_of(firmware: Firmware) -> tuple[str, ...]:
+    """QEMU's command line for the board's own image, without its line; it runs beside the image."""
+    machine, elf = firmware.board.qemu_machine, firmware.board_images["elf"]
+    assert machine is not None
+    start = reset_vectors(firmware.board, read_elf(elf), elf.parent)
+    return ("qemu-system-arm", "-M", machine, *QUIET, *start, "-kernel", str(elf))
+
+
+def power_on(firmware: Firmware, port: int | None, serial: int = 0) -> QemuBoard:
+    """The board, running, with its line at a TCP port, or at a pseudo terminal for None."""
+    if firmware.board.console == "semihosting":
+        return SemihostBoard(firmware, port)
+    return UartBoard(firmware, port, serial)
+
+
 @contextlib.contextmanager
 def running(firmware: Firmware, *, serial: int = 0) -> Iterator[tuple[QemuBoard, str]]:
-    """(the board, the URL of its serial port) while it runs."""
+    """(the board, the URL of its line) while it runs."""
     port = free_port()
-    board = QemuBoard(firmware, f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on", serial)
+    board = power_on(firmware, port, serial)
     try:
         yield board, f"socket://127.0.0.1:{port}"
     finally:

@@ -1,4 +1,4 @@
-"""The device firmware itself on QEMU's boards, through their serial ports."""
+"""The device firmware itself on QEMU's boards, through their serial ports and semihosting."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from tests.device.ports import spoiler
-from tests.device.qemu_board import Proxy, QemuBoard, build_for, free_port, open_serial, running
+from tests.device.qemu_board import Proxy, build_for, free_port, open_serial, power_on, running
 from tests.firmware.toy_models import FAULT_BODY, WINDOWED_BODY, recurrent_twin, toy_bundle
 from tqs_edge.device.port import SerialPort
 from tqs_edge.device.runner import run_board
 from tqs_edge.errors import RunnerError
-from tqs_edge.firmware.build import Firmware
+from tqs_edge.firmware.board import load_board
+from tqs_edge.firmware.build import Firmware, build
+from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.run.run_log import RunLog
 from tqs_edge.run.runner import run
 
@@ -53,30 +55,46 @@ def run_at(
     return log
 
 
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    return build_for("mps2-an386", toy_bundle(exog=2), tmp_path_factory.mktemp("an386"))
+@pytest.fixture(scope="module", params=["uart", "semihosting"])
+def firmware(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Firmware:
+    """Everything that can go wrong on a line goes wrong on both kinds."""
+    folder = tmp_path_factory.mktemp(f"an386-{request.param}")
+    return build_for("mps2-an386", toy_bundle(exog=2), folder, console=request.param)
 
 
 @pytest.mark.parametrize(
-    ("board", "serial"),
+    ("board", "console", "serial"),
     [
-        ("mps2-an385", 0),
-        ("mps3-an547", 0),
-        ("netduinoplus2", 0),
-        ("microbit", 0),
+        ("mps2-an385", "uart", 0),
+        ("mps3-an547", "uart", 0),
+        ("netduinoplus2", "uart", 5),  # USART6
+        ("microbit", "uart", 0),
         # The image of the real board, its clock and pin set-up included: USART2 is the second port.
-        ("nucleo-f446re", 1),
+        ("nucleo-f446re", "uart", 1),
+        # One of each core; v6-M is the microbit.
+        ("microbit", "semihosting", 0),
+        ("stm32vldiscovery", "semihosting", 0),
+        ("mps2-an505", "semihosting", 0),
+        ("mps3-an547", "semihosting", 0),
     ],
 )
-def test_every_driver_is_bit_exact(board: str, serial: int, tmp_path: Path) -> None:
-    firmware = build_for(board, toy_bundle(exog=2), tmp_path)
+def test_every_driver_is_bit_exact(board: str, console: str, serial: int, tmp_path: Path) -> None:
+    firmware = build_for(board, toy_bundle(exog=2), tmp_path, console=console)
     with running(firmware, serial=serial) as (_, url):
         log = run_at(firmware, url)
     assert log.runner == "board" and log.board == board
     assert log.stack_bytes is not None and 60 < log.stack_bytes < 400
     # QEMU models no cycle counter, and the firmware notices.
     assert log.cycles_per_step is None and "not available" in log.remarks[0]
+
+
+def test_an_alif_image_serves_the_link_through_the_port_of_its_simulator(tmp_path: Path) -> None:
+    """QEMU has no DesignWare UART; memory map, start-up and server are those of the board."""
+    board = dataclasses.replace(load_board("alif-e7-devkit"), uart=load_board("mps3-an547").uart)
+    firmware = build(toy_bundle(exog=2), board, find_toolchain("gcc", board.core), tmp_path)
+    with running(firmware) as (_, url):
+        log = run_at(firmware, url)
+    assert log.board == "alif-e7-devkit"
 
 
 @pytest.mark.zig
@@ -87,7 +105,7 @@ def test_zig_builds_the_same(tmp_path: Path) -> None:
 
 
 def test_a_pseudo_terminal_serves_as_well(firmware: Firmware) -> None:
-    board = QemuBoard(firmware, "pty")
+    board = power_on(firmware, None)
     try:
         run_at(firmware, board.pty())
     finally:
@@ -118,12 +136,11 @@ def test_the_reset_button_in_between_changes_nothing(firmware: Firmware) -> None
 
 def test_a_board_without_power_for_a_while_is_found_again(firmware: Firmware) -> None:
     port = free_port()
-    chardev = f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on"
-    boards = [QemuBoard(firmware, chardev)]
+    boards = [power_on(firmware, port)]
 
     def power_cycle() -> None:
         boards[0].stop()
-        boards.append(QemuBoard(firmware, chardev))
+        boards.append(power_on(firmware, port))
 
     try:
         log = run_at(firmware, f"socket://127.0.0.1:{port}", contexts=8, halfway=power_cycle)

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, Uc
 from unicorn import arm_const as arm
@@ -36,15 +37,55 @@ class Registers:
     set_up: tuple[tuple[int, int], ...]
 
 
+class Peripheral(Protocol):
+    """A port's registers by offset. arrived: from the host; sent: to it; violations: what the
+    driver must not do."""
+
+    arrived: deque[int]
+    sent: bytearray
+    violations: list[str]
+
+    @property
+    def ready(self) -> bool: ...
+
+    def read(self, at: int, uc: Uc) -> int: ...
+
+    def write(self, at: int, value: int, uc: Uc) -> None: ...
+
+
+class PolledUart:
+    """A port whose bytes go through registers."""
+
+    def __init__(self, registers: Registers) -> None:
+        self.registers = registers
+        self.arrived: deque[int] = deque()
+        self.sent = bytearray()
+        self.violations: list[str] = []
+        self.written: dict[int, int] = {}  # in the order of first writes
+
+    @property
+    def ready(self) -> bool:
+        return all(self.written.get(at) == value for at, value in self.registers.set_up)
+
+    def read(self, at: int, uc: Uc) -> int:
+        registers = self.registers
+        if at == registers.status:
+            return registers.room | (registers.received if self.arrived else registers.empty)
+        return self.arrived.popleft() if at == registers.receive and self.arrived else 0
+
+    def write(self, at: int, value: int, uc: Uc) -> None:
+        if at == self.registers.send and self.ready:
+            self.sent.append(value & 0xFF)
+        else:
+            self.written[at] = value
+
+
 class UnicornBoard:
     """A Port whose other end is the firmware at `elf`, running while the host reads."""
 
-    def __init__(self, board: Board, elf: Path, registers: Registers) -> None:
+    def __init__(self, board: Board, elf: Path, peripheral: Peripheral) -> None:
         assert board.uart is not None
-        self.base, self.registers = board.uart.base, registers
-        self.written: dict[int, int] = {}
-        self._in: deque[int] = deque()
-        self._out = bytearray()
+        self.base, self.peripheral = board.uart.base, peripheral
         self.uc = uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
         uc.ctl_set_cpu_model(
             arm.UC_CPU_ARM_CORTEX_M0 if board.core.isa == "v6m" else arm.UC_CPU_ARM_CORTEX_M4
@@ -71,36 +112,23 @@ class UnicornBoard:
             if high > low:
                 self.uc.mem_map(low, high - low)
 
-    @property
-    def ready(self) -> bool:
-        return all(self.written.get(at) == value for at, value in self.registers.set_up)
-
     def _read(self, uc: Uc, offset: int, size: int, data: object) -> int:
-        at = offset - self.base % PAGE
-        if at == self.registers.status:
-            return self.registers.room | (
-                self.registers.received if self._in else self.registers.empty
-            )
-        if at == self.registers.receive and self._in:
-            return self._in.popleft()
-        return 0
+        return self.peripheral.read(offset - self.base % PAGE, uc)
 
     def _write(self, uc: Uc, offset: int, size: int, value: int, data: object) -> None:
-        at = offset - self.base % PAGE
-        if at == self.registers.send and self.ready:
-            self._out.append(value & 0xFF)
-        else:
-            self.written[at] = value
+        self.peripheral.write(offset - self.base % PAGE, value, uc)
 
     def read(self, timeout: float) -> bytes:
         deadline = time.monotonic() + timeout
-        while not self._out and time.monotonic() < deadline:
+        sent = self.peripheral.sent
+        while not sent and time.monotonic() < deadline:
             self.uc.emu_start(self._pc | 1, 0xFFFFFFFE, count=SLICE)
             self._pc = self.uc.reg_read(arm.UC_ARM_REG_PC)
-        sent, self._out = bytes(self._out), bytearray()
-        return sent
+        answer = bytes(sent)
+        sent.clear()
+        return answer
 
     def write(self, data: bytes) -> None:
-        self._in.extend(data)
+        self.peripheral.arrived.extend(data)
 
     def close(self) -> None: ...

@@ -114,7 +114,7 @@ def toy_bundle(
         '__attribute__((section(".rodata.tqs_weights")))\n'
         f"const int16_t tqs_model_weights[{weights}] = {{{values}}};\n",
     }
-    return SourceBundle(files, (), arena, 2 * features, 2 * weights, "toy", "", "")
+    return SourceBundle(files, (), arena, 2 * features, 2 * weights, "toy", "", "", "")
 
 
 def windowed_bundle(length: int = 5, features: int = 2, block: int = 3) -> SourceBundle:

@@ -11,7 +11,7 @@ import pytest
 import tqs_edge
 from tests.cli import factories
 from tests.cli.conftest import Cli
-from tests.device.qemu_board import QemuBoard, free_port
+from tests.device.qemu_board import free_port, power_on
 from tests.flash.conftest import Connected
 from tests.flash.sim_chip import OLD_FIRMWARE, Faults, SimChip
 from tests.flash.sim_probe import SimProbe
@@ -208,20 +208,21 @@ def test_what_is_missing_names_the_extra(
 
 
 @pytest.mark.qemu
-def test_a_board_without_a_link_is_told_so_and_one_with_is_verified(
-    cli: Cli, tmp_path: Path, connected: Connected
-) -> None:
+def test_a_board_without_a_link_is_told_so(cli: Cli, tmp_path: Path, connected: Connected) -> None:
     output = compile_for("mps2-an386", tmp_path / "plain")
     for verb in (("verify", output, "--runner", "board"), ("flash", output, "--tool", "openocd")):
         outcome = cli(*verb)
         assert outcome.status == 2 and 'console = "' in outcome.errors[0], verb
     assert "cannot be flashed" in cli("flash", output).errors[0]
-    (tmp_path / "serial.toml").write_text('inherits = "mps2-an386"\nconsole = "uart"\n')
-    output = compile_for(str(tmp_path / "serial.toml"), tmp_path / "uart")
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("console", ["uart", "semihosting"])
+def test_a_board_with_a_link_is_verified(console: str, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "linked.toml").write_text(f'inherits = "mps2-an386"\nconsole = "{console}"\n')
+    output = compile_for(str(tmp_path / "linked.toml"), tmp_path / "out")
     port = free_port()
-    board = QemuBoard(
-        read_package(output).firmware, f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on"
-    )
+    board = power_on(read_package(output).firmware, port)
     try:
         url = f"socket://127.0.0.1:{port}"
         outcomes = [cli("verify", output, "--runner", "board", "--port", url) for _ in range(2)]

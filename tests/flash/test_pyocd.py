@@ -8,20 +8,14 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from intelhex import IntelHex
 
-from tests.firmware.toy_models import recurrent_twin
 from tests.flash.conftest import Connected
 from tests.flash.sim_chip import FLASH_BYTES, OLD_FIRMWARE, Faults, SimChip
 from tests.flash.sim_probe import SimProbe
-from tqs_edge.device.rtt import rtt_opener
-from tqs_edge.device.runner import run_board
 from tqs_edge.errors import InputError, RunnerError, ToolMissing
 from tqs_edge.firmware.board import load_core
-from tqs_edge.firmware.build import Firmware
-from tqs_edge.firmware.elf import read_elf
 from tqs_edge.flash import pyocd
 from tqs_edge.flash.job import FlashFailed, FlashJob, Stage
 
@@ -186,42 +180,3 @@ def test_ctrl_c_is_reported_as_what_it_leaves(job: FlashJob, connected: Connecte
     finally:
         signal.signal(signal.SIGINT, before)
     assert error.value.stage is Stage.PROGRAM and not chip.running
-
-
-def test_a_flashed_part_is_verified_through_the_same_probe(
-    job: FlashJob, firmware: Firmware, connected: Connected
-) -> None:
-    probe = SimProbe(SimChip())
-    connected(probe)
-    pyocd.flash(job, ignore)
-    rng = np.random.default_rng(0)
-    contexts = rng.integers(-3000, 3000, (2, 4, 2)).astype(np.int16)
-    exog = rng.integers(-99, 99, (2, 23, 2)).astype(np.int16)
-    port = rtt_opener(firmware.board, read_elf(firmware.board_images["elf"]), None, None)
-    log = run_board(firmware, contexts, 20, port, exog=exog)
-    np.testing.assert_array_equal(log.frames, recurrent_twin(contexts, 20, exog))
-    assert log.cycles_per_step == 10  # the simulated counter: 10 cycles between two looks
-    assert log.remarks == ("the slowest step took 10 cycles",)
-    assert log.stack_bytes is not None and 60 < log.stack_bytes < 400
-
-
-def test_rtt_of_a_part_with_other_firmware_is_one_line(
-    firmware: Firmware, connected: Connected
-) -> None:
-    connected(SimProbe(SimChip()))
-    port = rtt_opener(firmware.board, read_elf(firmware.board_images["elf"]), None, None)
-    with pytest.raises(RunnerError, match="no RTT block at 0x2000"):
-        run_board(firmware, np.zeros((1, 2, 2), np.int16), 3, port, exog=np.zeros((1, 4, 2), "i2"))
-
-
-def test_a_cable_pulled_during_verification_is_one_line(
-    job: FlashJob, firmware: Firmware, connected: Connected
-) -> None:
-    chip = SimChip()
-    connected(SimProbe(chip))
-    pyocd.flash(job, ignore)
-    connected(SimProbe(chip, lose_after=900))
-    port = rtt_opener(firmware.board, read_elf(firmware.board_images["elf"]), None, None)
-    exog = np.zeros((9, 42, 2), np.int16)
-    with pytest.raises(RunnerError, match="does not come back"):
-        run_board(firmware, np.zeros((9, 3, 2), np.int16), 40, port, exog=exog, patience=2.0)

@@ -77,6 +77,8 @@ static int32_t width_index(int32_t bits) {
 static void run_dense(const header *h, const void *x, int16_t *y) {
     const int32_t group = 32 / h->weight_bits, words = (h->depth + group - 1) / group;
     uint32_t *const w = read_operand(4 * h->rows * words);
+    for (int32_t i = 0; h->weight_bits == 8 && i < h->rows * words; i++)
+        w[i] = TQS_W8(w[i]);
     void *const bias = read_operand(h->rows * h->acc_bits / 8);
     int32_t *const m = read_operand(4 * h->rows);
     const int32_t width = width_index(h->weight_bits), s = h->parameter;

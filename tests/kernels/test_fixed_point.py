@@ -135,21 +135,25 @@ def test_residual_update_equals_c(host: HostKernels) -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("kept", [0, 1, 3, 4, 5, 11])
-@pytest.mark.parametrize("pushed", [1, 3, 4])
+@pytest.mark.parametrize("kept", [0, 1, 3, 4, 5, 11, 16, 47])
+@pytest.mark.parametrize("pushed", [1, 3, 4, 8])
+@pytest.mark.parametrize("first", [0, 1])  # where the rows begin: at a word or not
 def test_pushed_rows_may_lie_where_they_were(
-    host: HostKernels, bits: int, kept: int, pushed: int
+    host: HostKernels, bits: int, kept: int, pushed: int, first: int
 ) -> None:
     dtype = np.dtype(f"int{bits}")
-    past = np.arange(kept + pushed, dtype=dtype)
+    count = kept + pushed
+    past = np.full(first + count + 1, 77, dtype)
+    past[first:-1] = np.arange(count)
     rows = 100 + np.arange(pushed, dtype=dtype)
-    want = np.concatenate([past[pushed:], rows])
+    want = np.concatenate([past[first + pushed : -1], rows])
     push = getattr(host.c, f"tqs_push_rows_s{bits}")
-    apart = np.full(kept + pushed + 1, 77, dtype)
-    push(host.pointer(past), host.pointer(rows), host.pointer(apart), kept, pushed)
-    assert (apart[:-1] == want).all() and apart[-1] == 77
-    push(host.pointer(past), host.pointer(rows), host.pointer(past), kept, pushed)
-    assert (past == want).all()
+    apart = np.full_like(past, 77)
+    push(host.pointer(past[first:]), host.pointer(rows), host.pointer(apart[first:]), kept, pushed)
+    push(host.pointer(past[first:]), host.pointer(rows), host.pointer(past[first:]), kept, pushed)
+    for moved in (apart, past):
+        assert (moved[first:-1] == want).all()
+        assert moved[-1] == 77 and (moved[:first] == 77).all()
 
 
 @pytest.mark.parametrize("length", [1, 2, 5])

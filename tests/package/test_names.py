@@ -15,6 +15,7 @@ from tqs_edge.package.names import c_name, checked_name, renamed
         ("int", "model_int"),
         ("class", "model_class"),
         ("time", "model_time"),
+        ("test", "model_test"),
         ("tqs_x", "model_tqs_x"),
         ("---", "forecast"),
         ("ö", "forecast"),
@@ -25,7 +26,9 @@ def test_any_model_name_gives_a_prefix(model: str, name: str) -> None:
     assert c_name(model) == name == checked_name(name)
 
 
-@pytest.mark.parametrize("name", ["", "2d", "A", "a-b", "_a", "a_", "class", "stdint", "a" * 32])
+@pytest.mark.parametrize(
+    "name", ["", "2d", "A", "a-b", "_a", "a_", "class", "stdint", "install", "a" * 32]
+)
 def test_a_prefix_that_c_cannot_take_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="--name"):
         checked_name(name)

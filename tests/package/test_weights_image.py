@@ -6,6 +6,7 @@ import ctypes
 import struct
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,10 @@ from tests.codegen.c_package import CPackage
 from tests.passes.small_models import Case, gru, make_case
 from tqs_edge.codegen.emit import emit
 from tqs_edge.codegen.source_bundle import SourceBundle
+from tqs_edge.firmware.board import load_board
+from tqs_edge.firmware.build import build
+from tqs_edge.firmware.elf import read_elf
+from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.integer.program import DenseOp, IntegerProgram
 from tqs_edge.passes.lower import lower, lower_program
 from tqs_edge.verify.reference import run_reference
@@ -116,6 +121,38 @@ def test_an_image_of_another_program_is_refused(case: Case, package: CPackage) -
     program = replace(case.program, tensors=scaled)  # the same code, other units
     image = emit(lower_program(program), program, case.model, "x").image
     assert package.init(aligned(bytes.fromhex(image))) == OTHER_MODEL
+
+
+def test_armv6m_has_8_bit_weights_as_offset_binary(
+    case: Case, bundle: SourceBundle, package: CPackage
+) -> None:
+    usual, other = bundle.image_for("dsp"), bundle.image_for("v6m")
+    assert struct.unpack_from("<I", other, 4) == (2,) and usual[8:28] == other[8:28]
+    assert zlib.crc32(other[32:], zlib.crc32(other[:28])) == struct.unpack("<I", other[28:32])[0]
+    flipped = np.frombuffer(usual[32:], np.uint8) ^ np.frombuffer(other[32:], np.uint8)
+    blocks = [b for op in case.program.ops if isinstance(op, DenseOp) for b in op.blocks]
+    wide = [b.weights for b in blocks if b.weight_bits == 8]
+    words = sum(len(w) * -(-w.shape[1] // 4) for w in wide)
+    assert 0 < len(wide) < len(blocks)
+    assert sorted(flipped) == [0] * (flipped.size - 4 * words) + [0x80] * 4 * words
+    assert package.init(aligned(other)) == NO_WEIGHTS
+    narrow = make_case(gru(), widths=(4,))
+    images = emit(lower_program(narrow.program), narrow.program, narrow.model, "x")
+    assert images.image_v6m == images.image
+
+
+@pytest.mark.arm
+@pytest.mark.parametrize("board", ["microbit", "mps2-an385"])
+def test_firmware_holds_the_image_of_its_core(
+    board: str, bundle: SourceBundle, tmp_path: Path
+) -> None:
+    build(bundle, load_board(board), find_toolchain("gcc"), tmp_path)
+    elf = read_elf(tmp_path / "firmware.elf")
+    image = bundle.image_for(load_board(board).core.isa)
+    assert image == bytes.fromhex(bundle.image_v6m if board == "microbit" else bundle.image)
+    at = elf.address_of("tqs_model_weights")
+    held = next(s for s in elf.segments if 0 <= at - s.address < len(s.content))
+    assert held.content[at - held.address :][: len(image)] == image
 
 
 def test_bad_arguments_are_refused(bundle: SourceBundle, package: CPackage) -> None:

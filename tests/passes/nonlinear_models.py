@@ -57,7 +57,20 @@ def oscillator() -> RolloutModel:
 def functions() -> RolloutModel:
     """Every table function, one after another, each damped."""
     nodes, last = [], "x"
-    for name in ("exp", "silu", "softplus", "erf", "elu", "mish", "gelu_tanh", "abs"):
+    for name in (
+        "exp",
+        "silu",
+        "softplus",
+        "erf",
+        "elu",
+        "mish",
+        "gelu_tanh",
+        "abs",
+        "atan",
+        "sinh",
+        "cosh",
+        "asinh",
+    ):
         nodes.append(Node(name, Op.FUNCTION, (last,), (1, 3), {"function": name}))
         last = f"{name}_moved"
         nodes.append(Node(last, Op.SUB, (name, "shift"), (1, 3)))

@@ -18,6 +18,7 @@ from tqs_edge.graph.stream import stream
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.plan.bit_plan import BitPlan, RowBlock
+from tqs_edge.plan.feedback import everywhere
 from tqs_edge.quant.scheme import quantize
 
 
@@ -33,16 +34,23 @@ class Case:
 
 
 def make_case(
-    model: RolloutModel, *, act_bits: int = 16, state_bits: int = 16, widths=(8, 4, 2)
+    model: RolloutModel,
+    *,
+    act_bits: int = 16,
+    state_bits: int = 16,
+    widths=(8, 4, 2),
+    feedback: bool = False,
 ) -> Case:
-    """The case under a plan whose row blocks cycle through `widths`."""
+    """The case under a plan whose row blocks cycle through `widths`, activations of 8 bits with
+    error feedback where that is asked for."""
     contexts = gru_contexts(model, 3)
     exog = None
     if model.exog:
         exog = np.random.default_rng(1).uniform(-1, 1, (3, 40, model.exog)).astype(np.float32)
     ranges = observe_ranges(model, contexts, 20, exog)
+    plan = mixed_plan(model.graph, act_bits, state_bits, widths)
     program = build_program(
-        model.graph, mixed_plan(model.graph, act_bits, state_bits, widths), ranges
+        model.graph, everywhere(model.graph, plan) if feedback else plan, ranges
     )
     x = program.tensors[program.input]
     q_exog = None

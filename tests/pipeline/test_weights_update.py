@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from tests.cli import factories
 from tests.codegen.c_package import CPackage
 from tests.package.test_weights_image import OK, aligned
 from tqs_edge.errors import InputError
+from tqs_edge.pipeline import weights_update
 from tqs_edge.pipeline.directory import read_package
 from tqs_edge.pipeline.weights_update import write_weights
+from tqs_edge.plan.rounding import Fit
 from tqs_edge.verify.reference import run_reference
 
 HORIZON = 24
@@ -40,14 +43,66 @@ def exported(path: Path, factor: float, features: int = 2) -> Path:
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model, inputs = factories.small_gru()
     output = tmp_path_factory.mktemp("update") / "out"
-    options: dict[str, Any] = {"board": "mps2-an386", "uniform": "a16w8", "horizon": HORIZON}
+    options: dict[str, Any] = {"board": "mps2-an386", "uniform": "a16w4", "horizon": HORIZON}
     tqs_edge.compile(model, example_inputs=inputs, output=output, **options)
     return output
 
 
-def test_the_old_program_runs_the_new_weights(directory: Path, tmp_path: Path) -> None:
-    update = write_weights(directory, str(exported(tmp_path / "new.pt2", 0.97)), tmp_path / "w.bin")
-    assert update.error.nrmse < 0.05
+def test_fitted_integers_bring_the_accuracy_back(directory: Path, tmp_path: Path) -> None:
+    new = str(exported(tmp_path / "new.pt2", 0.97))
+    fitted, nearest = (
+        write_weights(directory, new, tmp_path / f"{how}.bin", rounding=how)
+        for how in ("auto", "nearest")
+    )
+    assert fitted.fitted and not nearest.fitted and fitted.remark == nearest.remark == ""
+    assert fitted.error.nrmse < 0.3 * nearest.error.nrmse
+    assert len(fitted.image) == len(nearest.image)
+
+
+def test_fitted_integers_that_need_other_code_give_way_to_the_nearest(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights nine times as large fit no image; so do fitted ones that somehow became so."""
+    fits = weights_update.fit_plans
+
+    def enlarged(*words: Any, **options: Any) -> tuple[Fit, ...]:
+        found = []
+        for fit in fits(*words, **options):
+            weights = {p: replace(w, scales=9e3 * w.scales) for p, w in fit.plan.fitted.items()}
+            found.append(replace(fit, plan=replace(fit.plan, fitted=weights)))
+        return tuple(found)
+
+    monkeypatch.setattr(weights_update, "fit_plans", enlarged)
+    new = str(exported(tmp_path / "new.pt2", 0.97))
+    update = write_weights(directory, new, tmp_path / "w.bin")
+    assert not update.fitted and "compile the model anew" in update.remark
+    nearest = write_weights(directory, new, tmp_path / "n.bin", rounding="nearest")
+    assert update.image == nearest.image == (tmp_path / "w.bin").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_windowed_model_is_updated_in_the_form_that_was_compiled(
+    stream: bool, tmp_path: Path
+) -> None:
+    model, inputs = factories.causal()
+    options: dict[str, Any] = {"board": "mps2-an386", "uniform": "a16w8", "horizon": 8}
+    options |= {"stream": stream, "rounding": "nearest", "runner": "host"}
+    tqs_edge.compile(model, example_inputs=inputs, output=tmp_path / "out", **options)
+    assert read_package(tmp_path / "out").lowered.model.streams == stream
+    torch.export.save(torch.export.export(model, inputs), tmp_path / "same.pt2")
+    update = write_weights(
+        tmp_path / "out", str(tmp_path / "same.pt2"), tmp_path / "w.bin", rounding="nearest"
+    )
+    assert update.image == (tmp_path / "out" / "package" / "weights.bin").read_bytes()
+
+
+@pytest.mark.parametrize("rounding", ["fitted", "nearest"])
+def test_the_old_program_runs_the_new_weights(
+    rounding: str, directory: Path, tmp_path: Path
+) -> None:
+    new = str(exported(tmp_path / "new.pt2", 0.97))
+    update = write_weights(directory, new, tmp_path / "w.bin", rounding=rounding)
     lowered = read_package(directory).lowered
     image = (tmp_path / "w.bin").read_bytes()
     assert image != bytes.fromhex(lowered.bundle.image) and image == update.image

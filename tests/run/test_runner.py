@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 from pathlib import Path
@@ -96,6 +97,27 @@ def test_recurrent_frames_and_counts_agree_on_every_board(
     assert len({log.stack_bytes for log in logs}) == 1
     assert len({log.instructions_per_step for log in logs}) == 1
     assert all(log.instructions_by_function == logs[0].instructions_by_function for log in logs)
+
+
+@pytest.mark.arm
+@pytest.mark.qemu
+def test_a_machine_with_less_ram_than_the_board_says_so(tmp_path: Path) -> None:
+    board = load_board("alif-e7-devkit")
+    bundle, toolchain = toy_bundle(arena=600_000), find_toolchain("gcc", board.core)
+    firmware = build(bundle, board, toolchain, tmp_path)
+    with pytest.raises(RunnerError, match=r"needs 60\d+ bytes of RAM, of which .* has 524288"):
+        run(firmware, CONTEXTS, 5, runner="qemu")
+
+
+@pytest.mark.parametrize("name", ["mps2-an386", "mps2-an505", "mps3-an547"])
+@pytest.mark.arm
+@pytest.mark.qemu
+def test_an_image_behind_a_boot_loader_starts(name: str, tmp_path: Path) -> None:
+    board = load_board(name)
+    board = dataclasses.replace(board, flash_origin=board.flash_origin + 0x8000)
+    firmware = build(windowed_bundle(), board, find_toolchain("gcc", board.core), tmp_path)
+    log = run(firmware, CONTEXTS, 5, runner="qemu")
+    np.testing.assert_array_equal(log.frames, windowed_twin(CONTEXTS, 5, 5, 3))
 
 
 @pytest.mark.arm

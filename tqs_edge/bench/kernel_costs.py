@@ -162,6 +162,7 @@ def _bundle(kernel: Kernel, *, called: bool) -> SourceBundle:
         model_hash="",
         program_id="",
         image="",
+        image_v6m="",
     )
 
 

@@ -10,12 +10,19 @@ from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.graph.threads import one_thread
-from tqs_edge.pipeline.fitting import fit_plans, is_fitted, responses_of
+from tqs_edge.pipeline.fitting import (
+    fed_plans,
+    fit_plans,
+    is_fitted,
+    responses_of,
+    settled,
+)
 from tqs_edge.pipeline.planning import Scores, plan_widths
 from tqs_edge.pipeline.predictability import predictability_of
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.feedback import ErrorFeedback
 from tqs_edge.plan.problem import Decided
 from tqs_edge.plan.rounding import FloatResponses, Rounding
 from tqs_edge.plan.uniform import uniform_plan
@@ -29,6 +36,7 @@ class ModelCase:
     """What is computed once for all plans and boards of a model.
 
     scores: needed by searched plans; responses: None where integers are the nearest
+    feedback: which 8-bit activations carry rounding errors to the next step
     lyapunov_steps: steps in which a disturbance grows e-fold, None unless the model is chaotic
     """
 
@@ -37,6 +45,7 @@ class ModelCase:
     rounding: Rounding
     responses: FloatResponses | None
     lyapunov_steps: int | None
+    feedback: ErrorFeedback = ErrorFeedback.AUTO
     seed: int = 0
 
 
@@ -45,6 +54,7 @@ def model_case(
     prepared: Prepared,
     scores: Scores | None = None,
     rounding: Rounding = Rounding.AUTO,
+    feedback: ErrorFeedback = ErrorFeedback.AUTO,
     *,
     seed: int = 0,
     progress: Progress | None = None,
@@ -55,7 +65,7 @@ def model_case(
         responses = responses_of(prepared, seed=seed, progress=progress)
     time = predictability_of(prepared).lyapunov_time
     steps = max(1, round(time)) if time is not None else None
-    return ModelCase(prepared, scores, rounding, responses, steps, seed)
+    return ModelCase(prepared, scores, rounding, responses, steps, feedback, seed)
 
 
 def planned_bits(plan: str) -> float | None:
@@ -70,9 +80,10 @@ def widths_of(case: ModelCase, plan: str, board: Board) -> BitPlan:
     All activations and states have the plan's width or 16 bits; of a searched plan the candidates
     are fitted too, and the best is taken.
     """
-    plans = _candidates(case, plan, board)
+    plans = fed_plans(case.prepared, _candidates(case, plan, board), case.feedback)
     fits = fit_plans(case.prepared, plans, case.rounding, seed=case.seed, responses=case.responses)
-    return next((fit.plan for fit in fits if fit.plan.fitted), plans[0])
+    found = next((fit.plan for fit in fits if fit.plan.fitted), plans[0])
+    return settled(case.prepared, found, case.feedback)
 
 
 def _candidates(case: ModelCase, plan: str, board: Board) -> list[BitPlan]:
@@ -88,5 +99,4 @@ def _candidates(case: ModelCase, plan: str, board: Board) -> list[BitPlan]:
 
 def form_of(model: RolloutModel) -> str:
     """ "streaming", "windowed", "recurrent" or "map"."""
-    kept = any(state.rows_of is not None for state in model.graph.states)
-    return STREAMING if kept else model.form.value
+    return STREAMING if model.streams else model.form.value

@@ -156,7 +156,7 @@ def peer_bundle() -> SourceBundle:
         "model.h": HEADER,
         "model.c": SOURCE.format(rows=ROWS, depth=DEPTH),
     }
-    return SourceBundle(files, (), 0, 0, 0, "", "", "")
+    return SourceBundle(files, (), 0, 0, 0, "", "", "", "")
 
 
 def _quiet(path: Path) -> str:

@@ -13,6 +13,7 @@ from tqs_edge.cli import study
 from tqs_edge.cli.console import show, stage, table
 from tqs_edge.cli.options import (
     CompilerOption,
+    FeedbackOption,
     HorizonOption,
     JsonOption,
     RoundingOption,
@@ -55,6 +56,7 @@ def models(
         list[str] | None, typer.Option(help="a16w8, a16w4, tqs5 (5 bits on average); repeatable.")
     ] = None,
     rounding: RoundingOption = "auto",
+    error_feedback: FeedbackOption = "auto",
     stream: StreamOption = True,
     long: Annotated[
         int | None, typer.Option(min=1, help="Also roll out that many steps, under a16w8.")
@@ -71,6 +73,7 @@ def models(
     from tqs_edge.firmware.toolchain import find_toolchain
     from tqs_edge.pipeline.planning import score_sites
     from tqs_edge.pipeline.prepare import prepare
+    from tqs_edge.plan.feedback import parse_feedback
     from tqs_edge.plan.rounding import parse_rounding
 
     targets = [load_board(name) for name in board or [BOARD]]
@@ -78,6 +81,7 @@ def models(
         raise InputError("these boards need different compilers; measure one kind at a time")
     toolchain = find_toolchain(compiler, targets[0].core)
     plans, how = tuple(plan or PLANS), parse_rounding(rounding)
+    feedback = parse_feedback(error_feedback)
     costs: list[ModelCost] = []
     for source in study.sources_or_zoo(model):
         with stage(f"{source}: load"):
@@ -87,7 +91,7 @@ def models(
             with stage(f"{source}: score") as advance:
                 scores = score_sites(prepared, exact=False, seed=seed, progress=advance)
         with stage(f"{source}: responses") as advance:
-            case = model_case(prepared, scores, how, seed=seed, progress=advance)
+            case = model_case(prepared, scores, how, feedback, seed=seed, progress=advance)
         with stage(f"{source}: plan, fit, build, run") as advance:
             for done, name in enumerate(plans):
                 costs += measure_model(case, name, targets, toolchain, long_steps=long)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from tqs_edge.cli.console import show, show_or_write, table
 from tqs_edge.cli.options import JsonOption, parse_bytes
@@ -69,6 +70,29 @@ def new(
     from tqs_edge.firmware.data_file import shown
 
     show(f"{shown(write_template(name, like))}: edit its values, then compile with --board {name}")
+
+
+@app.command("show")
+def show_facts(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A board, as `boards` lists it.")],
+    json: JsonOption = None,
+) -> None:
+    """What is said about a board, the files it was checked against, and what is unconfirmed."""
+    from tqs_edge.firmware.board import load_board
+    from tqs_edge.firmware.board_facts import fact_groups
+
+    board = load_board(name)
+    rows = table(f"{board.name}: {board.description}", "", "<", "<")
+    rows.show_header = False
+    records: list[dict[str, object]] = []
+    for group in fact_groups(board):
+        lines = [("fact", *fact) for fact in group.facts.items()]
+        lines += [("file", "checked against", path) for path in group.files]
+        lines += [("unconfirmed", "unconfirmed", text) for text in group.unconfirmed]
+        for index, (kind, label, text) in enumerate(lines):
+            rows.add_row("" if index else group.name, label, escape(text))
+            records.append({"group": group.name, "kind": kind, "name": label, "value": text})
+    show_or_write(rows, records, json)
 
 
 def _check_filter(option: str, value: str | None, known: set[str]) -> None:

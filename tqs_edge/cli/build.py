@@ -17,6 +17,7 @@ from tqs_edge.cli.options import (
     CompilerOption,
     ContextOption,
     ExogOption,
+    FeedbackOption,
     FlashOption,
     FormOption,
     HorizonOption,
@@ -40,6 +41,7 @@ from tqs_edge.sensitivity.sites import BLOCK_ROWS
 
 if TYPE_CHECKING:
     from tqs_edge.pipeline.verification import Verification
+    from tqs_edge.plan.budget import Budget
 
 PackageArgument = Annotated[
     Path, typer.Argument(metavar="DIR", help="What `tqs-edge compile -o DIR` wrote.")
@@ -59,6 +61,7 @@ def compile_(
     pin: PinOption = None,
     method: MethodOption = "tqs",
     rounding: RoundingOption = "auto",
+    error_feedback: FeedbackOption = "auto",
     plan: Annotated[Path | None, typer.Option(help="A file saved by `plan -o`.")] = None,
     uniform: Annotated[str | None, typer.Option(help="One width for all, as a8w8.")] = None,
     form: FormOption = None,
@@ -78,17 +81,16 @@ def compile_(
     from tqs_edge.pipeline.job import CompileJob, compile_package
     from tqs_edge.plan.pins import parse_pins
 
-    budget = parse_budget(flash, ram, insns, avg_bits)
-    _only_one(plan, uniform, budget.limits())
     job = CompileJob(
         source=model,
         board=board,
         output=output,
-        budget=budget,
+        budget=_given_budget(flash, ram, insns, avg_bits, plan, uniform),
         plan=plan,
         uniform=uniform,
         method=method,
         rounding=rounding,
+        error_feedback=error_feedback,
         act_bits=act_bits,
         state_bits=state_bits,
         pins=parse_pins(pin or ()),
@@ -108,10 +110,18 @@ def compile_(
     return _built(compile_package(job, stage), output)
 
 
-def _only_one(*ways: object) -> None:
-    """Raises InputError where widths are decided in several ways."""
-    if sum(map(bool, ways)) > 1:
+def _given_budget(
+    flash: str | None,
+    ram: str | None,
+    insns: int | None,
+    avg_bits: float | None,
+    *others: object,
+) -> Budget:
+    """The limits; InputError where widths are decided in several ways, `others` or these."""
+    budget = parse_budget(flash, ram, insns, avg_bits)
+    if sum(map(bool, (budget.limits(), *others))) > 1:
         raise InputError("give a budget, --plan or --uniform, only one of them")
+    return budget
 
 
 def _built(report: dict[str, Any], output: Path) -> int:

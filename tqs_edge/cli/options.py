@@ -104,6 +104,14 @@ RoundingOption = Annotated[
         "--rounding", help="Integers: fitted to the rollout, nearest, or auto (fitted if small)."
     ),
 ]
+FeedbackOption = Annotated[
+    str,
+    typer.Option(
+        "--error-feedback",
+        help="8-bit activations carry rounding errors to the next step: on, off, or auto (where"
+        " the rollout errs less by it).",
+    ),
+]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="Prefix of the C package; default: the model's name.")
 ]

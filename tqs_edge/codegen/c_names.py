@@ -46,14 +46,14 @@ def constant_names(storage: StoragePlan) -> Mapping[tuple[str, int], str]:
     """The names of the arrays that calls read, by output of the call and position of the operand.
 
     An array is called after the first call that reads it ("gi_weights_0"). Equal ones share that
-    name: a layer that a step uses several times is stored once.
+    name, unless only one is 8-bit weights: a layer that a step uses several times is stored once.
     """
     names: dict[tuple[str, int], str] = {}
-    known: dict[tuple[str, bytes], str] = {}
+    known: dict[tuple[str, bool, bytes], str] = {}
     for call in (c for c in storage.calls if isinstance(c, StepCall)):
         for position, array in enumerate(call.operands):
             if isinstance(array, np.ndarray):
                 own = f"{call.output}_{call.func.params[position].name}"
-                content = str(array.dtype), array.tobytes()
+                content = str(array.dtype), position in call.byte_weights, array.tobytes()
                 names[call.output, position] = known.setdefault(content, own)
     return names

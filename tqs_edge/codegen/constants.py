@@ -21,9 +21,10 @@ def member(name: str, values: np.ndarray) -> str:
     return f"    {C_TYPES[values.dtype]} {name}[{values.size}];\n"
 
 
-def initializer(name: str, values: np.ndarray) -> str:
-    """`{...}, /* name */` of an array, lines of at most 100 columns."""
-    numbers = ", ".join(_literal(v, values.dtype) for v in values.reshape(-1).tolist())
+def initializer(name: str, values: np.ndarray, macro: str = "") -> str:
+    """`{...}, /* name */` of an array, lines of at most 100 columns; `macro` around each number."""
+    literals = (_literal(v, values.dtype) for v in values.reshape(-1).tolist())
+    numbers = ", ".join(f"{macro}({literal})" if macro else literal for literal in literals)
     body = textwrap.fill(numbers, 99, initial_indent=" " * 12, subsequent_indent=" " * 12)
     return f"        {{ /* {name} */\n{body},\n        }},\n"
 

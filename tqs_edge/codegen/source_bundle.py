@@ -15,7 +15,7 @@ class SourceBundle:
     arena_bytes, state_bytes, weight_bytes: what the model needs of RAM, RAM and flash
     model_hash: TQS_MODEL_HASH of model.h
     program_id: TQS_MODEL_PROGRAM of model.h: which weights images the code takes
-    image: the weights image of model_weights.c in hexadecimal
+    image, image_v6m: the weights image of model_weights.c in hexadecimal, that of Armv6-M aside
     """
 
     files: Mapping[str, str]
@@ -26,3 +26,8 @@ class SourceBundle:
     model_hash: str
     program_id: str
     image: str
+    image_v6m: str
+
+    def image_for(self, isa: str) -> bytes:
+        """The weights image as cores of class `isa` take it."""
+        return bytes.fromhex(self.image_v6m if isa == "v6m" else self.image)

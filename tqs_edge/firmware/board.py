@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqs_edge.errors import InputError
@@ -13,8 +13,8 @@ from tqs_edge.kernel_table import ISA_FOLDERS, ISAS
 from tqs_edge.resources import resource_dir
 
 FLASHERS = ("pyocd", "openocd", "probe-rs", "st-flash", "dfu-util", "picotool", "uf2", "none")
-CONSOLES = ("semihosting", "uart", "rtt")
-UART_DRIVERS = ("stm32f4", "stm32", "nrf", "pl011", "cmsdk")
+CONSOLES = ("none", "semihosting", "uart", "rtt")
+UART_DRIVERS = ("stm32f4", "stm32", "nrf", "nrf_uarte", "pl011", "cmsdk", "dw")
 USER_FOLDER = "tqs-boards"  # searched in the working directory and in its parents
 VECTOR_ALIGNMENT = 256  # bytes: VTOR of the cores, and the boot stage of RP2040
 
@@ -74,6 +74,7 @@ class Board:
     reset_clock_hz: int  # the core's after reset, at which the firmware runs
     boot: str | None = None  # file of targets/boot/ that the chip's ROM wants in the image
     qemu_machine: str | None = None  # a QEMU machine with memory at the same addresses
+    qemu_ram_bytes: int | None = None  # what it has of the board's RAM, where that is less
     flasher: str = "pyocd"
     pyocd_target: str | None = None
     openocd_config: tuple[str, ...] = ()  # configuration files, in order
@@ -82,9 +83,9 @@ class Board:
     uf2_family: int | None = None
     uf2_drive: str | None = None  # label of the boot loader's drive
     part_id: tuple[int, int, int] | None = None  # address, mask, value: how to know the part
-    console: str = "semihosting"
+    console: str = "none"  # how firmware on the board talks to a host
     uart: Uart | None = None
-    sources: Mapping[str, str] = field(default_factory=dict)  # where the facts come from
+    sources: Mapping[str, str] = field(default_factory=dict)  # see board_facts.py
 
     @property
     def simulators(self) -> tuple[str, ...]:
@@ -140,6 +141,7 @@ def load_board(name: str) -> Board:
         data.path, {key: data.values[key] for key in data.values if key != "core"}, data.places
     )
     board = make_record(Board, plain, given={"name": path.stem, "core": core}, choices=CHOICES)
+    board = replace(board, sources={key: text for key, text in board.sources.items() if text})
     _check(board, data)
     return board
 

@@ -27,12 +27,12 @@ LINK_FILES = (
 
 
 def drivers_of(board: Board) -> tuple[Driver, ...]:
-    """The firmware for simulators, and the one for the real board where its console has a link.
+    """The firmware for simulators, and the one for the real board where it has a console.
 
     Raises InputError for a console of which the board says too little.
     """
     simulated = Driver("firmware", ("common/main.c", RUNTIMES[board.core.runtime].semihosting))
-    if board.console == "semihosting":
+    if board.console == "none":
         return (simulated,)
     return (simulated, _link_driver(board))
 
@@ -41,10 +41,10 @@ def _link_driver(board: Board) -> Driver:
     if board.core.runtime != "cortex_m":
         raise InputError(
             f"board '{board.name}' has console = \"{board.console}\", but the link needs a "
-            'Cortex-M; set console = "semihosting"'
+            'Cortex-M; set console = "none"'
         )
-    if board.console == "rtt":
-        return Driver("device", (*LINK_FILES, "console/rtt.c"))
+    if board.console != "uart":
+        return Driver("device", (*LINK_FILES, f"console/{board.console}.c"))
     if board.uart is None:
         raise InputError(
             f"board '{board.name}' has console = \"uart\" but no [uart] table; add one, or use rtt"

@@ -63,6 +63,14 @@ class ElfImage:
                 return symbol.address
         raise InputError(f"the firmware does not define '{name}'; build it with tqs_edge")
 
+    def bytes_at(self, address: int, count: int) -> bytes:
+        """`count` loaded bytes from `address` on; raises InputError where the file has none."""
+        for segment in self.segments:
+            begin = address - segment.address
+            if 0 <= begin <= len(segment.content) - count:
+                return segment.content[begin : begin + count]
+        raise InputError(f"the firmware has no {count} bytes at {address:#x}")
+
     def function_at(self, address: int) -> str:
         """The name of the function that holds `address`, "?" outside of all functions."""
         for symbol in self.symbols:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-HEADERS = ("common/semihost.h", "common/platform.h")
+HEADERS = ("common/semihost.h", "common/semihost_call.h", "common/platform.h")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board
 
 CPUID = 0xE000ED00
-# Bits 15:4 of CPUID (Arm's technical reference manuals).
+# Bits 15:4 of CPUID, as in OpenOCD's src/target/cortex_m.h.
 CORE_OF_PART = {
     0xC20: "cortex-m0",
     0xC60: "cortex-m0plus",

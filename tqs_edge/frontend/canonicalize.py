@@ -9,6 +9,7 @@ import tvm
 from tvm import relax
 from tvm.ir.transform import Pass
 
+from tqs_edge.frontend.bias_of_sums import BiasOfSums
 from tqs_edge.frontend.drop_unit_axes import DropUnitAxes
 from tqs_edge.frontend.drop_unused_constants import DropUnusedConstants
 from tqs_edge.frontend.fold_affine import FoldAffine
@@ -27,6 +28,8 @@ def canonical_passes(constants: Mapping[str, np.ndarray]) -> list[Pass]:
         # Phase 1: one spelling per operation
         SplitToSlices(),
         FuseDense(),
+        *clean_up,
+        BiasOfSums(),
         *clean_up,
         FoldLayout(),
         FoldConstants(constants),

@@ -16,7 +16,7 @@ from tqs_edge.frontend.extract import extract_graph
 from tqs_edge.frontend.form import infer_form
 from tqs_edge.frontend.importer import import_step
 from tqs_edge.frontend.obstacles import find_obstacles
-from tqs_edge.frontend.signature import StepSignature, read_signature
+from tqs_edge.frontend.signature import StepSignature, input_shapes, read_signature
 from tqs_edge.frontend.source import ModelSource, NamedStep, Source, export_step, find_step
 from tqs_edge.frontend.step_program import reject_bad_constants
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
@@ -87,6 +87,10 @@ def _examine(
     if named.step is None:
         return None, named.obstacles
     opened = export_step(named)
+    try:
+        input_shapes(opened.program)
+    except InputError as error:
+        return None, [error]  # of other types, every operation would be one more obstacle
     program = rewrite_step(opened.program)
     obstacles: list[TqsError] = list(named.obstacles)
     try:
@@ -95,7 +99,7 @@ def _examine(
     except InputError as error:
         obstacles.append(error)
     try:
-        reject_bad_constants(program)
+        reject_bad_constants(program, opened.program.state_dict)
     except InputError as error:
         obstacles.append(error)
     obstacles += find_obstacles(program)

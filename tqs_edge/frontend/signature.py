@@ -38,6 +38,12 @@ class StepSignature:
 
 def read_signature(program: ExportedProgram) -> StepSignature:
     """The signature of an exported step; InputError for what no rollout form allows."""
+    shapes = input_shapes(program)
+    return order_inputs(list(shapes), shapes, _output_shapes(program))
+
+
+def input_shapes(program: ExportedProgram) -> dict[str, Shape]:
+    """Name -> shape of what forward() takes; InputError for what is not a float32 tensor."""
     values = {n.name: n.meta.get("val") for n in program.graph.nodes if n.op == "placeholder"}
     names = [
         spec.arg.name
@@ -46,8 +52,7 @@ def read_signature(program: ExportedProgram) -> StepSignature:
     ]
     if not names:
         raise InputError("forward() takes no tensor; want forward(x, *state) or forward(window)")
-    shapes = {name: tensor_shape(f"input '{name}'", values[name]) for name in names}
-    return order_inputs(names, shapes, _output_shapes(program))
+    return {name: tensor_shape(f"input '{name}'", values[name]) for name in names}
 
 
 def order_inputs(
@@ -95,5 +100,13 @@ def tensor_shape(what: str, value: object) -> Shape:
             f"{what} has a dynamic shape {tuple(value.shape)}; export without dynamic_shapes"
         )
     if value.dtype != torch.float32:
-        raise InputError(f"{what} is {value.dtype}, want torch.float32")
+        raise InputError(f"{what} is {value.dtype}, want torch.float32; {_advice(value.dtype)}")
     return tuple(value.shape)
+
+
+def _advice(dtype: torch.dtype) -> str:
+    if dtype.is_complex:
+        return "carry real and imaginary part as two float32 tensors (torch.view_as_real)"
+    if dtype.is_floating_point:
+        return "convert with model.float() and give float32 example inputs"
+    return "pass numbers as float32; what an integer selects, look up outside the step"

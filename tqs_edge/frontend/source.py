@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 
 from tqs_edge.errors import InputError, UnsupportedOp
 from tqs_edge.frontend.archive import load_archive
+from tqs_edge.frontend.constant_reads import repeated_reads
 from tqs_edge.frontend.quiet_torch import quiet_torch
 from tqs_edge.graph.rollout_model import RolloutForm
 
@@ -153,18 +154,34 @@ def export_step(named: NamedStep) -> Source:
         raise named.obstacles[0]
     if isinstance(named.step, ExportedProgram):
         return _from_program(named.step, named.name, named.label)
-    try:
-        with quiet_torch(), torch.no_grad():
-            # Copies, because a tensor given twice would become one input.
-            inputs = pytree.tree_map_only(torch.Tensor, torch.clone, named.inputs)
-            program = torch.export.export(named.step, inputs, dict(named.keywords))
-    except Exception as error:
-        raise InputError(
-            f"torch.export cannot capture '{named.label}': {_first_line(error)}; make forward() "
-            "free of data-dependent Python and check the example inputs"
-        ) from error
+    program = _captured(named.step, named)
+    reject_training_mode(program, named.label)
     call = named.original or _flat_call(named.step, program)
     return Source(named.name, named.label, program, call, named.form, named.warnings)
+
+
+def _captured(step: torch.nn.Module, named: NamedStep) -> ExportedProgram:
+    """`step` exported; where Python reads constants that it makes itself, with what it read."""
+    # Copies, because a tensor given twice would become one input.
+    inputs = pytree.tree_map_only(torch.Tensor, torch.clone, named.inputs)
+    keywords = dict(named.keywords)
+    try:
+        with quiet_torch(), torch.no_grad():
+            return torch.export.export(step, inputs, keywords)
+    except Exception as error:
+        failure = error
+    try:
+        with repeated_reads(step, inputs, keywords) as reads, quiet_torch(), torch.no_grad():
+            if reads:
+                return torch.export.export(step, inputs, keywords)
+    except InputError:
+        raise
+    except Exception as error:
+        failure = error
+    raise InputError(
+        f"torch.export cannot capture '{named.label}': {_first_line(failure)}; make forward() "
+        "free of data-dependent Python and check the example inputs"
+    ) from failure
 
 
 def _from_program(program: ExportedProgram, name: str, label: str) -> Source:
@@ -180,7 +197,7 @@ def reject_training_mode(program: ExportedProgram, label: str) -> None:
         if node.target is torch.ops.aten.dropout.default and node.args[2]:
             raise InputError(
                 f"'{label}' was exported in training mode (dropout is active); call model.eval() "
-                "before torch.export.export"
+                "before torch.export.export, and F.dropout with training=self.training"
             )
 
 

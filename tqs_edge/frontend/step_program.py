@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import replace
 
 import torch
@@ -99,9 +100,17 @@ def constants_by_placeholder(program: ExportedProgram) -> dict[str, tuple[str, t
     }
 
 
-def reject_bad_constants(program: ExportedProgram) -> None:
-    """Raises InputError for parameters that are not finite float32 tensors."""
+def reject_bad_constants(program: ExportedProgram, stored: Collection[str] | None = None) -> None:
+    """Raises InputError for parameters that are not finite float32 tensors.
+
+    stored: paths of the model's own tensors, if others were made in its forward().
+    """
     for path, value in constants_by_placeholder(program).values():
+        if stored is not None and path not in stored and torch.isinf(value).any():
+            raise InputError(
+                f"forward() makes infinite values ('{path}') that no softmax reads; take finite "
+                "ones that its other values can reach"
+            )
         reject_bad_values(path, value)
 
 

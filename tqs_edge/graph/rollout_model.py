@@ -40,3 +40,8 @@ class RolloutModel:
     exog: int
     context_length: int
     exog_rows: int = 1
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is the streaming form of a windowed model, which keeps rows."""
+        return any(state.rows_of is not None for state in self.graph.states)

@@ -15,6 +15,13 @@ from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.build_nonlinear import NONLINEAR, build_nonlinear
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
+from tqs_edge.integer.error_feedback import (
+    COPY_BITS,
+    REST_BITS,
+    fed_tensors,
+    feedback_ops,
+    rest_scale,
+)
 from tqs_edge.integer.masked_scores import bounded_masks
 from tqs_edge.integer.moves import MOVES, move_op
 from tqs_edge.integer.planned_weights import planned_bias, planned_rows
@@ -82,6 +89,8 @@ class _Builder:
         self.constant_tensors: dict[tuple[str, int], QTensor] = {}  # by path and bits
         self.ops: list[IntegerOp] = []
         self.copies: dict[tuple[str, int, float], str] = {}  # of (tensor, bits, scale)
+        self.fed = fed_tensors(graph, plan)
+        self.rests: list[QState] = []
 
     def finish(self) -> IntegerProgram:
         graph = self.graph
@@ -92,7 +101,13 @@ class _Builder:
         )
         used = {name: t for name, t in self.tensors.items()}
         return IntegerProgram(
-            graph.input, graph.exog, output, states, used, self.constants, tuple(self.ops)
+            graph.input,
+            graph.exog,
+            output,
+            (*states, *self.rests),
+            used,
+            self.constants,
+            tuple(self.ops),
         )
 
     def lower(self, node: Node) -> None:
@@ -244,9 +259,25 @@ class _Builder:
         copy = name, like.bits, like.scale
         if copy not in self.copies:
             y = self._new_tensor(new_name, x.shape, like)
-            self.ops.append(affine_op((x,), (1.0,), 0.0, y))
+            if (x.bits, y.bits) == (16, COPY_BITS) and unmoved(self.graph, name) in self.fed:
+                self._feed_back(x, y)
+            else:
+                self.ops.append(affine_op((x,), (1.0,), 0.0, y))
             self.copies[copy] = y.name
         return self.copies[copy]
+
+    def _feed_back(self, x: QTensor, y: QTensor) -> None:
+        """y, the 8-bit copy of x, with the rest of the step before in it."""
+        rest, left, total = (
+            self._new_tensor(name, x.shape, replace(x, bits=bits, scale=rest_scale(y)))
+            for name, bits in (
+                (f"{y.name}_rest", REST_BITS),
+                (f"{y.name}_left", REST_BITS),
+                (f"{y.name}_total", COPY_BITS + REST_BITS),
+            )
+        )
+        self.ops += feedback_ops(x, rest, total, y, left)
+        self.rests.append(QState(rest.name, left.name))
 
     def _new_tensor(self, wanted: str, shape: tuple[int, ...], like: QTensor) -> QTensor:
         """A tensor of the width and scale of `like` under a name of its own."""

@@ -17,13 +17,14 @@ from tqs_edge.integer.chosen_scales import (
     joined_scale,
     keeps_scale,
 )
+from tqs_edge.integer.error_feedback import fed_tensors
 from tqs_edge.integer.planned_weights import planned_rows
 from tqs_edge.integer.program import QTensor
 from tqs_edge.integer.related_scales import at_least, readers_through_views, related_unit
 from tqs_edge.integer.wide_ops import WIDE_BITS
 from tqs_edge.integer.wide_tensors import wide_scale, wide_tensors
 from tqs_edge.plan.bit_plan import BitPlan
-from tqs_edge.quant.scheme import scale_for_range
+from tqs_edge.quant.scheme import integer_limits, scale_for_range
 
 TABLE_REACH = {Op.TANH: 8.0, Op.SIGMOID: 16.0}  # |x| from which the Q15 function is constant
 MIN_FRACTION_BITS, MAX_FRACTION_BITS = 8, 15
@@ -56,6 +57,7 @@ class _Chooser:
         self.graph, self.plan, self.ranges = graph, plan, ranges
         self.tensors: dict[str, QTensor] = {}
         self.wide = wide_tensors(graph, plan)
+        self.fed = fed_tensors(graph, plan)
         self.tables = {node.name for node in graph.nodes if node.op in TABLE_REACH}
         fed_back = RANGE_HEADROOM * max(ranges[graph.input], ranges[graph.output])
         self.put(graph.input, 16, scale_for_range(fed_back, 16))
@@ -117,11 +119,13 @@ class _Chooser:
     def narrowed(self, name: str, source: QTensor) -> tuple[int, float]:
         """What `name`, the elements of `source` elsewhere, has where only dense nodes read it."""
         largest = self.ranges[unmoved(self.graph, source.name)]
-        kept = dense_input(source, self.reader_bits(name), largest)
+        bits = dense_reader_bits(self.graph, self.plan, name)
+        kept = dense_input(source, bits, largest)
         return kept.bits, kept.scale
 
     def reader_bits(self, name: str) -> int:
-        return dense_reader_bits(self.graph, self.plan, name)
+        """The width to compute `name` at; error feedback starts from 16 bits."""
+        return 16 if name in self.fed else dense_reader_bits(self.graph, self.plan, name)
 
     def finest(self, node: Node, source: QTensor | None) -> float:
         """The finest scale at which the node can be computed."""
@@ -135,10 +139,18 @@ class _Chooser:
 
 
 def dense_input(tensor: QTensor, act_bits: int, largest: float) -> QTensor:
-    """The tensor as a dense node reads it: narrowed to `act_bits`, never widened."""
+    """The tensor as a dense node reads it: narrowed to `act_bits`, never widened.
+
+    Where both fill their ranges alike, which is usual, the copy drops whole bits: one shift. A
+    tensor that comes near its largest number, as tables do, would be clipped by that.
+    """
     if tensor.bits <= act_bits:
         return tensor
-    scale = scale_for_range(RANGE_HEADROOM * largest, act_bits)
+    held = tensor.scale * (1 << (tensor.bits - 1))
+    scale = scale_for_range(min(RANGE_HEADROOM * largest, held), act_bits)
+    whole_bits = tensor.scale * (1 << (tensor.bits - act_bits))
+    if integer_limits(act_bits)[1] * whole_bits >= largest:
+        scale = min(scale, whole_bits)
     return replace(tensor, name=f"{tensor.name}_a{act_bits}", bits=act_bits, scale=scale)
 
 

@@ -18,6 +18,11 @@ HEADERS = frozenset(
     "arduino assert complex ctype errno fenv float inttypes limits locale math model setjmp signal "
     "stdarg stdbool stddef stdint stdio stdlib string time".split()
 )
+# Targets that CMake's generators and CTest make themselves (policy CMP0037).
+CMAKE_TARGETS = frozenset(
+    "all clean depend edit_cache help install install_strip list_install_components package "
+    "package_source preinstall rebuild_cache test".split()
+)
 
 
 def c_name(model: str) -> str:
@@ -31,14 +36,17 @@ def c_name(model: str) -> str:
 
 
 def checked_name(name: str) -> str:
-    """`name` where it can be a prefix of C and C++ identifiers and of a header; else InputError."""
+    """`name` where it can be a prefix of C and C++ identifiers, a header and a target of CMake;
+    else InputError."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or len(name) > MAX_LENGTH or name[-1] == "_":
         raise InputError(
             f"--name '{name}' is no C prefix; use up to {MAX_LENGTH} lower-case letters, digits "
             "and inner underscores, a letter first"
         )
     if not _is_free(name):
-        raise InputError(f"--name '{name}' has a meaning in C or C++ already; choose another")
+        raise InputError(
+            f"--name '{name}' has a meaning in C, C++ or CMake already; choose another"
+        )
     return name
 
 
@@ -59,4 +67,4 @@ def renamed(text: str, name: str, kernels: tuple[str, ...] = ()) -> str:
 
 
 def _is_free(name: str) -> bool:
-    return not (is_reserved(name) or name in CPP_WORDS or name in HEADERS)
+    return not (is_reserved(name) or name in CPP_WORDS | HEADERS | CMAKE_TARGETS)

@@ -15,8 +15,10 @@ from tqs_edge.resources import resource_dir
 
 VERSION = "1.0.0"
 AUTHOR, URL = "your name <you@example.com>", "https://example.com"  # for the user to fill in
-WEIGHTS, SELFTEST = "weights.bin", "examples/selftest"
+WEIGHTS, WEIGHTS_V6M = "weights.bin", "weights-armv6m.bin"
+SELFTEST = "examples/selftest"
 PLACEHOLDER = re.compile(r"@(\w+)@")
+SPECIAL = re.compile(r"""[^\w .,:;/+()-]""")  # in JSON, YAML, Kconfig, or a properties file
 
 
 def write_c_package(
@@ -24,17 +26,20 @@ def write_c_package(
 ) -> None:
     """Writes the package of a model under the prefix `name`; the same input gives the same bytes.
 
-    sentence: what it is, in a line. Golden frames are in the self-test alone.
+    sentence: what it is, in a line; characters that some build file gives a meaning are left out.
+    Golden frames are in the self-test alone.
     """
     for path, text in package_files(bundle, name, sentence, golden).items():
         write_text(folder / path, text)
-    write_bytes(folder / WEIGHTS, bytes.fromhex(bundle.image))
+    write_bytes(folder / WEIGHTS, bundle.image_for("portable"))
+    if bundle.image_v6m != bundle.image:
+        write_bytes(folder / WEIGHTS_V6M, bundle.image_for("v6m"))
 
 
 def package_files(
     bundle: SourceBundle, name: str, sentence: str, golden: GoldenRollout
 ) -> dict[str, str]:
-    """Text by path of everything but weights.bin."""
+    """Text by path of everything but the weights images."""
     symbols = tuple(PurePosixPath(kernel).stem for kernel in bundle.kernels)
     sources = {
         f"src/{_file_name(path, name)}": renamed(with_kernel_folder(text), name, symbols)
@@ -53,7 +58,7 @@ def package_files(
         "version": VERSION,
         "author": AUTHOR,
         "url": URL,
-        "sentence": sentence,
+        "sentence": SPECIAL.sub("", sentence),
         "weights_bytes": str(bundle.weight_bytes),
         "sources": "\n    ".join(compiled),
         "make_sources": " \\\n    ".join(compiled),
@@ -67,8 +72,8 @@ def _filled_templates(values: Mapping[str, str]) -> dict[str, str]:
     root = resource_dir("targets") / "package"
     files = {}
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        text = PLACEHOLDER.sub(lambda m: values[m[1]], path.read_text("utf-8"))
-        files[path.relative_to(root).as_posix()] = renamed(text, values["name"])
+        text = renamed(path.read_text("utf-8"), values["name"])
+        files[path.relative_to(root).as_posix()] = PLACEHOLDER.sub(lambda m: values[m[1]], text)
     return files
 
 

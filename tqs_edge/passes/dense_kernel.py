@@ -16,6 +16,7 @@ from tqs_edge.quant.pack import pack
 
 READ_AHEAD = 16  # kernels read inputs up to a multiple of this many elements
 WORD_BYTES = 4  # kernels need inputs aligned to this
+BYTE = 8  # bits of the weights whose stored form depends on the core
 
 
 CopyRow = Callable[[tirx.Buffer, Sequence[tirx.Expr], tirx.Buffer], tirx.Stmt]
@@ -58,7 +59,7 @@ def strided_rows(func: tirx.PrimFunc, name: str) -> tirx.PrimFunc:
         return _loop(row, shape.lead, _loop(column, shape.depth, copy))
 
     rows = statement(name, [x], (shape.lead, shape.stride), dtype, body)
-    marks = {"tqs.tensor": name, "op_pattern": OPAQUE, "tirx.noalias": True}
+    marks: dict[str, object] = {"tqs.tensor": name, "op_pattern": OPAQUE, "tirx.noalias": True}
     return te.create_prim_func([x, rows]).with_attrs(marks)
 
 
@@ -80,7 +81,8 @@ def dense_kernel(
     args: those of `func`, x replaced by a tensor whose rows start `shape.stride` elements apart, a
     whole number of its own rows. One call per block and leading row. With `source`, x is one row
     that copy_row(source, index, x) fills before the calls of every leading row. The attribute
-    "tqs.padded_input" is the number of elements of x that must be readable.
+    "tqs.padded_input" is the number of elements of x that must be readable, "tqs.byte_weights" the
+    positions of operands that are 8-bit weights.
     """
     bits = act_bits(func)
     blocks = [[int(v) for v in block] for block in func.attrs["tqs.dense_blocks"]]
@@ -116,9 +118,15 @@ def dense_kernel(
 
     result = statement(name, inputs, y.ty.shape, str(y.ty.dtype), body)
     padded = (shape.lead - 1) * shape.stride + -(-shape.depth // READ_AHEAD) * READ_AHEAD
-    marks = {"tqs.tensor": name, "op_pattern": OPAQUE, "tirx.noalias": True}
+    marks: dict[str, object] = {"tqs.tensor": name, "op_pattern": OPAQUE, "tirx.noalias": True}
     kernel = te.create_prim_func([*inputs, result])
-    return kernel.with_attrs({**marks, "tqs.padded_input": padded}), operands
+    bytewise = [
+        len(rows) + OPERANDS_PER_BLOCK * number
+        for number, (_, _, weight_bits, _, _) in enumerate(blocks)
+        if weight_bits == BYTE
+    ]
+    marks |= {"tqs.padded_input": padded, "tqs.byte_weights": bytewise}
+    return kernel.with_attrs(marks), operands
 
 
 def _packed(args: Sequence[relax.Expr], blocks: list[list[int]], bits: int) -> list[relax.Expr]:

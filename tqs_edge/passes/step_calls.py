@@ -33,6 +33,13 @@ class StepCall:
         attrs = self.func.attrs
         return int(attrs["tqs.padded_input"]) if "tqs.padded_input" in attrs else 0
 
+    @property
+    def byte_weights(self) -> frozenset[int]:
+        """Positions of the operands that are words of 8-bit weights."""
+        attrs = self.func.attrs
+        marked = attrs["tqs.byte_weights"] if "tqs.byte_weights" in attrs else ()
+        return frozenset(int(position) for position in marked)
+
 
 @dataclass(frozen=True, eq=False)
 class Copy:

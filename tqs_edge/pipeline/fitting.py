@@ -9,11 +9,14 @@ from pathlib import Path
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.graph.threads import one_thread
+from tqs_edge.integer.build import build_program
 from tqs_edge.pipeline.building import MEASURED, Compiled, compile_plan
+from tqs_edge.pipeline.judging import judge
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import measure_usage
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.feedback import ErrorFeedback, everywhere, with_feedback
 from tqs_edge.plan.rounding import (
     FITTED_BY_DEFAULT,
     Fit,
@@ -22,8 +25,52 @@ from tqs_edge.plan.rounding import (
     fit_rounding,
     float_responses,
 )
+from tqs_edge.sensitivity.batch import clean_rollouts
 
 Progress = Callable[[int, int], None]
+
+
+@one_thread()
+def fed_plans(
+    prepared: Prepared, plans: Sequence[BitPlan], how: ErrorFeedback = ErrorFeedback.AUTO
+) -> list[BitPlan]:
+    """`plans` with error feedback of 8-bit activations, chosen on the planning rollouts.
+
+    Plans with fitted integers were made with or without it, and stay as they are.
+    """
+    narrow = [any(bits == 8 for bits in plan.activations.values()) for plan in plans]
+    if how is ErrorFeedback.OFF or not any(narrow):
+        return list(plans)
+    model, trials = prepared.model, prepared.planning
+    clean = clean_rollouts(model, trials.contexts, prepared.horizon, trials.exog)
+    fed: list[BitPlan] = []
+    for plan in plans:
+        if plan.fitted:
+            fed.append(plan)
+        elif how is ErrorFeedback.ON:
+            fed.append(everywhere(model.graph, plan))
+        else:
+            fed.append(with_feedback(model, plan, prepared.ranges, clean))
+    return fed
+
+
+@one_thread()
+def settled(prepared: Prepared, plan: BitPlan, how: ErrorFeedback = ErrorFeedback.AUTO) -> BitPlan:
+    """`plan`, under AUTO without its error feedback unless its integers, as they came out, follow
+    the planning rollouts better with it."""
+    if not plan.feedback or how is not ErrorFeedback.AUTO:
+        return plan
+    model, bare = prepared.model, replace(plan, feedback=())
+    fed, without = (
+        judge(
+            build_program(model.graph, each, prepared.ranges),
+            model,
+            prepared.planning,
+            prepared.horizon,
+        ).error.nrmse
+        for each in (plan, bare)
+    )
+    return plan if fed < without else bare
 
 
 @one_thread()
@@ -86,24 +133,30 @@ def fit_compiled(
     folder: Path,
     rounding: Rounding = Rounding.AUTO,
     *,
+    feedback: ErrorFeedback = ErrorFeedback.AUTO,
     seed: int = 0,
     progress: Progress | None = None,
     dump_ir: Path | None = None,
 ) -> Compiled:
-    """Firmware with fitted integers, built in `folder`; `compiled` where nothing is gained.
+    """Firmware with error feedback and fitted integers, built in `folder`; `compiled` where nothing
+    is gained.
 
     The planner's other candidates are fitted too, as the best widths with nearest integers need not
     be the best with fitted ones. Integers decide which accumulators are proven to hold 32 bits, and
-    so may change code: firmware that does not keep the budget is passed over for the next best.
+    so may change code: firmware that does not keep the budget is passed over for the same without
+    error feedback, then for the next best.
     """
-    plans = [compiled.lowered.plan, *(compiled.result.alternatives if compiled.result else ())]
-    for number, fit in enumerate(
-        fit_plans(prepared, plans, rounding, seed=seed, progress=progress)
-    ):
-        if not fit.plan.fitted:
-            continue
+    plain = [compiled.lowered.plan, *(compiled.result.alternatives if compiled.result else ())]
+    plans = fed_plans(prepared, plain, feedback)
+    fits = fit_plans(prepared, plans, rounding, seed=seed, progress=progress)
+    better = [fit.plan for fit in fits if fit.plan.fitted] or [plans[0]]
+    found = [settled(prepared, plan, feedback) for plan in better]
+    leaner = [(plan, replace(plan, feedback=())) if plan.feedback else (plan,) for plan in found]
+    for number, plan in enumerate(plan for pair in leaner for plan in pair):
+        if not plan.fitted and plan.feedback == plain[0].feedback:
+            continue  # as compiled already
         fitted = compile_plan(
-            prepared, fit.plan, board, toolchain, folder / str(number), dump_ir=dump_ir
+            prepared, plan, board, toolchain, folder / str(number), dump_ir=dump_ir
         )
         if keeps_budget(fitted, budget, prepared):
             return replace(fitted, result=compiled.result)

@@ -112,8 +112,8 @@ def _job(directory: Path, options: FlashOptions) -> Iterator[FlashJob]:
         else:
             if not firmware.has_link:
                 raise InputError(
-                    f"board '{board.name}' has console = \"semihosting\", whose firmware stops "
-                    'where no debugger listens; set console = "rtt" or "uart" and compile again'
+                    f"board '{board.name}' has console = \"none\": its firmware is for simulators; "
+                    'set console = "uart", "rtt" or "semihosting" and compile again'
                 )
             images = firmware.board_images
             segments = read_hex(images["hex"])

@@ -35,6 +35,7 @@ from tqs_edge.pipeline.verification import (
 )
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.feedback import ErrorFeedback, parse_feedback
 from tqs_edge.plan.pins import resolve_pins
 from tqs_edge.plan.problem import Decided
 from tqs_edge.plan.rounding import Rounding, parse_rounding
@@ -65,6 +66,7 @@ class CompileJob:
     uniform: str | None = None
     method: str = Method.TQS
     rounding: str = Rounding.AUTO
+    error_feedback: str = ErrorFeedback.AUTO
     act_bits: int | None = None
     state_bits: int | None = None
     pins: Mapping[str, int] = field(default_factory=dict)
@@ -92,6 +94,7 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     """
     find_toolchain(job.compiler, load_board(job.board).core)
     parse_method(job.method), parse_rounding(job.rounding), parse_optimize(job.optimize)
+    parse_feedback(job.error_feedback)
     if job.name is not None:
         checked_name(job.name)
     given = _given_plan(job)
@@ -160,6 +163,7 @@ def _compiled(
             job.budget,
             folder / "fitted",
             parse_rounding(job.rounding),
+            feedback=parse_feedback(job.error_feedback),
             seed=job.seed,
             progress=advance,
             dump_ir=job.dump_ir,

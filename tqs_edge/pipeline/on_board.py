@@ -11,6 +11,7 @@ from tqs_edge.artifacts import read_json
 from tqs_edge.device.port import OpenPort, SerialPort, choose_port
 from tqs_edge.device.rtt import rtt_opener
 from tqs_edge.device.runner import PATIENCE, run_board
+from tqs_edge.device.semihosting import semihosting_opener
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.build import Firmware
 from tqs_edge.firmware.elf import read_elf
@@ -64,18 +65,21 @@ def board_port(
 ) -> OpenPort:
     """How to open the port to the board: `port`, or what its console says.
 
-    port: a serial port or URL ("socket://host:port"); probe: for RTT, as in choose_probe
+    port: a serial port or URL ("socket://host:port"); probe: for RTT and semihosting, as in
+    choose_probe
     Raises InputError where the firmware has no link or the port is not clear.
     """
     board = firmware.board
     if not firmware.has_link:
         raise InputError(
-            f"the firmware for '{board.name}' speaks through semihosting only; set "
-            'console = "uart" or "rtt" in its TOML and compile again'
+            f"board '{board.name}' has console = \"none\", so nothing talks to it; set console = "
+            '"uart", "rtt" or "semihosting" in its TOML and compile again'
         )
     if board.console == "rtt" and port is None:
         image = read_elf(firmware.board_images["elf"])
         return rtt_opener(board, image, probe, pick)
+    if board.console == "semihosting" and port is None:
+        return semihosting_opener(board, probe, pick)
     chosen = choose_port(port)
     baud = board.uart.baud if board.uart else DEFAULT_BAUD
     return lambda: SerialPort(chosen, baud)

@@ -121,7 +121,8 @@ def plan_sites(plan: BitPlan, program: IntegerProgram) -> dict[str, dict[str, An
                 "tensor": path,
             }
     for tensor, bits in plan.activations.items():
-        sites[f"act:{tensor}"] = {"kind": "activation", "act_bits": bits, "tensor": tensor}
+        site = {"kind": "activation", "act_bits": bits, "tensor": tensor}
+        sites[f"act:{tensor}"] = site | {"error_feedback": tensor in plan.feedback}
     for state, bits in plan.states.items():
         sites[f"state:{state}"] = {"kind": "state", "act_bits": bits, "tensor": state}
     return sites

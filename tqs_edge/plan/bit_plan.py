@@ -38,6 +38,7 @@ class BitPlan:
     method: how it was found ("uniform", "tqs", "exact", "greedy", ...), for reports
     fitted: weight path -> integers that take the place of the nearest ones; empty without fitting
     biases: bias path -> float32 (rows,) that takes the place of the model's; fitted alike
+    feedback: activations of 8 bits whose rounding errors are carried over to the next step
     """
 
     weights: Mapping[str, tuple[RowBlock, ...]]
@@ -46,3 +47,4 @@ class BitPlan:
     method: str
     fitted: Mapping[str, FittedWeight] = field(default_factory=dict)
     biases: Mapping[str, np.ndarray] = field(default_factory=dict)
+    feedback: tuple[str, ...] = ()

@@ -27,26 +27,34 @@ class PlanRollouts:
     """Clean rollouts, and how the plan rounds activations and states.
 
     choice: (sites,) width indices, weights left alone
+    feedback: activations that carry their rounding errors over to the next step
     """
 
     clean: CleanRollouts
     sites: tuple[Site, ...]
     ranges: Mapping[str, float]
     choice: np.ndarray
+    feedback: frozenset[str] = frozenset()
 
     def errors(self, grids: Sequence[NumberGrid]) -> np.ndarray:
         """Standardised rollout errors (grids, entries) float64, activations and states rounded."""
-        count = len(grids)
-        choices = np.repeat(self.choice[None], count, axis=0)
-        tap = rounding_tap(self.clean, self.sites, self.ranges, choices)
-        error = divergence(self.clean, count, _stacked(grids), tap)
-        return np.asarray(error.reshape(count, -1).double())
+        return self._errors_of(_stacked(grids), len(grids))
 
     def damage(self, grids: Sequence[NumberGrid]) -> np.ndarray:
         """Mean squared standardised rollout error (grids,), infinite where not finite."""
+        return self.damage_of(_stacked(grids), len(grids))
+
+    def damage_of(self, weights: Mapping[str, torch.Tensor], count: int) -> np.ndarray:
+        """The same (count,) of `count` variants of constants by path; float where not named."""
         with np.errstate(invalid="ignore", over="ignore"):
-            damage = (self.errors(grids) ** 2).mean(axis=1)
+            damage = (self._errors_of(weights, count) ** 2).mean(axis=1)
         return np.where(np.isfinite(damage), damage, np.inf)
+
+    def _errors_of(self, weights: Mapping[str, torch.Tensor], count: int) -> np.ndarray:
+        choices = np.repeat(self.choice[None], count, axis=0)
+        tap = rounding_tap(self.clean, self.sites, self.ranges, choices, self.feedback)
+        error = divergence(self.clean, count, weights, tap)
+        return np.asarray(error.reshape(count, -1).double())
 
 
 def plan_rollouts(
@@ -57,7 +65,7 @@ def plan_rollouts(
     wide = [name for name, bits in plan.states.items() if bits == WIDE_STATE_BITS]
     choice = unrounded(sites, to_choice(sites, plan), wide)
     choice[[site.kind is SiteKind.WEIGHT for site in sites]] = FLOAT
-    return PlanRollouts(clean, sites, ranges, choice)
+    return PlanRollouts(clean, sites, ranges, choice, frozenset(plan.feedback))
 
 
 def trajectories_of(clean: CleanRollouts) -> Trajectories:

@@ -27,6 +27,10 @@ PACKAGES = {"qemu-system-riscv32": "qemu-system-misc"}  # where the name is anot
 QUIET = ("-nodefaults", "-display", "none", "-monitor", "none", "-serial", "none")
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 COUNT_NAME = "count.txt"
+VECTORS_NAME = "vectors.bin"
+# Where machines with TrustZone find stack pointer and entry after reset: no option moves that.
+RESET_VECTORS = {"mps2-an505": 0x10000000, "mps3-an547": 0x00000000}
+SECURE_ALIAS = 1 << 28  # the address bit between the two views of their memories
 EXIT_MEANINGS = {
     3: "could not read its input",
     4: "could not write its output",
@@ -38,10 +42,11 @@ EXIT_MEANINGS = {
 def run_qemu(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
     """Frames, stack use and (when `count`) instructions of a rollout on a simulated board.
 
-    Raises ToolMissing without QEMU or a machine for the board, RunnerError on a fault, a timeout or
-    short output.
+    Raises ToolMissing without QEMU or a machine for the board, RunnerError on a fault, a timeout,
+    short output, or where the machine has too little RAM.
     """
     command = (*qemu_command(firmware.board), "-kernel")
+    _check_ram(firmware)
     return _run(command, "qemu", firmware, request, timeout, count)
 
 
@@ -73,7 +78,8 @@ def _run(
         program = folder / firmware.elf.name
         shutil.copyfile(firmware.elf, program)
         program.chmod(0o755)  # user-mode QEMU refuses what is not executable, without a word
-        whole = [command[0], *plugin, *command[1:], str(program)]
+        vectors = reset_vectors(firmware.board, image, folder)
+        whole = [command[0], *plugin, *vectors, *command[1:], str(program)]
         _execute(whole, folder, firmware, image, timeout)
         frames, stack_bytes = decode_output(_read_output(folder / OUTPUT_NAME), request)
         counted = _read_count(folder / COUNT_NAME, image) if count else None
@@ -110,6 +116,36 @@ def qemu_command(board: Board) -> tuple[str, ...]:
     else:  # behind a boot loader the vectors are not where the machine looks for them after reset
         own = ("-global", f"armv7m.init-nsvtor={board.flash_origin:#x}")
     return (program, "-M", board.qemu_machine, *own, *QUIET, *SEMIHOSTING)
+
+
+def _check_ram(firmware: Firmware) -> None:
+    """Raises RunnerError for firmware that fits the board but not the machine in its place."""
+    board = firmware.board
+    if board.qemu_ram_bytes is None:
+        return
+    begin, end = board.ram_origin, board.ram_origin + board.ram_bytes
+    places = (s.address + s.size for s in read_elf(firmware.elf).sections if s.address >= begin)
+    used = max((place for place in places if place <= end), default=begin) - begin
+    if used > board.qemu_ram_bytes:
+        raise RunnerError(
+            f"{board.name}: the firmware needs {used} bytes of RAM, of which QEMU's "
+            f"{board.qemu_machine} has {board.qemu_ram_bytes}; it can only run on the board"
+        )
+
+
+def reset_vectors(board: Board, image: ElfImage, folder: Path) -> tuple[str, ...]:
+    """Options that let a machine start from the image's vector table where it looks elsewhere.
+
+    On such boards a boot loader does that: it gives the core the address of the table.
+
+    folder: where a file is written that the machine loads
+    """
+    place = RESET_VECTORS.get(board.qemu_machine or "")
+    if place is None or place | SECURE_ALIAS == board.flash_origin | SECURE_ALIAS:
+        return ()
+    vectors = folder / VECTORS_NAME
+    vectors.write_bytes(image.bytes_at(image.address_of("vector_table"), 8))
+    return ("-device", f"loader,file={vectors},addr={place:#x},force-raw=on")
 
 
 def _plugin_option(image: ElfImage) -> str:

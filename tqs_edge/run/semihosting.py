@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tqs_edge.errors import RunnerError
 
-WRITE_MODE = 5  # "wb"
+WRITE_MODES = range(4, 8)  # "w" to "w+b"
 FAILED = -1
 
 
@@ -45,7 +45,7 @@ class MemoryFiles:
 
     def open(self, name: str, mode: int) -> int:
         """A new handle, or -1 when a file to be read does not exist."""
-        if mode == WRITE_MODE:
+        if mode in WRITE_MODES:
             file = self._written[name] = BytesIO()
         elif name in self._readable:
             file = BytesIO(self._readable[name])

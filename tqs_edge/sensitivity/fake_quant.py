@@ -7,7 +7,7 @@ the same in every plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -130,15 +130,21 @@ def _chosen_rows(
 
 
 def rounding_tap(
-    clean: CleanRollouts, sites: Sequence[Site], ranges: Mapping[str, float], choices: np.ndarray
+    clean: CleanRollouts,
+    sites: Sequence[Site],
+    ranges: Mapping[str, float],
+    choices: np.ndarray,
+    feedback: Collection[str] = (),
 ) -> Tap | None:
     """Rounds activations (as dense nodes read them) and states, each variant at its own width.
 
-    choices (variants, sites); None when none of them rounds anything.
+    choices (variants, sites); None when none of them rounds anything. feedback: activations whose
+    rounding errors are added to what is rounded at the next step; the tap is for one rollout then.
     """
     import torch
 
     grids: dict[str, _Grid] = {}
+    rests: dict[str, torch.Tensor | float] = {clean.views[name]: 0.0 for name in feedback}
     for column, site in enumerate(sites):
         chosen = choices[:, column]
         if site.kind is SiteKind.WEIGHT or (chosen == FLOAT).all():
@@ -153,8 +159,12 @@ def rounding_tap(
         if name not in grids:
             return value
         grid = grids[name]
+        if name in rests:
+            value = value + rests[name]
         rounded = (value / grid.scale).add_(0.5).floor_().clamp_(grid.low, grid.high)
         rounded.mul_(grid.scale)
+        if name in rests:  # never more than rounding leaves: what saturates is lost
+            rests[name] = (value - rounded).clamp(-0.5 * grid.scale, 0.5 * grid.scale)
         return rounded if grid.rounds is None else torch.where(grid.rounds, rounded, value)
 
     return tap

@@ -45,6 +45,17 @@ BECOMES = {
     "square": (torch.square, {"mul": 1}),
     "cube": (lambda x: x**3, {"mul": 2}),
     "fourth power": (lambda x: x**4, {"mul": 2}),
+    "arctangent": (torch.atan, {"atan": 1}),
+    "hyperbolic sine": (torch.sinh, {"sinh": 1}),
+    "hyperbolic cosine": (torch.cosh, {"cosh": 1}),
+    "inverse hyperbolic sine": (torch.asinh, {"asinh": 1}),
+    "rest of erf": (torch.erfc, {"erf": 1, "mul": 1, "add": 1}),
+    "power of two": (torch.exp2, {"mul": 1, "exp": 1}),
+    "hypotenuse": (lambda x: torch.hypot(x, x.exp()), {"exp": 1, "mul": 2, "add": 1, "sqrt": 1}),
+    "clamp by tensors": (
+        lambda x: torch.clamp(x, x.mean(1, keepdim=True), x.exp()),
+        {"mean": 1, "exp": 1, "maximum": 1, "minimum": 1},
+    ),
     "power of a number": (lambda x: 2.0**x, {"mul": 1, "exp": 1}),
     "softmax": (lambda x: x.softmax(-1), {"softmax": 1}),
     "softmax over time": (lambda x: x.softmax(1), {"softmax": 1, "permute": 2}),
@@ -62,6 +73,9 @@ POSITIVE = {
     "power of a half": (lambda x: x**0.5, {"sqrt": 1}),
     "reciprocal": (torch.reciprocal, {"reciprocal": 1}),
     "quotient of a number": (lambda x: 3 / x, {"reciprocal": 1, "mul": 1}),
+    "power of one and a half": (lambda x: x**1.5, {"mul": 1, "sqrt": 1}),
+    "any power": (lambda x: x**0.3, {"log": 1, "mul": 1, "exp": 1}),
+    "power of a tensor": (lambda x: x ** x.tanh(), {"log": 1, "mul": 1, "exp": 1, "tanh": 1}),
     "inverse square": (lambda x: x**-2, {"mul": 1, "reciprocal": 1}),
 }
 

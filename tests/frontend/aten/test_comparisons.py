@@ -26,6 +26,13 @@ CHOICES = {
     "both": lambda x: torch.where((x > -1) & (x < 1), x, 2 * x),
     "either": lambda x: torch.where(torch.logical_or(x > 1, x < -1), x, 2 * x),
     "neither": lambda x: torch.where(~((x > 1) | (x < -1)), x.tanh(), 2 * x),
+    "exactly one": lambda x: torch.where((x > 0) ^ (x < 1), x, 2 * x),
+    "any": lambda x: torch.where((x > 3).any(1, keepdim=True), x, 2 * x),
+    "all": lambda x: torch.where((x > -5).all(-1, keepdim=True), x, 2 * x),
+    "counted": lambda x: x + (x > 0).sum(1, keepdim=True),
+    "as an integer": lambda x: x + 0.5 * (x > 0).int(),
+    "sign": torch.sign,
+    "softshrink": F.softshrink,
     "as a float": lambda x: (x.abs() > 1).float() + x,
 }
 
@@ -38,7 +45,7 @@ def test_a_choice_by_a_comparison_is_one_operation(name: str) -> None:
 @pytest.mark.parametrize(
     ("function", "op"),
     [
-        (lambda x: torch.where((x > 0) ^ (x < 1), x, 2 * x), "bitwise_xor"),
+        (lambda x: torch.where(x == 1, x, 2 * x), "where"),
         (lambda x: torch.where(x > 0, x, float("inf")), "where"),
     ],
 )

@@ -40,6 +40,12 @@ BECOMES = {
     "stride that divides": (lambda x: x[:, ::2], {"slice": 1, "reshape": 2}),
     "index select": (lambda x: x.index_select(1, INDEX), {"slice": 2, "cat": 1}),
     "index": (lambda x: x[:, INDEX], {"slice": 2, "cat": 1}),
+    "index along two axes": (
+        lambda x: x[:, torch.tensor([[0, 1], [4, 5]]), torch.tensor([1, 2])],
+        {"slice": 4, "cat": 1, "reshape": 2},
+    ),
+    "diagonal": (lambda x: x[:, :3].diagonal(0, 1, 2), {"slice": 4, "cat": 1, "reshape": 3}),
+    "no rows of a stride": (lambda x: torch.cat([x[:, 8::2], x + 1], 1), {"add": 1}),
     "gather": (lambda x: x.gather(1, INDEX[None, :, None].expand(1, 3, 3)), {"slice": 2, "cat": 1}),
     "windows": (lambda x: x.unfold(1, 4, 2), {"permute": 2, "reshape": 1, "unfold": 1}),
     "patches": (lambda x: x.mT.unfold(-1, 4, 4), {"permute": 1, "reshape": 1}),
@@ -55,6 +61,21 @@ BECOMES = {
 def test_layout_becomes(name):
     function, expected = BECOMES[name]
     assert check(function, X) == expected
+
+
+@pytest.mark.parametrize(("start", "step"), [(0, 2), (1, 2), (1, 3), (6, 5)])
+def test_assignment_to_every_other_entry(start: int, step: int) -> None:
+    def assigned(x):
+        x = x.clone()
+        x[:, start::step] *= 2
+        return x
+
+    check(assigned, X)
+
+
+def test_a_product_of_two_repetitions_keeps_their_shape() -> None:
+    check(lambda x: x[:, :, None].expand(1, 8, 8, 3).square().sum(-1), X)
+    check(lambda x: F.cosine_similarity(x[:, :, None], x[:, None], dim=-1), X)
 
 
 def test_assignment_into_a_tensor_is_a_concatenation():

@@ -41,6 +41,20 @@ BECOMES = {
 }
 
 
+def test_a_bilinear_layer_is_a_dense_layer_and_a_sum_of_products() -> None:
+    layer = torch.nn.Bilinear(3, 3, 4)
+    assert check(lambda part, x: part(x, x.tanh()), X, parts=(layer,))["dense"] == 1
+
+
+def test_grouped_queries_share_keys_and_values() -> None:
+    def attention(x):
+        heads = x.repeat(1, 1, 4).reshape(1, 8, 4, 3).transpose(1, 2)
+        few = x.repeat(1, 1, 2).reshape(1, 8, 2, 3).transpose(1, 2)
+        return F.scaled_dot_product_attention(heads, few, few * 2, enable_gqa=True)
+
+    assert check(attention, X)["matmul"] == 2
+
+
 @pytest.mark.parametrize("name", BECOMES)
 def test_product_becomes(name):
     function, expected = BECOMES[name]

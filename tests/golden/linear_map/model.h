@@ -20,7 +20,7 @@ extern "C" {
 #define TQS_MODEL_SNAPSHOT_BYTES 21 /* a saved state */
 #define TQS_MODEL_WEIGHTS_BYTES 56 /* a weights image */
 #define TQS_MODEL_HASH "0123abcd"
-#define TQS_MODEL_PROGRAM "64ca147a420c5b743b839871ce65584b" /* names the images that fit */
+#define TQS_MODEL_PROGRAM "3d7b37081d763afa0ab71a73a52728d5" /* names the images that fit */
 
 /* real value = integer * scale, for x and y */
 #define TQS_MODEL_SCALE 4.310739445294154e-05
@@ -61,8 +61,9 @@ typedef struct {
 extern const struct tqs_model_image tqs_model_weights;
 
 /* Puts an instance into its initial state on a weights image: &tqs_model_weights, or
-   TQS_MODEL_WEIGHTS_BYTES bytes at a multiple of 8 that a field update has put elsewhere. Header
-   and CRC-32 are checked here and never again: the image must stay as it is while in use.
+   TQS_MODEL_WEIGHTS_BYTES bytes at a multiple of 8 that a field update has put elsewhere; Armv6-M
+   may have a format of its own. Header and CRC-32 are checked here and never again: the image must
+   stay as it is while in use.
    Returns OK, BAD_ARGUMENT, NO_WEIGHTS, OTHER_MODEL or CORRUPT; unless it is OK, the instance
    refuses to step. */
 tqs_model_status tqs_model_init(tqs_model_t *model, tqs_model_arena *arena, const void *weights);

@@ -4,10 +4,15 @@
 #define TQS_MODEL_WEIGHTS_H
 
 #include "model.h"
+#include "tqs_kernels.h"
 
 #define TQS_MODEL_IMAGE_MAGIC UINT32_C(0x57535154) /* "TQSW" */
+#if TQS_W8_OFFSET
+#define TQS_MODEL_IMAGE_FORMAT UINT32_C(2)
+#else
 #define TQS_MODEL_IMAGE_FORMAT UINT32_C(1)
-#define TQS_MODEL_IMAGE_PROGRAM {0x7a14ca64u, 0x745b0c42u, 0x7198833bu, 0x4b5865ceu}
+#endif
+#define TQS_MODEL_IMAGE_PROGRAM {0x08377b3du, 0xfa3a761du, 0x731ab70au, 0xd52827a5u}
 #define TQS_MODEL_READY UINT32_C(0x5afe7951) /* of an instance whose weights were accepted */
 
 typedef struct {

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
-from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
+from tqs_edge.frontend.aten.hidden import exponential
+from tqs_edge.frontend.aten.quotients import reciprocal
+from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value, shape_of
 from tqs_edge.frontend.aten.variance import reciprocal_root, root_of_variance
 
 aten = torch.ops.aten
@@ -105,10 +107,13 @@ def clamp(
     e: Emitter,
     _node: torch.fx.Node,
     x: Value,
-    min: float | None = None,
-    max: float | None = None,
+    min: Operand | None = None,
+    max: Operand | None = None,
 ) -> Value:
-    """Limits on both sides, or on one by a maximum or minimum."""
+    """Limits on both sides, or on one by a maximum or minimum; tensors limit entry by entry."""
+    if not isinstance(min, int | float | None) or not isinstance(max, int | float | None):
+        low = x if min is None else _beside(e, "maximum", x, min)
+        return low if max is None else _beside(e, "minimum", low, max)
     if min is not None and max is not None:
         return e.unary(aten.clamp.default, x, float(min), float(max))
     if min is not None:
@@ -116,11 +121,12 @@ def clamp(
     return x if max is None else _beside(e, "minimum", x, max)
 
 
-def _beside(e: Emitter, which: str, x: Value, limit: float) -> Value:
-    """maximum or minimum with a number, which ATen wants as a tensor."""
-    constant = Constant(torch.tensor([float(limit)]), f"{which}.limit")
+def _beside(e: Emitter, which: str, x: Value, limit: Operand) -> Value:
+    """maximum or minimum with a tensor, or with a number, which ATen wants as a tensor."""
     target = aten.maximum.default if which == "maximum" else aten.minimum.default
-    return e.unary(target, x, constant)
+    if not isinstance(limit, int | float):
+        return e.binary(target, x, limit)
+    return e.unary(target, x, Constant(torch.tensor([float(limit)]), f"{which}.limit"))
 
 
 def hardtanh(
@@ -152,6 +158,16 @@ def log1p(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
     return e.function(e.affine(x, 1.0, 1.0), "log")
 
 
+def erfc(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
+    """1 - erf(x)."""
+    return e.affine(e.function(x, "erf"), -1.0, 1.0)
+
+
+def exp2(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
+    """exp(x * log(2))."""
+    return e.function(e.affine(x, math.log(2)), "exp")
+
+
 def expm1(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
     """exp(x) - 1."""
     return e.affine(e.function(x, "exp"), 1.0, -1.0)
@@ -164,9 +180,11 @@ def _logarithm(base: float) -> Callable[..., Value]:
 HANDLERS: Handlers = {
     **{
         getattr(aten, name).default: _function(name)
-        for name in ("exp", "log", "reciprocal", "sin", "cos", "abs", "erf", "silu", "mish")
+        for name in ("log sin cos atan sinh cosh asinh abs erf silu mish".split())
     },
     **{getattr(aten, n).default: _same(getattr(aten, n).default) for n in ("tanh", "sigmoid")},
+    aten.exp.default: exponential,
+    aten.reciprocal.default: reciprocal,
     aten.relu.default: _same(aten.relu.default),
     aten.sqrt.default: sqrt,
     aten.rsqrt.default: rsqrt,
@@ -181,6 +199,9 @@ HANDLERS: Handlers = {
     aten.prelu.default: prelu,
     aten._prelu_kernel.default: prelu,
     aten.clamp.default: clamp,
+    aten.clamp.Tensor: clamp,
+    aten.clamp_min.Tensor: lambda e, node, x, low: clamp(e, node, x, low),
+    aten.clamp_max.Tensor: lambda e, node, x, high: clamp(e, node, x, None, high),
     aten.clamp_min.default: lambda e, node, x, low: clamp(e, node, x, low),
     aten.clamp_max.default: lambda e, node, x, high: clamp(e, node, x, None, high),
     aten.hardtanh.default: hardtanh,
@@ -190,6 +211,8 @@ HANDLERS: Handlers = {
     aten.glu.default: glu,
     aten.log1p.default: log1p,
     aten.expm1.default: expm1,
+    aten.exp2.default: exp2,
+    aten.erfc.default: erfc,
     aten.log2.default: _logarithm(2),
     aten.log10.default: _logarithm(10),
 }

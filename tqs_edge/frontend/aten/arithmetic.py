@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.hidden import hidden_of, noted
 from tqs_edge.frontend.aten.masks import masked_scores, only_softmax_reads
+from tqs_edge.frontend.aten.quotients import quotient, reciprocal
 from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value
 from tqs_edge.frontend.aten.variance import (
     Centred,
@@ -39,7 +41,7 @@ def add(e: Emitter, node: torch.fx.Node, a: Operand, b: Operand, alpha: float = 
         if isinstance(mask, Constant) and isinstance(x, torch.fx.Node):
             if only_softmax_reads(node):
                 return e.binary(aten.add.Tensor, x, masked_scores(mask))
-    result = e.binary(aten.add.Tensor, a, b)
+    result = noted(e, e.binary(aten.add.Tensor, a, b), hidden_of(e, a, b))
     for x, eps in ((a, b), (b, a)):
         number = _number(eps)
         if isinstance(known(e, x), Variance) and number is not None:
@@ -52,8 +54,8 @@ def sub(e: Emitter, _node: torch.fx.Node, a: Operand, b: Operand, alpha: float =
     """a - alpha * b."""
     if isinstance(b, int | float):
         assert not isinstance(a, int | float)
-        return e.affine(a, 1.0, -b * alpha)
-    result = e.binary(aten.sub.Tensor, a, _scaled(e, b, alpha))
+        return noted(e, e.affine(a, 1.0, -b * alpha), hidden_of(e, a))
+    result = noted(e, e.binary(aten.sub.Tensor, a, _scaled(e, b, alpha)), hidden_of(e, a))
     fact = known(e, b)
     if isinstance(fact, Mean) and fact.x is a and alpha == 1:
         return remember(e, result, Centred(fact.x, fact.axis))
@@ -93,16 +95,20 @@ def div(
     if whole is not None:
         return whole
     if not isinstance(a, torch.fx.Node):
-        return e.binary(aten.mul.Tensor, e.function(b, "reciprocal"), a)
-    return e.binary(aten.div.Tensor, a, b)
+        return e.binary(aten.mul.Tensor, reciprocal(e, node, b), a)
+    return quotient(e, node, a, b)
 
 
 def power(e: Emitter, node: torch.fx.Node, x: Value, exponent: float) -> Value | None:
-    """Products for small whole exponents, roots for halves, reciprocals below 0."""
+    """Products for small whole exponents, roots for halves, else exp(exponent * log(x))."""
     if exponent in (0.5, -0.5):
         root = root_of_variance(e, x) if exponent > 0 else reciprocal_root(e, x)
         return root or e.function(x, "sqrt" if exponent > 0 else "rsqrt")
-    if exponent != int(exponent) or not 1 <= abs(exponent) <= 16:
+    if exponent in (1.5, 2.5):
+        return mul(e, node, power(e, node, x, exponent - 0.5), e.function(x, "sqrt"))  # type: ignore[arg-type]
+    if exponent != int(exponent):
+        return e.function(e.affine(e.function(x, "log"), exponent), "exp")
+    if not 1 <= abs(exponent) <= 16:
         return None
     result: Value | None = None
     square, left = x, abs(int(exponent))
@@ -114,7 +120,7 @@ def power(e: Emitter, node: torch.fx.Node, x: Value, exponent: float) -> Value |
             break
         square = mul(e, node, square, square)
     assert result is not None
-    return e.function(result, "reciprocal") if exponent < 0 else result
+    return reciprocal(e, node, result) if exponent < 0 else result
 
 
 def power_of_scalar(e: Emitter, _node: torch.fx.Node, base: float, x: Value) -> Value | None:
@@ -123,6 +129,16 @@ def power_of_scalar(e: Emitter, _node: torch.fx.Node, base: float, x: Value) -> 
         return None
     scale = float(torch.tensor(float(base)).double().log())
     return e.function(e.affine(x, scale), "exp")
+
+
+def power_of_tensors(e: Emitter, node: torch.fx.Node, a: Value, b: Value) -> Value:
+    """a ** b as exp(b * log(a)), for a above 0."""
+    return e.function(mul(e, node, b, e.function(a, "log")), "exp")
+
+
+def hypot(e: Emitter, node: torch.fx.Node, a: Value, b: Value) -> Value:
+    """sqrt(a * a + b * b)."""
+    return e.function(add(e, node, mul(e, node, a, a), mul(e, node, b, b)), "sqrt")
 
 
 def extremum(target: Any) -> Callable[..., Value]:
@@ -164,6 +180,10 @@ HANDLERS: Handlers = {
     aten.square.default: lambda e, node, x: mul(e, node, x, x),
     aten.pow.Tensor_Scalar: power,
     aten.pow.Scalar: power_of_scalar,
+    aten.pow.Tensor_Tensor: power_of_tensors,
+    aten.hypot.default: hypot,
+    aten.fmax.default: extremum(aten.maximum.default),
+    aten.fmin.default: extremum(aten.minimum.default),
     aten.maximum.default: extremum(aten.maximum.default),
     aten.minimum.default: extremum(aten.minimum.default),
     aten.addcmul.default: addcmul,

@@ -9,6 +9,7 @@ import torch
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.masks import mask_of, masked_scores
 from tqs_edge.frontend.aten.products import matmul
+from tqs_edge.frontend.aten.selections import take
 from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 
 aten = torch.ops.aten
@@ -45,9 +46,11 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
 ) -> Value | None:
     """softmax(query key^T * scale + mask) value; masks must be constant."""
-    if dropout_p or enable_gqa or (attn_mask is not None and not isinstance(attn_mask, Constant)):
+    if dropout_p or (attn_mask is not None and not isinstance(attn_mask, Constant)):
         return None
     factor = 1 / math.sqrt(shape_of(query)[-1]) if scale is None else scale
+    if enable_gqa:
+        key, value = (_for_each_head(e, part, shape_of(query)[-3]) for part in (key, value))
     product = matmul(e, node, query, e.swap_last(key))
     if product is None:
         return None
@@ -60,6 +63,12 @@ def scaled_dot_product_attention(
         mask = mask_of(attn_mask.value) if boolean else masked_scores(attn_mask)
         scores = e.binary(aten.add.Tensor, scores, mask)
     return matmul(e, node, e.call(aten.softmax.int, scores, -1), value)
+
+
+def _for_each_head(e: Emitter, x: Value, heads: int) -> Value:
+    """(..., G, L, D) -> (..., heads, L, D): every group for heads / G neighbouring heads."""
+    groups = shape_of(x)[-3]
+    return take(e, x, -3, [head * groups // heads for head in range(heads)])
 
 
 HANDLERS: Handlers = {

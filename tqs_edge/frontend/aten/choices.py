@@ -9,6 +9,7 @@ import torch
 from tqs_edge.frontend.aten.arithmetic import add
 from tqs_edge.frontend.aten.comparisons import JOINS, NEGATIONS, chosen
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.hidden import hide, only_exponentials_read
 from tqs_edge.frontend.aten.layout import expanded
 from tqs_edge.frontend.aten.masks import only_softmax_reads
 from tqs_edge.frontend.aten.values import (
@@ -43,10 +44,19 @@ def where(
         if len(infinite) == 2 or isinstance(kept, int | float):
             return None
         hidden = (keep, 1 - keep)[infinite[0]]
+        if isinstance(kept, torch.fx.Node) and only_exponentials_read(node):
+            shown = expanded(e, kept, shape_of(node))
+            return hide(e, shown, 1 - hidden) if _negative((a, b)[infinite[0]]) else None
         fill = torch.zeros_like(hidden).masked_fill(hidden.bool(), -float("inf"))
         return add(e, node, kept, Constant(fill, "mask.keep")) if only_softmax_reads(node) else None
     total = e.binary(aten.add.Tensor, *parts)  # type: ignore[arg-type]
     return total if shape_of(total) == shape_of(node) else None
+
+
+def _negative(x: Operand) -> bool:
+    """Whether all infinities of a constant are minus infinity."""
+    value = x.value if isinstance(x, Constant) else torch.tensor(float(x))  # type: ignore[arg-type]
+    return not bool((value == float("inf")).any())
 
 
 def _selected(e: Emitter, x: Operand, keep: torch.Tensor, node: torch.fx.Node) -> Value | None:

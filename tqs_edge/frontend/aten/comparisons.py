@@ -51,6 +51,48 @@ def _joined(target: Any) -> Callable[..., Condition | None]:
     return join
 
 
+def exclusive_or(
+    e: Emitter, node: torch.fx.Node, a: Value | Condition, b: Value | Condition
+) -> Condition | None:
+    """Exactly one of two conditions."""
+    if not isinstance(a, Condition) or not isinstance(b, Condition):
+        return None
+    apart = e.function(e.binary(aten.sub.Tensor, as_number(e, a), as_number(e, b)), "abs")
+    return Condition(apart, 0.5, True, False, node) if isinstance(apart, torch.fx.Node) else None
+
+
+def _over_axes(target: Any, scale: float) -> Callable[..., Condition | None]:
+    """The handler of a condition that any entry along axes fulfils (1) or that all do (-1)."""
+
+    def handle(
+        e: Emitter,
+        node: torch.fx.Node,
+        x: Value | Condition,
+        dims: Any = None,
+        keepdim: bool = False,
+    ) -> Condition | None:
+        if not isinstance(x, Condition):
+            return None
+        number = as_number(e, x)
+        axes = range(len(shape_of(number))) if dims is None else dims
+        axes = [axes] if isinstance(axes, int) else list(axes)
+        found = e.affine(e.reduce(target, e.affine(number, scale), axes), scale)
+        joined = e.reshape(found, shape_of(node))
+        return (
+            Condition(joined, 0.5, True, False, node) if isinstance(joined, torch.fx.Node) else None
+        )
+
+    return handle
+
+
+def sign(e: Emitter, node: torch.fx.Node, x: Value) -> Value | None:
+    """1 above zero, -1 below."""
+    if not isinstance(x, torch.fx.Node):
+        return None
+    above, below = (Condition(x, 0.0, strict, not strict, node) for strict in (True, False))
+    return e.binary(aten.sub.Tensor, as_number(e, above), as_number(e, below))
+
+
 def _choice(e: Emitter, condition: Condition, a: Value, b: Value) -> torch.fx.Node:
     """a where the comparison holds, b elsewhere."""
     if condition.negated:
@@ -99,11 +141,23 @@ JOINS: Handlers = {
     )
     for overload in overloads
 }
-HANDLERS |= {**NEGATIONS, **JOINS}
+JOINS |= {
+    aten.logical_xor.default: exclusive_or,
+    aten.bitwise_xor.Tensor: exclusive_or,
+    **{
+        getattr(packet, overload): _over_axes(aten.amax.default, scale)
+        for packet, scale in ((aten.any, 1.0), (aten.all, -1.0))
+        for overload in ("default", "dim", "dims")
+    },
+}
+HANDLERS |= {**NEGATIONS, **JOINS, aten.sign.default: sign}
 
 # Operations to which a comparison is the number 1 or 0.
 READ_AS_NUMBERS = frozenset(
-    {aten.mul.Tensor, aten.add.Tensor, aten.sub.Tensor, aten._to_copy.default}
+    {
+        *(aten.mul.Tensor, aten.add.Tensor, aten.sub.Tensor, aten.cat.default),
+        *(aten.mean.dim, aten.sum.dim_IntList, aten.sum.default, aten._to_copy.default),
+    }
 )
 
 

@@ -8,6 +8,7 @@ import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.padding import pad_constant
+from tqs_edge.frontend.aten.planes import flipped, planes_of_rows, rows_of_planes, stretched
 from tqs_edge.frontend.aten.step_ops import tqs
 from tqs_edge.frontend.aten.values import Constant, Handlers, Value, shape_of
 
@@ -24,20 +25,44 @@ def convolution(
     padding: Sequence[int],
     dilation: Sequence[int],
     transposed: bool,
-    _output_padding: Sequence[int],
+    output_padding: Sequence[int],
     groups: int,
 ) -> Value | None:
-    """A convolution over the last axis of (N, C, T); None for more axes and transposed ones."""
-    constant = isinstance(weight, Constant) and (bias is None or isinstance(bias, Constant))
-    if transposed or len(stride) != 1 or not constant:
+    """A convolution over one or two axes; None for three, and for transposed ones over two."""
+    if not isinstance(weight, Constant) or not (bias is None or isinstance(bias, Constant)):
         return None
-    assert isinstance(weight, Constant) and (bias is None or isinstance(bias, Constant))
-    rows = pad_constant(e, e.permute(x, (0, 2, 1)), 1, padding[0], padding[0])
-    window = (weight.shape[-1], dilation[0], stride[0])
+    if len(stride) == 2 and not transposed:
+        rows, lead = rows_of_planes(e, x, weight.shape[2], stride[0], padding[0], dilation[0])
+        merged = weight.value.reshape(weight.shape[0], -1, weight.shape[3])
+        flat = Constant(merged, weight.path)
+        window = (weight.shape[3], dilation[1], stride[1])
+        return planes_of_rows(e, _over_last(e, rows, flat, bias, padding[1], window, groups), lead)
+    if len(stride) != 1:
+        return None
+    kernel = weight.shape[-1]
+    if not transposed:
+        window = (kernel, dilation[0], stride[0])
+        return _over_last(e, x, weight, bias, padding[0], window, groups)
+    reach = (kernel - 1) * dilation[0] - padding[0]
+    spread = pad_constant(e, stretched(e, x, stride[0]), 2, reach, reach + output_padding[0])
+    return _over_last(e, spread, flipped(weight, groups), bias, 0, (kernel, dilation[0], 1), groups)
+
+
+def _over_last(
+    e: Emitter,
+    x: Value,
+    weight: Constant,
+    bias: Constant | None,
+    padding: int,
+    window: tuple[int, int, int],
+    groups: int,
+) -> Value:
+    """A convolution over the last axis of (N, C, T); window: kernel, dilation, stride."""
+    rows = pad_constant(e, e.permute(x, (0, 2, 1)), 1, padding, padding)
     channels = shape_of(rows)[-1]
     if groups == 1:
         product = e.dense(windows(e, rows, *window), _matrix(weight), bias)
-    elif groups == channels and groups > 1 and weight.shape[0] == channels:
+    elif groups == channels and weight.shape[0] == channels:
         product = _depthwise(e, rows, weight, bias, window)
     else:
         product = _grouped(e, rows, weight, bias, window, groups)

@@ -174,7 +174,8 @@ class Emitter(GraphBuilder):
         result = tuple(np.broadcast_shapes(*shapes))
         if target in WITH_NUMBERS:
             a, b = _number(a, shapes[1], result), _number(b, shapes[0], result)
-        a, b = self._narrowed(a, b, result), self._narrowed(b, a, result)
+        a = self._narrowed(a, b, result)
+        b = self._narrowed(b, a, result)  # beside what a is now: one of them keeps the shape
         if target is aten.sub.Tensor and isinstance(a, int | float):
             assert not isinstance(b, int | float)
             return self.affine(b, -1.0, float(a))

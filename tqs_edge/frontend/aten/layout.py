@@ -9,7 +9,7 @@ import torch
 
 from tqs_edge.frontend.aten import padding
 from tqs_edge.frontend.aten.emitter import Emitter
-from tqs_edge.frontend.aten.values import Handlers, Value, shape_of
+from tqs_edge.frontend.aten.values import Handlers, Pair, Value, shape_of
 
 aten = torch.ops.aten
 
@@ -26,9 +26,13 @@ def same(_e: Emitter, _node: torch.fx.Node, x: Value, *_args: Any, **_kwargs: An
 
 def to_copy(
     _e: Emitter, node: torch.fx.Node, x: Value, *, dtype: torch.dtype | None = None, **_kwargs: Any
-) -> Value | None:
-    """A copy in the same type."""
-    return x if dtype in (None, torch.float32) else None
+) -> Value | Pair | None:
+    """A copy in the same type, with more digits of the same numbers, or as a complex tensor."""
+    if dtype is not None and dtype.is_complex:
+        return Pair(x, None, node)
+    source = node.args[0]
+    counted = isinstance(source, torch.fx.Node) and source.meta["val"].dtype == torch.bool
+    return x if counted or dtype in (None, torch.float32, torch.float64) else None
 
 
 def cat(e: Emitter, _node: torch.fx.Node, parts: Sequence[Value], dim: int = 0) -> Value:

@@ -112,6 +112,22 @@ def linear(
     return None
 
 
+def bilinear(
+    e: Emitter, node: torch.fx.Node, a: Value, b: Value, weight: Value, bias: Value | None = None
+) -> Value | None:
+    """y[o] = a W[o] b + bias[o] over the last axes."""
+    if not isinstance(weight, Constant):
+        return None
+    rows, left, right = weight.shape
+    turned = weight.value.transpose(1, 2).reshape(rows * right, left)
+    halves = e.dense(a, Constant(turned.contiguous(), weight.path))
+    shape = shape_of(halves)[:-1]
+    split = e.reshape(halves, (*shape, rows, right))
+    scaled = e.binary(aten.mul.Tensor, split, e.reshape(b, (*shape, 1, right)))
+    total = e.reshape(e.reduce(aten.sum.dim_IntList, scaled, [-1]), (*shape, rows))
+    return total if bias is None else e.binary(aten.add.Tensor, total, bias)
+
+
 def cumsum(e: Emitter, _node: torch.fx.Node, x: Value, dim: int, dtype: Any = None) -> Value:
     """Running sums along an axis, by a triangle of ones."""
     length = shape_of(x)[dim]
@@ -137,9 +153,15 @@ HANDLERS: Handlers = {
     aten.addmm.default: addmm,
     aten.baddbmm.default: addmm,
     aten.linear.default: linear,
+    aten.bilinear.default: bilinear,
     aten.cumsum.default: cumsum,
-    aten.upsample_linear1d.vec: along_last,
-    aten.upsample_linear1d.default: along_last,
-    aten.upsample_nearest1d.vec: along_last,
-    aten.upsample_nearest1d.default: along_last,
+    **{
+        getattr(packet, overload): along_last
+        for packet in (
+            aten.upsample_linear1d,
+            aten.upsample_nearest1d,
+            aten._upsample_nearest_exact1d,
+        )
+        for overload in ("vec", "default")
+    },
 }

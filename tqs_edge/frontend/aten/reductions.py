@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.hidden import without_hidden
 from tqs_edge.frontend.aten.values import Handlers, Value, shape_of
 from tqs_edge.frontend.aten.variance import (
     mean_over,
@@ -46,7 +47,9 @@ def reduction(target: Any, scale: float = 1.0) -> Callable[..., Value]:
         keepdim: bool = False,
         **_kw: Any,
     ) -> Value:
-        reduced = e.reduce(target, e.affine(x, scale), _axes(x, dims))
+        axes = _axes(x, dims)
+        x = without_hidden(e, x, axes) if target is aten.amax.default and scale > 0 else x
+        reduced = e.reduce(target, e.affine(x, scale), axes)
         return e.reshape(e.affine(reduced, scale), shape_of(node))
 
     return handle
@@ -58,7 +61,7 @@ def maximum_and_index(
     """x.max(dim) where nothing reads the index."""
     if any(user.args[1] == 1 and user.users for user in node.users):
         return None
-    values = e.reduce(aten.amax.default, x, [dim])
+    values = e.reduce(aten.amax.default, without_hidden(e, x, [dim]), [dim])
     return e.reshape(values, tuple(node.meta["val"][0].shape)), None
 
 

@@ -16,11 +16,13 @@ from torch.export.graph_signature import (
     TensorArgument,
 )
 
+from tqs_edge.errors import InputError, UnsupportedOp
 from tqs_edge.frontend.aten.choices import CONDITION_READERS
 from tqs_edge.frontend.aten.comparisons import READ_AS_NUMBERS, as_number
+from tqs_edge.frontend.aten.complex_pairs import each_part, is_complex
 from tqs_edge.frontend.aten.emitter import Emitter
-from tqs_edge.frontend.aten.registry import HANDLERS
-from tqs_edge.frontend.aten.values import Condition, Constant, Value, derived_path
+from tqs_edge.frontend.aten.registry import COMPLEX_HANDLERS, HANDLERS, ON_EACH_PART
+from tqs_edge.frontend.aten.values import Condition, Constant, Pair, Value, derived_path
 from tqs_edge.frontend.obstacles import layer_of
 from tqs_edge.frontend.quiet_torch import quiet_torch
 
@@ -28,9 +30,15 @@ from tqs_edge.frontend.quiet_torch import quiet_torch
 KEPT_WHOLE = (
     "silu mish softplus hardswish hardsigmoid hardtanh log_sigmoid celu selu glu "
     "scaled_dot_product_attention replication_pad1d reflection_pad1d pad avg_pool1d max_pool1d "
-    "adaptive_avg_pool1d unfold upsample_linear1d upsample_nearest1d roll addcmul lerp "
-    "mv dot prelu _prelu_kernel select_scatter"
+    "adaptive_avg_pool1d adaptive_max_pool1d unfold upsample_linear1d upsample_nearest1d roll "
+    "addcmul lerp bilinear "
+    "mv dot prelu _prelu_kernel select_scatter logsumexp logaddexp logcumsumexp cummax prod "
+    "_upsample_nearest_exact1d upsample_bilinear2d upsample_bicubic2d upsample_nearest2d "
+    "_upsample_nearest_exact2d"
 ).split()
+
+
+STORED = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 
 
 def rewrite_step(program: ExportedProgram) -> ExportedProgram:
@@ -39,12 +47,35 @@ def rewrite_step(program: ExportedProgram) -> ExportedProgram:
     Everything that depends on parameters and literals only is computed here. Constants are
     parameters of the new program under the paths of what they were made from.
     """
-    with quiet_torch():
-        program = program.run_decompositions(_decompositions())
+    _drop_unread(program)
+    try:
+        with quiet_torch():
+            program = program.run_decompositions(_decompositions())
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [repr(error)])[0]
+        raise InputError(
+            f"torch cannot decompose the exported step: {reason}; write the part without vmap, "
+            "autograd and tensor subclasses"
+        ) from error
     walk = _Walk(program)
     for node in program.graph.nodes:
         walk.visit(node)
     return walk.program()
+
+
+def _drop_unread(program: ExportedProgram) -> None:
+    """Removes calls and constants that nothing reads: torch fails to decompose some of vmap's."""
+    for node in reversed(program.graph.nodes):
+        operation = node.target
+        if isinstance(operation, torch._ops.OpOverload) and not operation._schema.is_mutable:
+            if not node.users and operation._schema.returns:
+                program.graph.erase_node(node)
+    specs = program.graph_signature.input_specs
+    constants = {s.arg.name: s for s in specs if s.kind is InputKind.CONSTANT_TENSOR}
+    for node in program.graph.find_nodes(op="placeholder"):
+        if node.name in constants and not node.users:
+            specs.remove(constants[node.name])
+            program.graph.erase_node(node)
 
 
 def _decompositions() -> dict[Any, Any]:
@@ -78,9 +109,11 @@ class _Walk:
 
     def placeholder(self, node: torch.fx.Node) -> Value:
         spec = self.specs[node.name]
-        if spec.kind is not InputKind.USER_INPUT:
+        if spec.kind in STORED:
             stored = {**self.old.state_dict, **self.old.constants}
-            return Constant(stored[spec.target].detach(), str(spec.target))
+            return Constant(stored[spec.target].detach().resolve_conj(), str(spec.target))
+        if spec.kind is not InputKind.USER_INPUT:
+            raise _with_effects(node)
         graph = self.emitter.graph
         first = next((n for n in graph.nodes if n.op != "placeholder"), None)
         with graph.inserting_before(first) if first else graph.inserting_after():
@@ -105,13 +138,22 @@ class _Walk:
         sources = [read(source) for source in node.all_input_nodes]
         if all(isinstance(source, Constant) for source in sources):
             return _evaluated(node, args, kwargs, sources)
-        handler: Callable[..., Any] | None = HANDLERS.get(node.target)
+        handler = self.handler(node, [*args, *kwargs.values()])
         reads_conditions = node.target in CONDITION_READERS
         if handler and all(_is_known(source, reads_conditions) for source in sources):
             result = handler(self.emitter, node, *args, **kwargs)
             if result is not None:
                 return result
         return self.kept(node)
+
+    def handler(self, node: torch.fx.Node, args: list[Any]) -> Callable[..., Any] | None:
+        """What rewrites a node with these arguments, None for nothing."""
+        own: Callable[..., Any] | None = HANDLERS.get(node.target)
+        if not is_complex(args):
+            return own
+        if own and node.target in ON_EACH_PART and node.target not in COMPLEX_HANDLERS:
+            return each_part(own)
+        return COMPLEX_HANDLERS.get(node.target)
 
     def kept(self, node: torch.fx.Node) -> torch.fx.Node:
         """The node as it is: an obstacle that is reported later."""
@@ -120,11 +162,22 @@ class _Walk:
             value = self.values[source]
             if isinstance(value, Condition):
                 return self.kept(value.node)
+            if isinstance(value, Pair):
+                return self.joined(value)
             return self.emitter.placed(value) if isinstance(value, Constant) else value
 
         new = self.emitter.graph.node_copy(node, placed)
         new.meta = dict(node.meta)
         return new
+
+    def joined(self, value: Pair) -> torch.fx.Node:
+        """A complex tensor as such, for an operation that is an obstacle or for an output."""
+        imag = (
+            value.imag
+            if value.imag is not None
+            else Constant(torch.zeros(value.shape), "complex.zeros")
+        )
+        return self.emitter.call(torch.ops.aten.complex.default, value.real, imag)
 
     def program(self) -> ExportedProgram:
         """The new program, without what nothing reads."""
@@ -166,14 +219,28 @@ class _Walk:
     def result(self, node: torch.fx.Node) -> torch.fx.Node:
         """What the step returns in place of `node`: a tensor of its shape."""
         value = self.values[node]
+        if isinstance(value, Condition):
+            return self.kept(node)
+        if isinstance(value, Pair):
+            return self.joined(value)
         return self.emitter.placed(value) if isinstance(value, Constant) else value
+
+
+def _with_effects(token: torch.fx.Node) -> UnsupportedOp:
+    """The obstacle of an operation that does more than compute its result."""
+    user = next(iter(token.users), token)
+    operation = user.args[1] if len(user.args) > 1 else user.target
+    name = str(operation).removeprefix("aten.").split(".")[0]
+    return UnsupportedOp(
+        layer_of(user), name, "leave out checks and solvers, or compute by products"
+    )
 
 
 def _is_known(value: Any, reads_conditions: bool) -> bool:
     """Whether a handler can take the value; a comparison only where it `reads_conditions`."""
     if isinstance(value, Condition):
         return reads_conditions
-    return isinstance(value, Constant | torch.fx.Node) or type(value) is tuple
+    return isinstance(value, Constant | Pair | torch.fx.Node) or type(value) is tuple
 
 
 def _evaluated(node: torch.fx.Node, args: Any, kwargs: Any, sources: list[Constant]) -> Any:
@@ -195,7 +262,7 @@ def _evaluated(node: torch.fx.Node, args: Any, kwargs: Any, sources: list[Consta
     if name in ("t", "permute", "transpose") and sources[0].value.ndim == 2:
         return sources[0].transposed() if result.shape == sources[0].value.T.shape else sources[0]
     if isinstance(result, torch.Tensor):
-        return Constant(result, path)
+        return Constant(result.resolve_conj(), path)
     return tuple(
         Constant(part, path) if isinstance(part, torch.Tensor) else part for part in result
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,8 @@ aten = torch.ops.aten
 def take(e: Emitter, x: Value, axis: int, indices: Sequence[int]) -> Value:
     """x with entries `indices` along an axis: one slice for each run of neighbours."""
     axis %= len(shape_of(x))
+    if not indices:
+        return e.slice(x, axis, 0, 0)
     steps = {b - a for a, b in pairwise(indices)}
     if len(indices) > 2 and len(steps) == 1 and min(steps) > 1:
         return strided(e, x, axis, indices[0], len(indices), steps.pop())
@@ -99,20 +102,38 @@ def index_select(
 def index(
     e: Emitter, _node: torch.fx.Node, x: Value, indices: Sequence[Value | None]
 ) -> Value | None:
-    """x[..., indices, ...] with constant indices along one axis."""
+    """x[..., indices, ...] with constant indices along one axis or several neighbouring ones."""
     used = [(axis, part) for axis, part in enumerate(indices) if part is not None]
-    if len(used) != 1 or not isinstance(used[0][1], Constant):
+    values = [part.value for _, part in used if isinstance(part, Constant)]
+    first, last = used[0][0], used[-1][0]
+    if len(values) != len(used) or len(used) != last - first + 1:
         return None
-    axis, constant = used[0]
-    assert isinstance(constant, Constant)
-    value = constant.value
-    if value.dtype == torch.bool:
-        if value.ndim != 1:
+    if values[0].dtype == torch.bool:
+        if len(values) > 1 or values[0].ndim != 1:
             return None
-        value = value.nonzero().flatten()
-    extent, shape = shape_of(x)[axis], shape_of(x)
-    rows = take(e, x, axis, [int(i) % extent for i in value.flatten()])
-    return e.reshape(rows, [*shape[:axis], *value.shape, *shape[axis + 1 :]])
+        values = [values[0].nonzero().flatten()]
+    shape = shape_of(x)
+    extents = shape[first : last + 1]
+    places = torch.zeros((), dtype=torch.int64)
+    for value, extent in zip(values, extents, strict=True):
+        places = places * extent + value % extent
+    merged = e.reshape(x, [*shape[:first], math.prod(extents), *shape[last + 1 :]])
+    rows = take(e, merged, first, [int(i) for i in places.flatten()])
+    return e.reshape(rows, [*shape[:first], *places.shape, *shape[last + 1 :]])
+
+
+def diagonal(
+    e: Emitter, node: torch.fx.Node, x: Value, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Value | None:
+    """The entries x[i, i + offset] of two axes, as a new last axis."""
+    rank = len(shape_of(x))
+    axes = [dim1 % rank, dim2 % rank]
+    moved = e.permute(x, [*(i for i in range(rank) if i not in axes), *axes])
+    *lead, rows, columns = shape_of(moved)
+    begin = offset if offset >= 0 else -offset * columns
+    count = shape_of(node)[-1]
+    flat = e.reshape(moved, [*lead, rows * columns])
+    return take(e, flat, -1, [begin + i * (columns + 1) for i in range(count)])
 
 
 def gather(
@@ -174,6 +195,7 @@ HANDLERS: Handlers = {
     aten.index_select.default: index_select,
     aten.index.Tensor: index,
     aten._unsafe_index.Tensor: index,
+    aten.diagonal.default: diagonal,
     aten.gather.default: gather,
     aten.unfold.default: unfold,
     aten.split_with_sizes.default: split,

@@ -41,6 +41,22 @@ class Condition:
     node: torch.fx.Node
 
 
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A complex tensor as two real ones; imag: None for zero.
+
+    node: the operation as it was exported, for what cannot read it in parts
+    """
+
+    real: Value
+    imag: Value | None
+    node: torch.fx.Node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return shape_of(self.real)
+
+
 Value = torch.fx.Node | Constant
 Operand = Value | float
 # Each takes (emitter, old node, *arguments of the operation) and returns the new value, several
@@ -48,9 +64,11 @@ Operand = Value | float
 Handlers = dict[Any, Callable[..., Any]]
 
 
-def shape_of(value: Value) -> tuple[int, ...]:
+def shape_of(value: Value | Pair) -> tuple[int, ...]:
     """The shape of a tensor."""
-    return value.shape if isinstance(value, Constant) else tuple(value.meta["val"].shape)
+    if isinstance(value, Constant | Pair):
+        return value.shape
+    return tuple(value.meta["val"].shape)
 
 
 def derived_path(paths: Iterable[str], layer: str, op: str) -> str:

@@ -144,6 +144,10 @@ OPERATORS: dict[str, Operator] = {
     "Sin": _unary(torch.sin),
     "Cos": _unary(torch.cos),
     "Erf": _unary(torch.erf),
+    "Atan": _unary(torch.atan),
+    "Sinh": _unary(torch.sinh),
+    "Cosh": _unary(torch.cosh),
+    "Asinh": _unary(torch.asinh),
     "Floor": _unary(torch.floor),
     "Ceil": _unary(torch.ceil),
     "Round": _unary(torch.round),
@@ -172,5 +176,6 @@ OPERATORS: dict[str, Operator] = {
     "GreaterOrEqual": _compare(torch.ge),
     "And": _compare(torch.logical_and),
     "Or": _compare(torch.logical_or),
+    "Xor": _compare(torch.logical_xor),
     "Where": Operator(_where),
 }

@@ -80,9 +80,8 @@ class _Builder:
             if name and not any(name in d for d in (values.known, values.examples, values.unknown)):
                 raise InputError(f"node '{node.name}' reads '{name}', which nothing makes")
         try:
-            if proto.domain not in ("", "ai.onnx") or node.op not in (*OPERATORS, "Shape", "Size"):
-                label = f"{proto.domain}.{node.op}".removeprefix("ai.onnx").lstrip(".")
-                raise UnsupportedOp(node.name, label, ALTERNATIVES.get(node.op, NEAREST))
+            if node.op not in (*OPERATORS, "Shape", "Size"):
+                raise UnsupportedOp(node.name, node.op, ALTERNATIVES.get(node.op, NEAREST))
             if any(name in values.unknown for name in node.inputs):
                 raise _Behind
             self._carry_out(node, scope_of(proto))
@@ -228,7 +227,8 @@ class _Builder:
             attributes[attribute.name] = value
         name = proto.name or (proto.output[0] if proto.output else proto.op_type)
         inputs, outputs = tuple(proto.input), tuple(proto.output)
-        return OnnxNode(name, proto.op_type, inputs, outputs, attributes, self.opset)
+        op = f"{proto.domain}.{proto.op_type}".removeprefix("ai.onnx").lstrip(".")
+        return OnnxNode(name, op, inputs, outputs, attributes, self.opset)
 
 
 class _Behind(Exception):

@@ -87,16 +87,18 @@ def _pool(pools: dict[int, Callable[..., Any]], fill: float) -> Operator:
     def run(node: OnnxNode, operands: Sequence[Operand]) -> Result:
         x, kernel = operands[0], node.get("kernel_shape")
         rank = len(kernel)
-        if node.get("ceil_mode", 0) or any(d != 1 for d in node.get("dilations", [])):
-            raise node.unsupported("with ceil_mode or dilations", "pool without them")
+        if any(d != 1 for d in node.get("dilations", [])):
+            raise node.unsupported("with dilations", "pool without them")
         if rank not in pools or len(node.outputs) > 1:
             raise node.unsupported(f"over {rank} axes or with indices", "pool over one axis, time")
-        pads = _padding(node, x.shape[2:], kernel)
-        if fill == 0.0 and any(pads) and not node.get("count_include_pad", 0):
+        pads, steps = _padding(node, x.shape[2:], kernel), node.get("strides", [1] * rank)
+        whole, counted = bool(node.get("ceil_mode", 0)), bool(node.get("count_include_pad", 0))
+        if pads[:rank] == pads[rank:] and fill == 0.0:
+            return pools[rank](x, kernel, steps, pads[:rank], whole, counted)  # type: ignore[no-any-return]
+        if fill == 0.0 and any(pads) and not counted:
             raise node.unsupported("with padding that is not counted", "pad before pooling")
         padded = _padded(x, pads, fill)
-        pooled: torch.Tensor = pools[rank](padded, kernel, node.get("strides", [1] * rank))
-        return pooled
+        return pools[rank](padded, kernel, steps, ceil_mode=whole)  # type: ignore[no-any-return]
 
     return Operator(run)
 
@@ -195,5 +197,6 @@ OPERATORS: dict[str, Operator] = {
     "ReduceL1": _reduce(lambda x, axes, keep: x.abs().sum(axes, keep)),
     "ReduceL2": _reduce(lambda x, axes, keep: (x * x).sum(axes, keep).sqrt()),
     "ReduceSumSquare": _reduce(lambda x, axes, keep: (x * x).sum(axes, keep)),
+    "ReduceLogSum": _reduce(lambda x, axes, keep: x.sum(axes, keep).log()),
     "ReduceLogSumExp": _reduce(torch.logsumexp),
 }

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tqs_edge.frontend.onnx import elementwise, layout, matrix, recurrent
+from tqs_edge.frontend.onnx import (
+    elementwise,
+    layout,
+    matrix,
+    recurrent,
+    regressors,
+    signal,
+)
 from tqs_edge.frontend.onnx.node import Operator
 
 OPERATORS: dict[str, Operator] = {
@@ -10,6 +17,8 @@ OPERATORS: dict[str, Operator] = {
     **layout.OPERATORS,
     **matrix.OPERATORS,
     **recurrent.OPERATORS,
+    **regressors.OPERATORS,
+    **signal.OPERATORS,
 }
 NEAREST = "use MatMul, Gemm, Conv, GRU, LSTM, elementwise operations, slices and reshapes"
 ALTERNATIVES = {
@@ -19,7 +28,6 @@ ALTERNATIVES = {
     "QuantizeLinear": "give the float model: widths are chosen here",
     "DequantizeLinear": "give the float model: widths are chosen here",
     "DynamicQuantizeLinear": "give the float model: widths are chosen here",
-    "ConvTranspose": "use Conv, or a linear layer over the flattened window",
     "RandomNormal": "a step must draw no random numbers",
     "RandomNormalLike": "a step must draw no random numbers",
     "RandomUniform": "a step must draw no random numbers",

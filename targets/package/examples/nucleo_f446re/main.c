@@ -1,5 +1,5 @@
 /* Without any framework on a NUCLEO-F446RE: LED LD2 (PA5) shows the sign of the first forecast
-   value. Registers and addresses: reference manual RM0390, sections 6 and 7. */
+   value. Registers: ST's cmsis_device_f4, stm32f446xx.h. */
 #include <stdint.h>
 
 #include "blink_model.h"

@@ -1,34 +1,14 @@
-/* Internal: the loops of the DSP kernels for 16-bit weights. The including file defines TQS_KERNEL
-   and TQS_ACT_BITS (8, 16).
-
-   SMLALD adds two products of 16 bits to a 64-bit accumulator. */
+/* Internal: the loops of kernels for 16-bit weights on cores with a long multiply-accumulate. The
+   including file defines TQS_KERNEL, TQS_ACT_BITS (8, 16) and, in assembly,
+     TQS_PAIR_BLOCK    two rows of a quad: their words of two columns, from w on, times four
+                       activations, from x on, into acc0 and acc1; may use xa, xb, va, vb
+     TQS_SINGLE_BLOCK  the same for one row, whose words are neighbours */
 #define TQS_WEIGHT_BITS 16
 #define TQS_ACC_BITS 64
 #include "tqs_dense_row.h"
-#include "tqs_dsp.h"
-
-#if TQS_ACT_BITS == 16
-#define TQS_LOAD_FOUR TQS_LOAD_X("%[x]", "%[xa]", "%[xb]")
-#else
-/* 16-bit weights lie in natural order, so (0, 2), (1, 3) become (0, 1), (2, 3). */
-#define TQS_LOAD_FOUR                                                                              \
-    TQS_LOAD_X("%[x]", "%[va]", "%[vb]")                                                           \
-    "pkhbt %[xa], %[va], %[vb], lsl #16\n\t"                                                       \
-    "pkhtb %[xb], %[vb], %[va], asr #16\n\t"
-#endif
 
 /* One instruction per line: */
 /* clang-format off */
-
-/* Two rows of a quad: their words of two columns times four activations. */
-#define TQS_PAIR_BLOCK                                                                             \
-    TQS_LOAD_FOUR                                                                                  \
-    "ldrd %[va], %[vb], [%[w]], #16\n\t"                                                           \
-    "smlald %Q[acc0], %R[acc0], %[va], %[xa]\n\t"                                                  \
-    "smlald %Q[acc1], %R[acc1], %[vb], %[xa]\n\t"                                                  \
-    "ldrd %[va], %[vb], [%[w]], #16\n\t"                                                           \
-    "smlald %Q[acc0], %R[acc0], %[va], %[xb]\n\t"                                                  \
-    "smlald %Q[acc1], %R[acc1], %[vb], %[xb]\n\t"
 
 /* Two rows on their way through the same activations. */
 typedef struct {
@@ -56,10 +36,7 @@ static inline void tqs_add_singles(tqs_pair *pair, const uint32_t *end) {
     uint32_t xa, xb, va, vb;
     __asm__ volatile(
         "1:\n\t"
-        TQS_LOAD_FOUR
-        "ldrd %[va], %[vb], [%[w]], #8\n\t"
-        "smlald %Q[acc0], %R[acc0], %[va], %[xa]\n\t"
-        "smlald %Q[acc0], %R[acc0], %[vb], %[xb]\n\t"
+        TQS_SINGLE_BLOCK
         "cmp %[w], %[end]\n\t"
         "bne 1b"
         : [x] "+r"(pair->x), [w] "+r"(pair->w), [acc0] "+r"(pair->acc0),

@@ -1,0 +1,2 @@
+/* The linker takes main from the library `app`. */
+extern int zephyr_nothing;

@@ -1,0 +1,34 @@
+"""Operations of ONNX's domain ai.onnx.ml that exporters of scikit-learn pipelines write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+from tqs_edge.frontend.onnx.node import OnnxNode, Operand, Operator, Result
+
+
+def _linear(node: OnnxNode, operands: Sequence[Operand]) -> Result:
+    """x @ coefficients^T + intercepts, one row of coefficients for each target."""
+    if node.get("post_transform", "NONE") not in ("NONE", b"NONE"):
+        raise node.unsupported("with a post_transform", "leave it to an operation after it")
+    weight = torch.tensor(node.get("coefficients")).reshape(node.get("targets", 1), -1)
+    bias = node.get("intercepts")
+    return functional.linear(operands[0], weight, None if bias is None else torch.tensor(bias))
+
+
+def _scaler(node: OnnxNode, operands: Sequence[Operand]) -> Result:
+    """(x - offset) * scale by column."""
+    scaled: torch.Tensor = operands[0]
+    if offset := node.get("offset"):
+        scaled = scaled - torch.tensor(offset)
+    scale = node.get("scale")
+    return scaled * torch.tensor(scale) if scale else scaled
+
+
+OPERATORS: dict[str, Operator] = {
+    "ml.LinearRegressor": Operator(_linear),
+    "ml.Scaler": Operator(_scaler),
+}
