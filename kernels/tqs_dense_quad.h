@@ -4,7 +4,7 @@
                          uses r8, r9, r12
      TQS_WORDS_PER_PASS  1, or 2 where the loop is unrolled
      TQS_START_QUAD      before the first word
-     TQS_ENTER_ODD       optional, where that is 2: to 3 if r5, whether their number is odd, is not 0
+     TQS_ENTER_ODD       optional, where that is 2: to 3 if r5 is not 0: their number is odd
      TQS_END_IN_MEMORY   if TQS_QUAD_WORD reads lr, which else holds the end of the quad's words
      TQS_FLUSH           optional, for TQS_PAIRED below: after each pass
      TQS_SCALE, TQS_SCALE_32, tqs_excess32

@@ -138,10 +138,10 @@ static inline void tqs_last_rows_dsp(const tqs_call *call, uint32_t excess) {
     "ssat " acc ", #16, " acc "\n\t"                                                               \
     "strh " acc ", [r8], #2\n\t"
 
-/* The outputs of `rows` rows, a multiple of four, of one word each, as in a layer that reads the few
-   inputs of a model. r0-r3 sums, r4-r7 words or multipliers, r8 r9 activations, r8 y, r10 bias, r11
-   w, r12 product or half, lr shift - 32; on the stack what the struct of tqs_quads holds, and the
-   activations (36 bytes that the compiler does not count). */
+/* The outputs of `rows` rows, a multiple of four, of one word each, as in a layer that reads the
+   few inputs of a model. r0-r3 sums, r4-r7 words or multipliers, r8 r9 activations, r8 y, r10 bias,
+   r11 w, r12 product or half, lr shift - 32; on the stack what the struct of tqs_quads holds, and
+   the activations (36 bytes that the compiler does not count). */
 static inline void tqs_one_word_quads(const tqs_call *call, int32_t rows) {
     const intptr_t behind = (intptr_t)call->bias + 16;
     register intptr_t r0 __asm__("r0") = (intptr_t)call->multiplier - behind;

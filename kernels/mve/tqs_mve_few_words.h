@@ -3,9 +3,9 @@
 /* clang-format off */
 
 /* All quads of rows of one word, `count` of them: every column of weights of four rows is a vector,
-   times one activation. x: in the order of the word's bytes; shift above 32. r4, r10, r12, r11 w and
-   the bytes behind it, r5 bias, r6 multiplier, r7 y, r9 32 - shift, q4 offsets of the words (8 bytes
-   of stack that the compiler does not count). */
+   times one activation. x: in the order of the word's bytes; shift above 32. r4, r10, r12, r11 w
+   and the bytes behind it, r5 bias, r6 multiplier, r7 y, r9 32 - shift, q4 offsets of the words
+   (8 bytes of stack that the compiler does not count). */
 static inline void tqs_run_one_word_quads(const int32_t *x, const tqs_quads *quads, int32_t count) {
     register int32_t r0 __asm__("r0") = x[0];
     register int32_t r1 __asm__("r1") = x[1];

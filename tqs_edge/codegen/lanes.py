@@ -1,4 +1,4 @@
-"""An elementwise loop as calls of kernels/tqs_lanes.h: eight elements per pass on cores with MVE."""
+"""An elementwise loop as calls of kernels/tqs_lanes.h: eight numbers at once on cores with MVE."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class _Body:
     def __init__(self, names: dict[tirx.Buffer, str], elements: int) -> None:
         self.names = names
         self.lines: list[str] = []
-        self._loaded: dict[tuple[str, int], str] = {}
+        self._loaded: dict[tuple[str, str], str] = {}
         self._whole = elements % LANES == 0
         self._left = "" if self._whole else f", {elements} - i"
 
@@ -90,7 +90,7 @@ class _Body:
             case _ if called in TABLES:
                 x = self._variable(self._half(value.args[1]))
                 return f"{TABLES[called]}({x}, {_number(value.args[2])})"
-        return narrowed(self._sum(value))  # of what is proven to fit
+        raise _NoLanes  # or a number of 32 bits
 
     def _variable(self, text: str) -> str:
         """`text`, or a variable for it: macros read their argument more than once."""
