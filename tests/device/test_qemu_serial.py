@@ -48,6 +48,7 @@ def run_at(
         HORIZON,
         lambda: open_serial(url),
         exog=exog,
+        patience=30.0,  # the machine may be busy
         repeat_after=0.1,
         done=done,
     )
