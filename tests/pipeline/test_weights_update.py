@@ -13,6 +13,8 @@ from torch import nn
 
 import tqs_edge
 from tests.cli import factories
+from tests.cli.conftest import Cli
+from tests.cli.conftest import cli as cli
 from tests.codegen.c_package import CPackage
 from tests.package.test_weights_image import OK, aligned
 from tqs_edge.errors import InputError
@@ -57,6 +59,21 @@ def test_fitted_integers_bring_the_accuracy_back(directory: Path, tmp_path: Path
     assert fitted.fitted and not nearest.fitted and fitted.remark == nearest.remark == ""
     assert fitted.error.nrmse < 0.3 * nearest.error.nrmse
     assert len(fitted.image) == len(nearest.image)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((), "integers fitted to the rollout"), (("--rounding", "nearest"), "nearest integers")],
+)
+def test_the_command_says_which_integers_were_written(
+    words: tuple[str, ...], said: str, cli: Cli, directory: Path, tmp_path: Path
+) -> None:
+    new, image = exported(tmp_path / "new.pt2", 0.97), tmp_path / "w.bin"
+    outcome = cli("weights", directory, new, "-o", image, *words)
+    assert outcome.status == 0 and outcome.out.rstrip().endswith(said), outcome.err
+    assert f"{image}, {image.stat().st_size} B" in outcome.out
+    wrong = cli("weights", directory, new, "-o", image, "--rounding", "up")
+    assert wrong.status == 2 and "no rounding 'up'; use one of auto, fitted" in wrong.errors[0]
 
 
 def test_fitted_integers_that_need_other_code_give_way_to_the_nearest(
