@@ -68,10 +68,19 @@ def find_obstacles(program: ExportedProgram) -> list[UnsupportedOp]:
         if node.op != "call_function" or node.target is operator.getitem:
             continue
         name = _name(node)
-        if name not in SUPPORTED and name not in BESIDE_OTHERS:
+        if name in BESIDE_OTHERS or any(map(_is_left_complex, node.all_input_nodes)):
+            continue
+        if name not in SUPPORTED or _is_left_complex(node):
             short = name.split(".")[0]
             obstacles.append(UnsupportedOp(layer_of(node), short, ALTERNATIVES.get(short, NEAREST)))
     return obstacles
+
+
+def _is_left_complex(node: torch.fx.Node) -> bool:
+    """Whether a node is a complex operation that was left, which is listed by itself."""
+    value = node.meta.get("val")
+    complex_value = isinstance(value, torch.Tensor) and value.is_complex()
+    return complex_value and node.op == "call_function" and _name(node) not in BESIDE_OTHERS
 
 
 def layer_of(node: torch.fx.Node) -> str:

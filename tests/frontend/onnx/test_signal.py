@@ -15,6 +15,8 @@ from tqs_edge.frontend import check
 pytestmark = pytest.mark.onnx
 
 CASES: dict[str, Case] = {
+    "GatherND": ("GatherND", "x i", {}, {"i": np.array([[[0, 1], [0, -1]]])}),
+    "GatherElements": ("GatherElements", "x i", {"axis": 1}, {"i": np.full((1, 2, 6), -1)}),
     "CumSum": ("CumSum", "x s", {}, {"s": np.array(1)}),
     "ConvTranspose": (
         "ConvTranspose",

@@ -10,7 +10,7 @@ import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.hidden import hidden_of, noted
-from tqs_edge.frontend.aten.masks import masked_scores, only_softmax_reads
+from tqs_edge.frontend.aten.masks import add_mask, only_softmax_reads
 from tqs_edge.frontend.aten.quotients import quotient, reciprocal
 from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value
 from tqs_edge.frontend.aten.variance import (
@@ -40,7 +40,7 @@ def add(e: Emitter, node: torch.fx.Node, a: Operand, b: Operand, alpha: float = 
     for x, mask in ((a, b), (b, a)):
         if isinstance(mask, Constant) and isinstance(x, torch.fx.Node):
             if only_softmax_reads(node):
-                return e.binary(aten.add.Tensor, x, masked_scores(mask))
+                return add_mask(e, x, mask)
     result = noted(e, e.binary(aten.add.Tensor, a, b), hidden_of(e, a, b))
     for x, eps in ((a, b), (b, a)):
         number = _number(eps)
@@ -105,7 +105,8 @@ def power(e: Emitter, node: torch.fx.Node, x: Value, exponent: float) -> Value |
         root = root_of_variance(e, x) if exponent > 0 else reciprocal_root(e, x)
         return root or e.function(x, "sqrt" if exponent > 0 else "rsqrt")
     if exponent in (1.5, 2.5):
-        return mul(e, node, power(e, node, x, exponent - 0.5), e.function(x, "sqrt"))  # type: ignore[arg-type]
+        whole = x if exponent == 1.5 else mul(e, node, x, x)
+        return mul(e, node, whole, e.function(x, "sqrt"))
     if exponent != int(exponent):
         return e.function(e.affine(e.function(x, "log"), exponent), "exp")
     if not 1 <= abs(exponent) <= 16:

@@ -6,12 +6,11 @@ from itertools import groupby
 
 import torch
 
-from tqs_edge.frontend.aten.arithmetic import add
 from tqs_edge.frontend.aten.comparisons import JOINS, NEGATIONS, chosen
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.hidden import hide, only_exponentials_read
 from tqs_edge.frontend.aten.layout import expanded
-from tqs_edge.frontend.aten.masks import only_softmax_reads
+from tqs_edge.frontend.aten.masks import add_mask, hides, only_softmax_reads
 from tqs_edge.frontend.aten.values import (
     Condition,
     Constant,
@@ -33,6 +32,9 @@ def where(
         return chosen(e, node, mask, a, b)
     if not isinstance(mask, Constant):
         return None
+    hidden = _hidden_scores(e, node, mask, a, b)
+    if hidden is not None:
+        return hidden
     joined = _joined(e, shape_of(node), mask, a, b)
     if joined is not None:
         return joined
@@ -43,14 +45,24 @@ def where(
         kept = (a, b)[1 - infinite[0]]
         if len(infinite) == 2 or isinstance(kept, int | float):
             return None
-        hidden = (keep, 1 - keep)[infinite[0]]
+        gone = (keep, 1 - keep)[infinite[0]]
         if isinstance(kept, torch.fx.Node) and only_exponentials_read(node):
             shown = expanded(e, kept, shape_of(node))
-            return hide(e, shown, 1 - hidden) if _negative((a, b)[infinite[0]]) else None
-        fill = torch.zeros_like(hidden).masked_fill(hidden.bool(), -float("inf"))
-        return add(e, node, kept, Constant(fill, "mask.keep")) if only_softmax_reads(node) else None
+            return hide(e, shown, 1 - gone) if _negative((a, b)[infinite[0]]) else None
+        return None
     total = e.binary(aten.add.Tensor, *parts)  # type: ignore[arg-type]
     return total if shape_of(total) == shape_of(node) else None
+
+
+def _hidden_scores(
+    e: Emitter, node: torch.fx.Node, mask: Constant, a: Operand, b: Operand
+) -> Value | None:
+    """Scores where one side is far below all others and only a softmax reads them, by a sum."""
+    for kept, fill, wanted in ((b, a, mask.value.bool()), (a, b, ~mask.value.bool())):
+        if hides(fill) and isinstance(kept, torch.fx.Node) and only_softmax_reads(node):
+            below = torch.zeros(wanted.shape).masked_fill(wanted, -float("inf"))
+            return add_mask(e, kept, Constant(below, "mask.keep"))
+    return None
 
 
 def _negative(x: Operand) -> bool:

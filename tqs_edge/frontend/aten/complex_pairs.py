@@ -1,4 +1,4 @@
-"""Complex tensors as pairs of real ones: sums, products and whatever acts on each part alone."""
+"""Sums, products and functions of complex tensors, on their real and imaginary parts."""
 
 from __future__ import annotations
 
@@ -9,84 +9,19 @@ import torch
 
 from tqs_edge.frontend.aten.arithmetic import add, div, mul, power, sub
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.pairs import (
+    Part,
+    each_part,
+    is_complex,
+    pair,
+    parts_in,
+    parts_of,
+    tensors_of,
+)
 from tqs_edge.frontend.aten.products import matmul
-from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Pair, Value, shape_of
+from tqs_edge.frontend.aten.values import Constant, Handlers, Pair, Value, shape_of
 
 aten = torch.ops.aten
-Part = Operand | None  # None is zero
-Parts = tuple[Part, Part]
-
-
-def is_complex(value: Any) -> bool:
-    """Whether an argument is complex, a list of which any part is, or None."""
-    if isinstance(value, list | tuple):
-        return any(is_complex(part) for part in value)
-    if isinstance(value, Constant):
-        return value.value.is_complex()
-    return isinstance(value, Pair | complex)
-
-
-def parts_of(value: Any) -> Parts:
-    """(real part, imaginary part) of an argument; parts that are zero throughout are None."""
-    if isinstance(value, Pair):
-        return value.real, value.imag
-    if isinstance(value, complex):
-        return value.real or None, value.imag or None
-    if isinstance(value, Constant) and value.value.is_complex():
-        halves = torch.view_as_real(value.value.resolve_conj()).unbind(-1)
-        real, imag = (Constant(half.contiguous(), value.path) for half in halves)
-        return real, imag if bool(imag.value.any()) else None
-    return value, None
-
-
-def tensors_of(value: Any) -> tuple[Value, Value | None]:
-    """parts_of() of a tensor, whose real part is one even where it is zero."""
-    real, imag = parts_of(value)
-    if real is None:
-        real = Constant(torch.zeros(shape_of(value)), "complex.zeros")
-    assert not isinstance(real, int | float) and not isinstance(imag, int | float)
-    return real, imag
-
-
-def pair(node: torch.fx.Node, real: Part, imag: Part) -> Pair:
-    """The value of a complex `node`; a part that is None becomes a tensor of zeros if need be."""
-    zeros = Constant(torch.zeros(tuple(node.meta["val"].shape)), "complex.zeros")
-    assert not isinstance(imag, int | float) and not isinstance(real, int | float)
-    return Pair(zeros if real is None else real, imag, node)
-
-
-def each_part(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler of a linear operation with real coefficients, on both parts of its tensors."""
-
-    def handle(e: Emitter, node: torch.fx.Node, *args: Any, **kwargs: Any) -> Any:
-        real = handler(e, node, *_map(args, 0), **kwargs)
-        imag = None if _map_is_zero(args) else handler(e, node, *_map(args, 1), **kwargs)
-        if isinstance(real, tuple | list):
-            imags = imag or [None] * len(real)
-            return tuple(Pair(r, i, node) for r, i in zip(real, imags, strict=True))
-        return None if real is None else Pair(real, imag, node)
-
-    return handle
-
-
-def _map(arg: Any, which: int) -> Any:
-    """An argument with every tensor replaced by one part of it."""
-    if isinstance(arg, list | tuple):
-        return [_map(part, which) for part in arg]
-    if not isinstance(arg, Pair | Constant | torch.fx.Node):
-        return arg
-    index = isinstance(arg, Constant) and not (
-        arg.value.is_floating_point() or arg.value.is_complex()
-    )
-    part = arg if index else parts_of(arg)[which]
-    return Constant(torch.zeros(shape_of(arg)), "complex.zeros") if part is None else part
-
-
-def _map_is_zero(arg: Any) -> bool:
-    """Whether no tensor in an argument has an imaginary part."""
-    if isinstance(arg, list | tuple):
-        return all(_map_is_zero(part) for part in arg)
-    return parts_of(arg)[1] is None
 
 
 def plus(e: Emitter, node: torch.fx.Node, a: Part, b: Part) -> Part:
@@ -222,40 +157,40 @@ def whole_power(e: Emitter, node: torch.fx.Node, z: Any, exponent: float) -> Any
         return product(e, node, z, z)
     if exponent == 3:
         return product(e, node, product(e, node, z, z), z)
-    return None if parts_of(z)[1] is not None else power(e, node, parts_of(z)[0], exponent)  # type: ignore[arg-type]
+    real, imag = tensors_of(z)
+    return power(e, node, real, exponent) if imag is None else None
 
 
 def exponential(e: Emitter, node: torch.fx.Node, z: Any) -> Pair:
     """exp(a) (cos b + i sin b)."""
-    a, b = parts_of(z)
-    length = e.function(a, "exp")  # type: ignore[arg-type]
+    a, b = tensors_of(z)
+    length = e.function(a, "exp")
     if b is None:
         return pair(node, length, None)
-    turned = [mul(e, node, length, e.function(b, name)) for name in ("cos", "sin")]  # type: ignore[arg-type]
-    return pair(node, *turned)
+    return pair(node, *(mul(e, node, length, e.function(b, name)) for name in ("cos", "sin")))
 
 
 def as_real(e: Emitter, node: torch.fx.Node, z: Any) -> Value:
     """Both parts along a new last axis."""
-    whole = _map([z], 0) + _map([z], 1)
+    whole = parts_in([z], 0) + parts_in([z], 1)
     return e.cat([e.reshape(part, (*shape_of(part), 1)) for part in whole], -1)
 
 
 def real_part(e: Emitter, node: torch.fx.Node, z: Any) -> Value:
     """The real part."""
-    return _map(z, 0)  # type: ignore[no-any-return]
+    return parts_in(z, 0)  # type: ignore[no-any-return]
 
 
 def imaginary_part(e: Emitter, node: torch.fx.Node, z: Any) -> Value:
     """The imaginary part."""
-    return _map(z, 1)  # type: ignore[no-any-return]
+    return parts_in(z, 1)  # type: ignore[no-any-return]
 
 
 def copied(
     _e: Emitter, node: torch.fx.Node, z: Any, *, dtype: torch.dtype | None = None, **_options: Any
 ) -> Any:
     """A copy; in a real type, of the real part."""
-    return z if dtype is None or dtype.is_complex else _map(z, 0)
+    return z if dtype is None or dtype.is_complex else parts_in(z, 0)
 
 
 def from_parts(e: Emitter, node: torch.fx.Node, real: Value, imag: Value) -> Pair:

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from tqs_edge.frontend.aten.complex_pairs import matrix_product, pair, tensors_of
+from tqs_edge.frontend.aten.complex_pairs import matrix_product
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.pairs import pair, tensors_of
 from tqs_edge.frontend.aten.values import Constant, Handlers, Pair, Value, shape_of
 
 aten = torch.ops.aten

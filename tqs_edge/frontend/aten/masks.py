@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from tqs_edge.frontend.aten.values import Constant
+from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.values import Condition, Constant, Operand, Value
 
 aten = torch.ops.aten
 # Zero weight whatever the scores, and finite; integer.masked_scores raises it to what fits theirs.
@@ -18,14 +19,36 @@ PASSED_ON = (
     aten.unsqueeze.default,
     aten.squeeze.dims,
 )
+MASKING = (aten.where.self, aten.masked_fill.Scalar, aten.add.Tensor)
 
 
 def only_softmax_reads(node: torch.fx.Node) -> bool:
     """Whether scores go into softmaxes and nowhere else."""
     return bool(node.users) and all(
-        user.target in SOFTMAX or (user.target in PASSED_ON and only_softmax_reads(user))
+        user.target in SOFTMAX
+        or (user.target in (*PASSED_ON, *MASKING) and only_softmax_reads(user))
         for user in node.users
     )
+
+
+def hides(fill: Operand | Condition) -> bool:
+    """Whether scores of this value count nothing beside any others: -1e9, -inf, the least float."""
+    if isinstance(fill, Constant):
+        return bool((fill.value <= MASKED).all())
+    return isinstance(fill, int | float) and fill <= MASKED
+
+
+def add_mask(e: Emitter, scores: torch.fx.Node, mask: Constant) -> Value:
+    """scores + mask, together with a mask that the scores had before."""
+    bounded = masked_scores(mask)
+    if scores.target is aten.add.Tensor and isinstance(scores.args[1], torch.fx.Node):
+        inner, before = scores.args[:2]
+        assert isinstance(inner, torch.fx.Node) and isinstance(before, torch.fx.Node)
+        first = e.constants.get(before)
+        if first is not None and bool((first.value <= MASKED).any()):
+            both = (first.value + bounded.value).clamp(min=MASKED)
+            return e.binary(aten.add.Tensor, inner, Constant(both, mask.path))
+    return e.binary(aten.add.Tensor, scores, bounded)
 
 
 def masked_scores(mask: Constant) -> Constant:

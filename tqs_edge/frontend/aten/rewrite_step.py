@@ -19,8 +19,8 @@ from torch.export.graph_signature import (
 from tqs_edge.errors import InputError, UnsupportedOp
 from tqs_edge.frontend.aten.choices import CONDITION_READERS
 from tqs_edge.frontend.aten.comparisons import READ_AS_NUMBERS, as_number
-from tqs_edge.frontend.aten.complex_pairs import each_part, is_complex
 from tqs_edge.frontend.aten.emitter import Emitter
+from tqs_edge.frontend.aten.pairs import each_part, is_complex, is_left_complex
 from tqs_edge.frontend.aten.registry import COMPLEX_HANDLERS, HANDLERS, ON_EACH_PART
 from tqs_edge.frontend.aten.values import Condition, Constant, Pair, Value, derived_path
 from tqs_edge.frontend.obstacles import layer_of
@@ -149,6 +149,8 @@ class _Walk:
     def handler(self, node: torch.fx.Node, args: list[Any]) -> Callable[..., Any] | None:
         """What rewrites a node with these arguments, None for nothing."""
         own: Callable[..., Any] | None = HANDLERS.get(node.target)
+        if is_left_complex(args):
+            return None
         if not is_complex(args):
             return own
         if own and node.target in ON_EACH_PART and node.target not in COMPLEX_HANDLERS:

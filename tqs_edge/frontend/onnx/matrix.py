@@ -94,11 +94,13 @@ def _pool(pools: dict[int, Callable[..., Any]], fill: float) -> Operator:
         pads, steps = _padding(node, x.shape[2:], kernel), node.get("strides", [1] * rank)
         whole, counted = bool(node.get("ceil_mode", 0)), bool(node.get("count_include_pad", 0))
         if pads[:rank] == pads[rank:] and fill == 0.0:
-            return pools[rank](x, kernel, steps, pads[:rank], whole, counted)  # type: ignore[no-any-return]
+            even: torch.Tensor = pools[rank](x, kernel, steps, pads[:rank], whole, counted)
+            return even
         if fill == 0.0 and any(pads) and not counted:
             raise node.unsupported("with padding that is not counted", "pad before pooling")
         padded = _padded(x, pads, fill)
-        return pools[rank](padded, kernel, steps, ceil_mode=whole)  # type: ignore[no-any-return]
+        pooled: torch.Tensor = pools[rank](padded, kernel, steps, ceil_mode=whole)
+        return pooled
 
     return Operator(run)
 

@@ -97,11 +97,27 @@ def _whole_norm(node: OnnxNode, operands: Sequence[Operand]) -> Result:
     return centred / (centred.square().mean(axes, keepdim=True).sqrt() + 1e-9)
 
 
+def _gather_points(node: OnnxNode, operands: Sequence[Operand]) -> Result:
+    """x at places that are known, each given by its first few coordinates."""
+    x, places = operands[0], torch.as_tensor(operands[1])
+    if node.get("batch_dims", 0):
+        raise node.unsupported("with batch_dims", "gather along one axis")
+    gathered: torch.Tensor = x[tuple(places.unbind(-1))]
+    return gathered
+
+
+def _gather_elements(node: OnnxNode, operands: Sequence[Operand]) -> Result:
+    x, places, axis = operands[0], torch.as_tensor(operands[1]), node.get("axis", 0)
+    return torch.gather(x, axis, places % x.shape[axis])
+
+
 OPERATORS: dict[str, Operator] = {
     "CumSum": Operator(_cumulative_sum, static=(1,)),
     "ConvTranspose": Operator(_conv_transpose),
     "DFT": Operator(_fourier, static=(1, 2)),
     "Resize": Operator(_resize, static=(1, 2, 3)),
+    "GatherND": Operator(_gather_points, static=(1,)),
+    "GatherElements": Operator(_gather_elements, static=(1,)),
     "LpNormalization": Operator(_unit_norm),
     "MeanVarianceNormalization": Operator(_whole_norm),
 }
