@@ -57,7 +57,7 @@ def with_feedback(
         changed = chosen ^ {source}
         other = _damage(rollouts, sources, changed)
         saved = len(changed) < len(chosen)
-        if other * (1.0 - LEAST_GAIN) <= damage if saved else other < damage * (1.0 - LEAST_GAIN):
+        if other <= damage if saved else other < damage * (1.0 - LEAST_GAIN):
             chosen, damage = changed, other
     if not damage < none * (1.0 - LEAST_GAIN):
         chosen = set()
