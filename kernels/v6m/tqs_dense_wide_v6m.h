@@ -1,14 +1,14 @@
 /* Internal: the dense kernel of Armv6-M for 16-bit activations and weights.
 
-   A sum S of up to 2^17 products p is kept in two words: low, S modulo 2^32, and high, the sum of
+   A sum S of up to 2^16 products p is kept in two words: low, S modulo 2^32, and high, the sum of
    (p[2i] + p[2i+1] - 1) >> 16. Two products are at most 2^31, so nothing overflows, and what the
-   shifts drop, e = S - 2^16 high, lies between 0 and 2^32: low - 2^16 high modulo 2^32 is e. */
+   shifts drop, e = S - 2^16 high, lies between 0 and 2^31: low - 2^16 high modulo 2^32 is e. */
 #define TQS_ACT_BITS 16
 #define TQS_WEIGHT_BITS 16
 #define TQS_ACC_BITS 64
 #include "tqs_dense_row.h"
 
-enum { TQS_CHUNK_WORDS = 1 << 15 };
+enum { TQS_CHUNK_WORDS = 1 << 15 }; /* of a row, two products each */
 
 /* One instruction per line: */
 /* clang-format off */
@@ -73,7 +73,7 @@ static inline void tqs_add_pair(const int16_t *x, const uint32_t *w, int32_t wor
 
 static inline int64_t tqs_sum_of(const uint32_t sums[2]) {
     const uint32_t dropped = sums[0] - (sums[1] << 16);
-    return ((int64_t)(int32_t)sums[1] << 16) + dropped;
+    return (int64_t)(int32_t)sums[1] * 65536 + dropped;
 }
 
 /* The outputs of rows 0 and 1 of a quad, or 2 and 3. */

@@ -8,13 +8,15 @@
 
 enum { TQS_PREPARED = TQS_CHUNK };
 
-/* d[k] of field k from activation i. */
+/* d[k] of field k from activation i. One after the other: what a compiler loads before its turn
+   does not fit the registers. */
 #define TQS_NEXT(k, i)                                                                             \
     {                                                                                              \
         const uint32_t value = (uint32_t)(int32_t)x[i];                                            \
         d[(k) - 1] = value - (previous << TQS_WEIGHT_BITS);                                        \
         sum += value;                                                                              \
         previous = value;                                                                          \
+        __asm__ volatile("" : "+r"(sum) : : "memory");                                             \
     }
 #if TQS_WEIGHT_BITS == 16
 #define TQS_ALL_NEXT

@@ -37,12 +37,24 @@ static TQS_NOINLINE void tqs_prepare(tqs_job *job, const int8_t *x, uint32_t *pa
             *pairs++ = even;
             *pairs++ = odd;
             sum += even + odd;
+            __asm__ volatile("" : "+r"(sum) : : "memory"); /* one by one: registers */
         }
         *start = TQS_START - ((sum + (sum << 16)) << (TQS_WEIGHT_BITS - 1));
     }
     job->constant = TQS_MASK;
     job->end = pairs;
 }
+
+/* Written out, because GCC keeps the loop whatever it is told. */
+#define TQS_NEXT                                                                                   \
+    sum += (rest & TQS_MASK) * *pairs++;                                                           \
+    rest >>= TQS_WEIGHT_BITS;
+#if TQS_WEIGHT_BITS == 4
+#define TQS_ALL_NEXT TQS_NEXT TQS_NEXT TQS_NEXT TQS_NEXT
+#else
+#define TQS_ALL_NEXT                                                                               \
+    TQS_NEXT TQS_NEXT TQS_NEXT TQS_NEXT TQS_NEXT TQS_NEXT TQS_NEXT TQS_NEXT
+#endif
 
 /* The products of one row's words. */
 static TQS_NOINLINE uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, int32_t words) {
@@ -54,11 +66,7 @@ static TQS_NOINLINE uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, 
         uint32_t sum = *pairs++;
         while (w != end) {
             uint32_t rest = *w++;
-#pragma GCC unroll 16
-            for (int32_t field = 0; field < TQS_GROUP / 2; ++field) {
-                sum += (rest & TQS_MASK) * *pairs++;
-                rest >>= TQS_WEIGHT_BITS;
-            }
+            TQS_ALL_NEXT
         }
         acc += (uint32_t)((int32_t)sum >> 16) + 1u;
     }
