@@ -15,6 +15,7 @@ import tvm
 
 from tests.passes.small_models import mixed_plan
 from tqs_edge.backends.step_calls import prepare_calls
+from tqs_edge.codegen.step_profile import call_profile, dense_instructions
 from tqs_edge.frontend.extract import extract_graph
 from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.graph.evaluate import step
@@ -22,13 +23,12 @@ from tqs_edge.graph.functions import FUNCTIONS
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import IntegerProgram
+from tqs_edge.kernel_table import DENSE_KERNELS, STEP_COSTS
 from tqs_edge.passes.host_executor import compile_step
-from tqs_edge.passes.lower import lower
+from tqs_edge.passes.lower import lower, lower_program
 from tqs_edge.passes.quantize_sites import check_agreement, integer_module
-from tqs_edge.plan.cost import cost_table
-from tqs_edge.plan.fixed_cost import estimate_fixed
+from tqs_edge.passes.step_calls import step_calls
 from tqs_edge.quant.scheme import quantize
-from tqs_edge.sensitivity.sites import list_sites
 from tqs_edge.verify.reference import run_step
 
 ROWS, WIDTH = 4, 6
@@ -37,7 +37,7 @@ SQUARE = (1, ROWS, ROWS)
 LAST, BEFORE = {"axis": -1}, {"axis": -2}
 SPAN = {"begin": 1, "end": 3}
 UNFOLDED = {"kernel": 2, "dilation": 1, "stride": 1}
-FREE = (Op.RESHAPE,)  # a view: no instruction
+KERNELS = {isa: {k.symbol: k.costs[isa] for k in DENSE_KERNELS} for isa in STEP_COSTS}
 
 # Shape and attributes of y = op(x, ...), x (1, 4, 6); "z" has x's shape and is positive, "t" is x
 # turned. Operations of one operand leave the operands out.
@@ -158,19 +158,16 @@ def test_function_has_an_integer_form_and_a_spelling(function: str) -> None:
     check_agreement(graph_module(graph), program_of(graph))
 
 
+@pytest.mark.parametrize("isa", STEP_COSTS)
 @pytest.mark.parametrize("op", Op)
-def test_operation_that_works_has_a_cost(op: Op) -> None:
-    graph = graph_of(op)
-    without = Graph(
-        "x", None, (), "y", tuple(n for n in graph.nodes if n.name != "made"), {}, graph.shapes
-    )
-    if op is Op.DENSE:
-        ranges = {name: 1.0 for name in graph.shapes}
-        fixed = estimate_fixed(graph)
-        costs = cost_table(graph, list_sites(graph), ranges, "v7m", fixed)
-        assert costs.uses and all(
-            (use.insns[np.isfinite(use.insns)] > 0).any() for use in costs.uses
-        )
-        return
-    work = estimate_fixed(graph).insns - estimate_fixed(without).insns
-    assert (work > 0) == (op not in FREE)
+def test_operation_that_works_has_a_measured_cost(op: Op, isa: str) -> None:
+    program = program_of(graph_of(op))
+    calls = step_calls(lower_program(program), program).calls
+    work = 0.0
+    for call in calls:
+        profile = call_profile(call, isa)
+        assert profile.executed.keys() <= STEP_COSTS[isa].features.keys()
+        if call.output.startswith("made") or call.output == "y":  # one loop, where they are fused
+            work += STEP_COSTS[isa].of(profile.executed, profile.written)[0]
+            work += dense_instructions(profile.dense, KERNELS[isa])
+    assert work > 0

@@ -1,7 +1,7 @@
 """Every dense kernel: what it computes, where cores look for its source, what a call costs.
 
-The costs are exact instruction counts (QEMU, GCC) of the shapes up to 8 rows by 8 words of weights
-and sizes of code, in kernel_costs.json; `tqs-edge bench kernels --write-costs` measures them anew.
+The costs are exact instruction counts (QEMU, GCC) of small shapes and sizes of code, in
+kernel_costs.json; `tqs-edge bench kernels --write-costs` measures them anew.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from tqs_edge.errors import InputError
 
@@ -27,48 +28,55 @@ ISA_FOLDERS = MappingProxyType(
         "portable": (),
     }
 )
-UNMEASURED = ("neon", "portable")  # their boards name a class whose costs stand in
-ISAS = tuple(isa for isa in ISA_FOLDERS if isa not in UNMEASURED)
 ACT_BITS = (8, 16)
 WEIGHT_BITS = (2, 4, 8, 16)
 ACC_BITS = (32, 64)
 
 
 COSTS_FILE = Path(__file__).with_name("kernel_costs.json")
-MEASURED_ROWS = tuple(range(1, 9))
-MEASURED_WORDS = tuple(range(1, 9))
-ROW_BLOCK, WORD_BLOCK = 4, 4  # no kernel's loops have a longer period
+MEASURED_ROWS = (*range(1, 9), 40)
+MEASURED_WORDS = (*range(1, 17), 32)
+# Periods of the kernels' loops. Armv6-M also prepares deep activations once per 32 rows, and sums
+# of 64 bits are of chunks of up to 32 words: the last of the measured sizes lie that far apart.
+ROW_BLOCK, WORD_BLOCK = 4, 8
+SLOW_SHIFT = 32  # some kernels have a slower way for it (kernels/README.md)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """instructions: of one call, (words, rows) as in MEASURED_WORDS and MEASURED_ROWS; code_bytes:
-    flash of the kernel's code."""
+    """instructions: of one call, (words, rows) as in MEASURED_WORDS and MEASURED_ROWS; slow: the
+    same at SLOW_SHIFT; code_bytes: flash of the kernel's code."""
 
     code_bytes: int
     instructions: tuple[tuple[int, ...], ...]
+    slow: tuple[tuple[int, ...], ...]
 
-    def of(self, rows: int, words: int) -> float:
-        """Instructions of a call; larger shapes than were measured go on in whole blocks."""
-        w, words_more = _within(words, len(self.instructions), WORD_BLOCK)
-        r, rows_more = _within(rows, len(self.instructions[0]), ROW_BLOCK)
-        here = self.instructions[w][r]
-        # Linear in the blocks of rows, in those of words, and in their product.
-        by_row = here - self._at(w, r - ROW_BLOCK) if rows_more else 0
-        by_word = here - self._at(w - WORD_BLOCK, r) if words_more else 0
-        both = 0
-        if rows_more and words_more:
-            both = by_row - self._at(w - WORD_BLOCK, r) + self._at(w - WORD_BLOCK, r - ROW_BLOCK)
-        return here + rows_more * by_row + words_more * by_word + rows_more * words_more * both
-
-    def _at(self, word: int, row: int) -> int:
-        return self.instructions[word][row]
+    def of(self, rows: int, words: int, *, slow: bool = False) -> float:
+        """Instructions of a call; between and beyond the sizes measured they are linear in whole
+        blocks of rows, in those of words, and in their product."""
+        table = self.slow if slow else self.instructions
+        at_row = _weights(rows, MEASURED_ROWS, ROW_BLOCK)
+        at_word = _weights(words, MEASURED_WORDS, WORD_BLOCK)
+        return sum(
+            by_word * by_row * table[w][r]
+            for w, by_word in at_word.items()
+            for r, by_row in at_row.items()
+        )
 
 
-def _within(count: int, measured: int, block: int) -> tuple[int, int]:
-    """(index of the measured shape that stands for `count`, whole blocks that are missing)."""
-    missing = max(0, -(-(count - measured) // block))
-    return count - missing * block - 1, missing
+def _weights(count: int, measured: tuple[int, ...], block: int) -> Mapping[int, float]:
+    """Indices of measured sizes and the weights with which they add up to size `count`.
+
+    All sizes up to the last but one are measured: what is larger takes the one that lies whole
+    blocks below, and as many parts of what the last two differ by.
+    """
+    near, far = measured[-2:]
+    missing = max(0, -(-(count - near) // block))
+    parts = missing * block / (far - near)
+    weights = {count - missing * block - 1: 1.0}
+    for index, part in ((len(measured) - 2, -parts), (len(measured) - 1, parts)):
+        weights[index] = weights.get(index, 0.0) + part
+    return weights
 
 
 @dataclass(frozen=True)
@@ -82,28 +90,70 @@ class Kernel:
     group: int
     costs: Mapping[str, Cost]
 
-    def instructions(self, isa: str, rows: int, depth: int) -> float:
-        """Instructions of one call on a core of class `isa`."""
-        return self.costs[isa].of(rows, (depth + self.group - 1) // self.group)
+    def instructions(self, isa: str, rows: int, depth: int, *, slow: bool = False) -> float:
+        """Instructions of one call on a core of class `isa`; slow: with a shift of SLOW_SHIFT."""
+        words = (depth + self.group - 1) // self.group
+        return self.costs[isa].of(rows, words, slow=slow)
 
-    def merged_call(self, isa: str, rows: int, before: int, depth: int) -> float:
+    def merged_call(
+        self, isa: str, rows: int, before: int, depth: int, *, slow: bool = False
+    ) -> float:
         """Instructions that one call for `before` + `rows` rows saves against two."""
-        together = self.instructions(isa, before + rows, depth)
-        return (
-            self.instructions(isa, before, depth) + self.instructions(isa, rows, depth) - together
+        apart = sum(self.instructions(isa, n, depth, slow=slow) for n in (before, rows))
+        return apart - self.instructions(isa, before + rows, depth, slow=slow)
+
+
+@dataclass(frozen=True)
+class StepCosts:
+    """What everything but dense kernels costs on a class of cores (bench/step_costs.py).
+
+    features: of codegen/step_profile.py -> (instructions each time, bytes of code); linked: symbol
+    of a kernel or table -> bytes; around: instructions and bytes of a step that does nothing
+    """
+
+    features: Mapping[str, tuple[float, float]]
+    linked: Mapping[str, int]
+    around: tuple[float, float]
+
+    def of(
+        self, executed: Mapping[str, float], written: Mapping[str, float]
+    ) -> tuple[float, float]:
+        """Instructions and bytes of counted features; unknown ones count as any operation."""
+        known, usual = self.features, (UNKNOWN_INSNS, UNKNOWN_BYTES)
+        insns = sum(n * known.get(name, usual)[0] for name, n in executed.items())
+        return insns, sum(n * known.get(name, usual)[1] for name, n in written.items())
+
+
+UNKNOWN_INSNS, UNKNOWN_BYTES = 4.0, 8.0
+# As `tqs-edge bench kernels --write-costs` wrote them.
+_STORED = json.loads(COSTS_FILE.read_text(encoding="utf-8"))
+STEP_COSTS = MappingProxyType(
+    {
+        isa: StepCosts(
+            {name: (cost[0], cost[1]) for name, cost in costs["step"]["features"].items()},
+            costs["step"]["linked"],
+            tuple(costs["step"]["around"]),
         )
+        for isa, costs in _STORED.items()
+    }
+)
 
 
 def _measured() -> Mapping[str, Mapping[str, Cost]]:
-    """Costs by ISA class and symbol, as `tqs-edge bench kernels --write-costs` wrote them."""
-    stored = json.loads(COSTS_FILE.read_text(encoding="utf-8"))
+    """Costs by ISA class and symbol."""
     return {
-        isa: {
-            symbol: Cost(cost["code_bytes"], tuple(map(tuple, cost["instructions"])))
-            for symbol, cost in kernels.items()
-        }
-        for isa, kernels in stored.items()
+        isa: {symbol: cost_of(cost) for symbol, cost in costs["dense"].items()}
+        for isa, costs in _STORED.items()
     }
+
+
+def cost_of(stored: Mapping[str, Any]) -> Cost:
+    """What is stored of a kernel; "slow" only where it differs."""
+    usual, slow = (
+        tuple(map(tuple, stored.get(name, stored["instructions"])))
+        for name in ("instructions", "slow")
+    )
+    return Cost(stored["code_bytes"], usual, slow)
 
 
 _MEASURED = _measured()

@@ -16,7 +16,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { MAX_RETURNS = 8, MAX_CALLS = 64, BUCKETS = 4096, NO_REGISTERS = 0 };
+enum { MAX_RETURNS = 8, MAX_CALLS = 4096, BUCKETS = 4096, NO_REGISTERS = 0 };
 
 typedef uint64_t plugin_id;
 struct qemu_plugin_tb;

@@ -7,14 +7,18 @@ import pytest
 from tqs_edge.bench.kernel_costs import BOARDS, measure_kernels
 from tqs_edge.bench.kernel_program import dense_program
 from tqs_edge.bench.kernels import count_kernels
+from tqs_edge.bench.step_costs import measure_step
 from tqs_edge.errors import InputError
-from tqs_edge.firmware.board import load_core
+from tqs_edge.firmware.board import load_board, load_core
+from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.kernel_table import (
     DENSE_KERNELS,
     MEASURED_ROWS,
     MEASURED_WORDS,
+    STEP_COSTS,
     Cost,
     Kernel,
+    cost_of,
     dense_kernel,
 )
 
@@ -54,26 +58,44 @@ def test_table_functions_take_tens_of_instructions(symbol: str) -> None:
     assert 10 <= count.instructions / count.depth <= 40
 
 
+CORTEX_M = ("v6m", "v7m", "dsp", "mve")
+
+
 @pytest.mark.arm
 @pytest.mark.qemu
-@pytest.mark.parametrize("isa", BOARDS)
+@pytest.mark.unicorn
+@pytest.mark.parametrize("isa", CORTEX_M)
 def test_stored_costs_are_what_is_measured(isa: str) -> None:
     kernel = dense_kernel(8, 4, 32)
     (measured,) = measure_kernels((isa,), (kernel,))[isa].values()
-    stored = kernel.costs[isa]
-    assert measured["code_bytes"] == stored.code_bytes
-    assert measured["instructions"] == [list(row) for row in stored.instructions]
+    assert cost_of(measured) == kernel.costs[isa]
+
+
+@pytest.mark.slow
+@pytest.mark.arm
+@pytest.mark.qemu
+@pytest.mark.unicorn
+@pytest.mark.parametrize("isa", CORTEX_M)
+def test_stored_costs_of_steps_are_what_is_measured(isa: str) -> None:
+    board = load_board(BOARDS[isa])
+    kernels = {k.symbol: k.costs[isa] for k in DENSE_KERNELS}
+    measured = measure_step(isa, board, find_toolchain("gcc", board.core), kernels)
+    stored = STEP_COSTS[isa]
+    assert {name: tuple(cost) for name, cost in measured["features"].items()} == stored.features
+    assert (measured["linked"], tuple(measured["around"])) == (stored.linked, stored.around)
 
 
 def test_large_shapes_go_on_in_whole_blocks() -> None:
     def count(rows: int, words: int) -> int:
-        return 40 + 7 * (rows % 4) + (rows // 4) * (11 + 5 * words) + 3 * (words % 4) + words
+        odd = 9 * (words // 4 % 2)  # a period of eight words
+        return 40 + 7 * (rows % 4) + (rows // 4) * (11 + 5 * words + odd) + 3 * (words % 4) + words
 
     table = tuple(tuple(count(r, w) for r in MEASURED_ROWS) for w in MEASURED_WORDS)
-    cost = Cost(0, table)
-    for rows in (1, 3, 8, 9, 14, 129):
-        for words in (1, 5, 8, 10, 64):
-            assert cost.of(rows, words) == count(rows, words)
+    cost = Cost(0, table, tuple(tuple(2 * n for n in row) for row in table))
+    for rows in (1, 3, 8, 9, 14, 40, 129):
+        for words in (1, 5, 8, 10, 16, 21, 32, 64):
+            assert cost.of(rows, words) == pytest.approx(count(rows, words))
+            assert cost.of(rows, words, slow=True) == pytest.approx(2 * count(rows, words))
 
 
 def test_unknown_names_are_refused() -> None:

@@ -14,7 +14,7 @@ from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.kernel_table import dense_kernel
 from tqs_edge.plan.choice import to_bit_plan, to_choice
 from tqs_edge.plan.cost import CALL_BYTES, CostTable, cost_table
-from tqs_edge.plan.fixed_cost import Fixed, estimate_fixed
+from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.uniform import uniform_plan
 from tqs_edge.sensitivity.sites import list_sites
 
@@ -24,7 +24,7 @@ MODEL = gru_graph(0, hidden=16)
 @pytest.fixture(scope="module")
 def costs() -> CostTable:
     ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
-    return cost_table(MODEL.graph, list_sites(MODEL.graph), ranges, "dsp", Fixed(0.0, 0.0, 0.0))
+    return cost_table(MODEL.graph, list_sites(MODEL.graph), ranges, "dsp")
 
 
 def usage_of(costs: CostTable, code: str) -> dict[str, float]:
@@ -51,7 +51,7 @@ def test_sixteen_bit_weights_pay_for_64_bit_biases(costs: CostTable) -> None:
 def test_rows_of_a_layer_used_twice_are_counted_once() -> None:
     model = midpoint()
     ranges = observe_ranges(model, gru_contexts(model, 3), 20)
-    costs = cost_table(model.graph, list_sites(model.graph), ranges, "dsp", Fixed(0.0, 0.0, 0.0))
+    costs = cost_table(model.graph, list_sites(model.graph), ranges, "dsp")
     choice = to_choice(costs.sites, uniform_plan(model.graph, "a16w8"))
     rows, code = 3, dense_kernel(16, 8, 32).costs["dsp"].code_bytes
     packed, constants = 4 * rows, 8 * rows
@@ -79,14 +79,34 @@ def test_narrow_activations_need_a_copy(costs: CostTable) -> None:
 def test_unfolded_activations_are_narrowed_before_they_are_repeated() -> None:
     model = convolution()
     ranges = observe_ranges(model, gru_contexts(model, 3), 20)
-    costs = cost_table(model.graph, list_sites(model.graph), ranges, "dsp", Fixed(0.0, 0.0, 0.0))
+    costs = cost_table(model.graph, list_sites(model.graph), ranges, "dsp")
     (patches,) = [i for i, site in enumerate(costs.sites) if site.id == "act:patches"]
     assert costs.ram[patches].max() == 32  # the 11 * 2 padded inputs, not the 9 * 6 patches
 
 
-def test_estimate_of_what_plans_share_is_positive() -> None:
-    fixed = estimate_fixed(MODEL.graph)
-    assert min(fixed.flash, fixed.ram, fixed.insns) > 0
+def test_calls_cost_their_arguments_and_a_shift_of_32_its_slower_way() -> None:
+    ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
+    sites = list_sites(MODEL.graph)
+    shapes = {n.name: MODEL.graph.constants[n.weight].shape for n in MODEL.graph.dense_nodes()}
+    coarse, fine = dict.fromkeys(shapes, 1.0), dict.fromkeys(shapes, 1e-9)
+    kernel = dense_kernel(16, 8, 32)
+    for scales, slow in ((coarse, False), (fine, True)):
+        fixed = Fixed(0.0, 0.0, 5.0, call=7.0, scales=scales)
+        costs = cost_table(MODEL.graph, sites, ranges, "mve", fixed)
+        wanted = 5.0 + sum(
+            7.0 + kernel.instructions("mve", *shape, slow=slow) for shape in shapes.values()
+        )
+        assert usage_of(costs, "a16w8")["insns"] == pytest.approx(wanted)
+
+
+def test_eight_bit_activations_cost_what_the_step_says_of_each() -> None:
+    ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
+    sites = list_sites(MODEL.graph)
+    plain, more = (
+        usage_of(cost_table(MODEL.graph, sites, ranges, "dsp", fixed), "a8w8")["insns"]
+        for fixed in (Fixed(0.0, 0.0, 0.0), Fixed(0.0, 0.0, 0.0, narrow={"x": 5.0, "h": 11.0}))
+    )
+    assert more - plain == pytest.approx(16.0)
 
 
 def test_neighbouring_blocks_of_equal_width_are_merged(costs: CostTable) -> None:

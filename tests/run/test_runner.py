@@ -170,7 +170,7 @@ def test_counts_agree_where_code_crosses_pages(board: str, compiler: str, firmwa
 @pytest.mark.arm
 def test_counting_can_be_turned_off(runner: str, firmware_of) -> None:
     firmware = firmware_of("windowed", "mps2-an386", "gcc")
-    log = run(firmware, CONTEXTS, 5, runner=runner, count=False)
+    log = run(firmware, CONTEXTS, 5, runner=runner, count=0)
     assert log.instructions_per_step is None
     assert log.instructions_by_function is None
 

@@ -122,6 +122,6 @@ def test_simulated_core_gives_the_frames_of_the_reference(
         c.horizon,
         exog=None if c.exog is None else c.exog[:1],
         runner=runner,
-        count=False,
+        count=0,
     )
     np.testing.assert_array_equal(log.frames, c.frames[:1])

@@ -59,7 +59,7 @@ def make_case(prepared: Prepared, scores: Scores, board: Board, seed: int) -> Ca
     sites, damage = damage_matrix(graph, scores.report, prepared.ranges)
     damage = pin_widths(sites, damage, SiteKind.ACTIVATION, ACT_BITS)
     damage = pin_widths(sites, damage, SiteKind.STATE, STATE_BITS)
-    costs = cost_table(graph, sites, prepared.ranges, board.core.cost_class)
+    costs = cost_table(graph, sites, prepared.ranges, board.core.isa)
     return Case(prepared, scores, board, seed, costs, damage)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +18,12 @@ from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.pipeline.building import Compiled
 from tqs_edge.pipeline.judging import Judged, judge
 from tqs_edge.pipeline.lowering import lower_plan
+from tqs_edge.pipeline.planning import estimate_for, predict
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
 from tqs_edge.pipeline.verification import runners_for
-from tqs_edge.plan.choice import to_choice
-from tqs_edge.plan.cost import cost_table
-from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.rounding import Rounding
 from tqs_edge.run.runner import run
-from tqs_edge.sensitivity.sites import list_sites
 
 PLANS = ("a16w8", "a8w8", "tqs5", "a16w4")
 LONG_PLAN = "a16w8"  # the plan that long runs are made of
@@ -41,8 +38,7 @@ class ModelCost:
     saturations: values clipped in all of these rollouts together
     lyapunov_steps, nrmse_lyapunov: one Lyapunov time of a chaotic model and the error until then;
     None and `nrmse` for other models
-    kernel_instructions: what the planner's cost model says of the part that depends on the plan
-    predicted_instructions: that and the rest, as measured under the model's first plan; None there
+    predicted_instructions, predicted_flash: what the planner expects before anything is built
     long_steps, long_peak, limit_cycle_lsb: see long_run.LongRun; None without a long run
     """
 
@@ -60,8 +56,8 @@ class ModelCost:
     horizon: int
     lyapunov_steps: int | None
     nrmse_lyapunov: float
-    kernel_instructions: float = 0.0
-    predicted_instructions: float | None = None
+    predicted_instructions: float
+    predicted_flash: float
     long_steps: int | None = None
     long_peak: float | None = None
     limit_cycle_lsb: int | None = None
@@ -107,9 +103,12 @@ def _cost(
     long: LongRun | None,
 ) -> ModelCost:
     model, lowered = case.prepared.model, compiled.lowered
+    board = compiled.firmware.board
+    fixed = estimate_for(case.prepared, board)
+    predicted = predict(case.prepared, lowered.plan, board.core.isa, fixed)
     return ModelCost(
         model=model.source,
-        board=compiled.firmware.board.name,
+        board=board.name,
         plan=plan,
         flash_bytes=model_flash_bytes(compiled.firmware),
         ram_bytes=model_ram_bytes(lowered, stack),
@@ -122,32 +121,12 @@ def _cost(
         horizon=case.prepared.horizon,
         lyapunov_steps=case.lyapunov_steps,
         nrmse_lyapunov=nrmse_until(judged.error.nrmse_per_step, case.lyapunov_steps),
-        kernel_instructions=_kernel_instructions(case.prepared, compiled),
+        predicted_instructions=predicted["insns"],
+        predicted_flash=predicted["flash"],
         long_steps=long.long_steps if long else None,
         long_peak=long.long_peak if long else None,
         limit_cycle_lsb=long.limit_cycle_lsb if long else None,
     )
-
-
-def _kernel_instructions(prepared: Prepared, compiled: Compiled) -> float:
-    graph, widths = prepared.model.graph, compiled.lowered.plan
-    sites = list_sites(graph)
-    isa = compiled.firmware.board.core.cost_class
-    costs = cost_table(graph, sites, prepared.ranges, isa, Fixed(0.0, 0.0, 0.0))
-    return float(costs.usage(to_choice(sites, widths))["insns"][0])
-
-
-def with_predictions(costs: Sequence[ModelCost]) -> tuple[ModelCost, ...]:
-    """`costs` with the instructions that planning would expect after a build of each model's first
-    plan on the same board."""
-    first: dict[tuple[str, str], ModelCost] = {}
-    predicted = []
-    for cost in costs:
-        known = first.setdefault((cost.model, cost.board), cost)
-        rest = known.instructions_per_step - known.kernel_instructions
-        expected = None if known is cost else rest + cost.kernel_instructions
-        predicted.append(replace(cost, predicted_instructions=expected))
-    return tuple(predicted)
 
 
 def nrmse_until(per_step: Sequence[float], steps: int | None) -> float:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tqs_edge.artifacts import write_json
-from tqs_edge.cli import bench_models, study
+from tqs_edge.cli import bench_costs, bench_models, study
 from tqs_edge.cli.bench_models import BOARD, cell
 from tqs_edge.cli.console import show, stage, table
 from tqs_edge.cli.options import CompilerOption, HorizonOption, JsonOption, SeedOption
@@ -28,7 +28,7 @@ def kernels(
     core: Annotated[list[str] | None, typer.Option(help="cortex-m4; may be repeated.")] = None,
     compiler: Annotated[list[str] | None, typer.Option(help="gcc, zig; may be repeated.")] = None,
     write_costs: Annotated[
-        bool, typer.Option(help="Measure all shapes and store what the planner reckons with.")
+        bool, typer.Option(help="Measure what the planner reckons with, and store it.")
     ] = False,
     peers: Annotated[
         bool, typer.Option(help="Beside other libraries' layers; needs the extra 'peers'.")
@@ -36,9 +36,9 @@ def kernels(
     json: JsonOption = None,
 ) -> None:
     """Exact instructions of one call of every kernel, 128 rows x 64, on every core."""
-    from tqs_edge.bench.kernel_costs import write_costs as write
     from tqs_edge.bench.kernels import count_kernels
     from tqs_edge.bench.peers import count_peers
+    from tqs_edge.bench.write_costs import write_costs as write
 
     if peers:
         _show_or_write("Instructions per multiply-accumulate", count_peers(), json)
@@ -79,6 +79,7 @@ def steps(
     _show_or_write("One step: instructions, and bytes", costs, json)
 
 
+app.command("costs")(bench_costs.costs)
 app.command("models")(bench_models.models)
 app.command("plan")(study.plan)
 

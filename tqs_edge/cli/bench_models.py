@@ -68,7 +68,7 @@ def models(
 ) -> None:
     """Flash, RAM, instructions per step and rollout error of the zoo under usual plans."""
     from tqs_edge.bench.model_case import model_case, planned_bits
-    from tqs_edge.bench.models import PLANS, measure_model, with_predictions
+    from tqs_edge.bench.models import PLANS, measure_model
     from tqs_edge.firmware.board import load_board
     from tqs_edge.firmware.toolchain import find_toolchain
     from tqs_edge.pipeline.planning import score_sites
@@ -96,7 +96,6 @@ def models(
             for done, name in enumerate(plans):
                 costs += measure_model(case, name, targets, toolchain, long_steps=long)
                 advance(done + 1, len(plans))
-    costs = [*with_predictions(costs)]
     if json is not None:
         write_json(json, [asdict(cost) for cost in costs])
         return

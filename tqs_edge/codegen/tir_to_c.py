@@ -39,7 +39,7 @@ class CFunction:
 
 def c_function(func: tirx.PrimFunc, name: str) -> CFunction:
     """`func`, lowered to flat loops, as `static void name(const T *input..., T *output)`."""
-    pointers = _pointer_parameters(func)
+    pointers = pointer_parameters(func)
     module = tvm.IRModule({name: pointers.with_attr("global_symbol", name)})
     module = tirx.transform.LowerIntrin()(module)
     source = tvm.get_global_func("target.build.c")(module, C_TARGET).inspect_source()
@@ -72,7 +72,7 @@ def _written(func: tirx.PrimFunc) -> list[bool]:
     return [*inputs, True]
 
 
-def _pointer_parameters(func: tirx.PrimFunc) -> tirx.PrimFunc:
+def pointer_parameters(func: tirx.PrimFunc) -> tirx.PrimFunc:
     """`func` with buffer parameters as pointers; the DeclBuffers at its top follow them."""
     names = [identifier(p.name) for p in func.params]
     names[-1] = identifier(str(func.attrs["tqs.tensor"]))

@@ -9,7 +9,7 @@ from pathlib import Path
 from tqs_edge.errors import InputError
 from tqs_edge.firmware.data_file import DataFile, make_record, read_data, shown
 from tqs_edge.firmware.runtime import RUNTIMES
-from tqs_edge.kernel_table import ISA_FOLDERS, ISAS
+from tqs_edge.kernel_table import ISA_FOLDERS
 from tqs_edge.resources import resource_dir
 
 FLASHERS = ("pyocd", "openocd", "probe-rs", "st-flash", "dfu-util", "picotool", "uf2", "none")
@@ -33,12 +33,6 @@ class Core:
     qemu: str = "qemu-system-arm"  # the QEMU for this core; a user-mode one for Linux programs
     qemu_cpu: str | None = None  # CPU model of user-mode QEMU
     unicorn: str | None = None  # CPU model of the Unicorn runner ("m4"); None: it has none
-    costs_of: str | None = None  # class whose measured costs the planner takes, where not `isa`
-
-    @property
-    def cost_class(self) -> str:
-        """The class of cores, of kernel_table.ISAS, whose costs of kernels planning uses."""
-        return self.costs_of or self.isa
 
 
 @dataclass(frozen=True)
@@ -98,7 +92,6 @@ class Board:
 
 CHOICES = {
     "isa": tuple(ISA_FOLDERS),
-    "costs_of": ISAS,
     "runtime": tuple(RUNTIMES),
     "flasher": FLASHERS,
     "console": CONSOLES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqs_edge.errors import BudgetInfeasible
@@ -11,12 +11,12 @@ from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.build import Firmware, build
 from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.pipeline.lowering import Lowered, lower_plan
-from tqs_edge.pipeline.planning import Scores, plan_widths
+from tqs_edge.pipeline.planning import Scores, estimate_for, plan_widths
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import measure_usage
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.fixed_cost import Fixed, estimate_fixed
+from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.narrowest import narrowest_plan
 from tqs_edge.plan.planner import PlanResult
 from tqs_edge.plan.problem import NOTHING_DECIDED, Decided
@@ -30,11 +30,15 @@ MEASURED = ("flash", "ram", "insns")  # resources that a build and a short run t
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A plan, its lowering and its firmware; `result` is None where the plan was given."""
+    """A plan, its lowering and its firmware; `result` is None where the plan was given.
+
+    fixed: what the planner reckoned with for what plans share, None where it did not plan
+    """
 
     result: PlanResult | None
     lowered: Lowered
     firmware: Firmware
+    fixed: Fixed | None = None
 
 
 def compile_plan(
@@ -74,9 +78,11 @@ def compile_within(
     """
     limits = budget.limits()
     measured = tuple(name for name in MEASURED if name in limits)
-    fixed = estimate_fixed(prepared.model.graph)
+    fixed = estimate_for(prepared, board, decided)
     if measured:
-        fixed = _measure_shared(prepared, scores, board, toolchain, folder, decided, measured)
+        fixed = _measure_shared(
+            prepared, scores, board, toolchain, folder, decided, measured, fixed
+        )
     best: Compiled | None = None
     for number in range(MAX_BUILDS):
         try:
@@ -98,6 +104,7 @@ def compile_within(
         compiled = compile_plan(
             prepared, result.plan, board, toolchain, place, result=result, dump_ir=dump_ir
         )
+        compiled = replace(compiled, fixed=fixed)
         usage = measure_usage(compiled.firmware, compiled.lowered, prepared.planning)
         fits = all(usage.get(name, 0.0) <= limits[name] for name in measured)
         if fits and (best is None or _error(compiled) < _error(best)):
@@ -126,11 +133,11 @@ def _measure_shared(
     folder: Path,
     decided: Decided,
     measured: tuple[str, ...],
+    fixed: Fixed,
 ) -> Fixed:
     """What all plans share, from a build of the narrowest."""
-    fixed = estimate_fixed(prepared.model.graph)
     narrowest, modelled = narrowest_plan(
-        prepared.model, scores.report, prepared.ranges, board.core.cost_class, decided, fixed
+        prepared.model, scores.report, prepared.ranges, board.core.isa, decided, fixed
     )
     compiled = compile_plan(prepared, narrowest, board, toolchain, folder / "least")
     usage = measure_usage(compiled.firmware, compiled.lowered, prepared.planning)
@@ -150,7 +157,8 @@ def _corrected(
 ) -> Fixed:
     """`fixed` with the difference of measured and modelled use of `names` added."""
     gap = {name: measured.get(name, modelled[name]) - modelled[name] for name in names}
-    return Fixed(
+    return replace(
+        fixed,
         flash=fixed.flash + gap.get("flash", 0.0),
         ram=fixed.ram + gap.get("ram", 0.0),
         insns=fixed.insns + gap.get("insns", 0.0),

@@ -23,7 +23,7 @@ from tqs_edge.pipeline.building import Compiled, compile_plan, compile_within
 from tqs_edge.pipeline.c_package import package_name
 from tqs_edge.pipeline.directory import C_PACKAGE, RANGES, write_package
 from tqs_edge.pipeline.fitting import fit_compiled
-from tqs_edge.pipeline.planning import Scores, score_sites
+from tqs_edge.pipeline.planning import Scores, estimate_for, predict, score_sites
 from tqs_edge.pipeline.predictability import predictability_of
 from tqs_edge.pipeline.prepare import Prepared, prepare
 from tqs_edge.pipeline.reporting import build_report, write_report
@@ -201,6 +201,12 @@ def _finish(
         scores=scores,
         ranges=prepared.ranges,
         predictability=predictability_of(prepared),
+        predicted=predict(
+            prepared,
+            lowered.plan,
+            firmware.board.core.isa,
+            compiled.fixed or estimate_for(prepared, firmware.board),
+        ),
     )
     write_report(directory, report)
     write_json(directory / RANGES, {name: float(r) for name, r in prepared.ranges.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,16 @@ def build_report(
     scores: Scores,
     ranges: dict[str, float],
     predictability: Predictability,
+    predicted: Mapping[str, float],
 ) -> dict[str, Any]:
     """The dict of report.json (keys: README, "The report"); plain JSON data.
 
     flash_bytes and ram_bytes are what the model adds to a product: code, tables and weights;
-    state, arena, rows and measured stack. image_bytes is the whole test firmware.
+    state, arena, rows and measured stack. image_bytes is the whole test firmware. predicted: flash
+    and instructions as the planner expected them of this plan.
     """
     own = _own_link(verification, firmware)
     stack = own.log.stack_bytes if own and own.log else None
-    instructions = own.log.instructions_per_step if own and own.log else None
     return {
         "model": lowered.model.name,
         "source": lowered.model.source,
@@ -80,15 +82,10 @@ def build_report(
         "state_bytes": lowered.bundle.state_bytes,
         "flash_limit": firmware.board.flash_bytes,
         "ram_limit": firmware.board.ram_bytes,
-        "instructions_per_step": instructions,
+        **_instructions(verification, firmware, predicted),
         "bit_exact": {link.name: link.exact for link in verification.links},
         "mismatches": {
             link.name: str(link.mismatch) for link in verification.links if link.mismatch
-        },
-        "instructions_by_link": {
-            link.name: link.log.instructions_per_step
-            for link in verification.links
-            if link.log and link.log.instructions_per_step is not None
         },
         "rollout": _rollout(trials, verification),
         "comparison": _comparison(lowered, trials, horizon, verification, ranges),
@@ -96,6 +93,23 @@ def build_report(
         "spearman": scores.table.spearman if scores.table else None,
         "predictability": predictability_entry(predictability),
         "saturation": dict(sorted(verification.reference.saturations.items())),
+    }
+
+
+def _instructions(
+    verification: Verification, firmware: Firmware, predicted: Mapping[str, float]
+) -> dict[str, Any]:
+    """Instructions per step on this board and in every execution, and what was expected."""
+    own = _own_link(verification, firmware)
+    return {
+        "instructions_per_step": own.log.instructions_per_step if own and own.log else None,
+        "instructions_by_link": {
+            link.name: link.log.instructions_per_step
+            for link in verification.links
+            if link.log and link.log.instructions_per_step is not None
+        },
+        "predicted_instructions": round(predicted["insns"]),
+        "predicted_flash_bytes": round(predicted["flash"]),
     }
 
 

@@ -10,23 +10,20 @@ from math import prod
 import numpy as np
 
 from tqs_edge.graph.dense_views import unmoved
-from tqs_edge.graph.graph import Graph
+from tqs_edge.graph.graph import Graph, Node
 from tqs_edge.kernel_table import DENSE_KERNELS, dense_kernel
-from tqs_edge.plan.fixed_cost import Fixed, estimate_fixed
+from tqs_edge.plan.fixed_cost import NOTHING_FIXED, Fixed
 from tqs_edge.plan.wide_states import WIDE_STATE_BITS
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.quant.scheme import quantize_rows
 from tqs_edge.sensitivity.fake_quant import WIDTHS, site_scale
-from tqs_edge.sensitivity.sites import Site, SiteKind
+from tqs_edge.sensitivity.sites import ACTIVATION_WIDTHS, Site, SiteKind
 
 RESOURCES = ("flash", "ram", "insns", "avg_bits")
 
 MULTIPLIER_BYTES = 4  # per row
 ACT_PADDING = 16  # elements; dense kernels may read that far (kernels/README.md)
-# Per element copied to 8 bits for dense kernels, by class of cores: means over models of the zoo.
-# The copy shares loops with what makes the element, so that it differs between models.
-NARROW_INSNS = {"v6m": 24, "v7m": 2, "dsp": 2, "mve": 2}
-
+SLOW_FACTOR = 0.25  # from which on the shift is SLOW_SHIFT
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
 
 
@@ -145,13 +142,13 @@ def cost_table(
     sites: tuple[Site, ...],
     ranges: Mapping[str, float],
     isa: str,
-    fixed: Fixed | None = None,
+    fixed: Fixed = NOTHING_FIXED,
     wide_states: frozenset[str] = frozenset(),
 ) -> CostTable:
-    """The costs on cores of class `isa` ("v6m", "v7m", "dsp").
+    """The costs on cores of class `isa`, of kernel_table.ISA_FOLDERS.
 
     ranges: largest magnitudes by tensor, which decide where a 32-bit accumulator is proven.
-    fixed: measured by building the model once; estimated when None.
+    fixed: what is known of the step beside its dense kernels.
     """
     shape = len(sites), len(WIDTHS)
     ram, insns, legal = np.zeros(shape), np.zeros(shape), np.zeros(shape, bool)
@@ -168,11 +165,10 @@ def cost_table(
             count = prod(graph.shapes[unmoved(graph, site.tensor)])  # narrowed before it is moved
             padded = -(-count // ACT_PADDING) * ACT_PADDING
             ram[i] = [padded if bits == 8 else 0 for bits in WIDTHS]
-            insns[i] = [NARROW_INSNS[isa] * count if bits == 8 else 0 for bits in WIDTHS]
-    uses = _dense_uses(graph, sites, ranges, isa)
-    common = fixed or estimate_fixed(graph)
+            insns[i] = [fixed.narrow.get(site.tensor, 0.0) if bits == 8 else 0 for bits in WIDTHS]
+    uses = _dense_uses(graph, sites, ranges, isa, fixed)
     kernels = _kernel_bytes(isa)
-    return CostTable(sites, common, ram, insns, elements, legal, uses, kernels, wide_states)
+    return CostTable(sites, fixed, ram, insns, elements, legal, uses, kernels, wide_states)
 
 
 def _kernel_bytes(isa: str) -> np.ndarray:
@@ -185,13 +181,14 @@ def _kernel_bytes(isa: str) -> np.ndarray:
 
 
 def _dense_uses(
-    graph: Graph, sites: tuple[Site, ...], ranges: Mapping[str, float], isa: str
+    graph: Graph, sites: tuple[Site, ...], ranges: Mapping[str, float], isa: str, fixed: Fixed
 ) -> tuple[DenseUse, ...]:
     activations = {s.tensor: i for i, s in enumerate(sites) if s.kind is SiteKind.ACTIVATION}
     uses: list[DenseUse] = []
     for node in graph.dense_nodes():
         column = activations[node.inputs[0]]
         vectors = prod(graph.shapes[node.inputs[0]][:-1])
+        slow = _slow_shifts(graph, node, ranges, fixed.scales.get(node.name))
         previous, before = None, 0
         for i, site in enumerate(sites):
             if site.kind is not SiteKind.WEIGHT or site.tensor != node.weight:
@@ -202,9 +199,12 @@ def _dense_uses(
             weights = graph.constants[site.tensor][site.begin : site.end]
             stored = any(use.weight == i for use in uses)
             flash, insns, call, acc64 = _block_costs(
-                weights, bias, ranges, node.inputs[0], isa, stored, before
+                weights, bias, ranges, node.inputs[0], isa, slow, stored, before
             )
-            insns, call = vectors * insns, vectors * call
+            if not any(use.activation == column for use in uses):
+                flash[:, WIDTHS.index(8)] += fixed.narrow_flash.get(node.inputs[0], 0.0)
+            insns = vectors * (insns + fixed.call)
+            call = vectors * (call + fixed.call) if previous is not None else call
             uses.append(DenseUse(i, column, flash, insns, call, acc64, previous))
             previous, before = len(uses) - 1, site.end - site.begin
     return tuple(uses)
@@ -216,11 +216,13 @@ def _block_costs(
     ranges: Mapping[str, float],
     tensor: str,
     isa: str,
+    slow: np.ndarray,
     stored: bool,
     before: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a DenseUse for one kernel call; stored: whether an earlier use has the rows;
-    before: rows of the use before, 0 where there is none."""
+    """The arrays of a DenseUse for one kernel call; slow: where the
+    shift is SLOW_SHIFT; stored: whether an earlier use has the rows; before: rows of the use
+    before, 0 where there is none."""
     rows, depth = weights.shape
     shape = len(WIDTHS), len(WIDTHS)
     flash, insns, call = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -231,14 +233,33 @@ def _block_costs(
         for a, act_bits in enumerate(WIDTHS):
             if act_bits < 8:
                 continue
-            q_bias = bias / (scale * site_scale(ranges, tensor, act_bits))
-            reach = float((q_bias + (1 << (act_bits - 1)) * row_sum).max())
-            acc64[k, a] = weight_bits == 16 or reach >= 2.0**31
+            unit = scale * site_scale(ranges, tensor, act_bits)
+            reach = bias / unit + (1 << (act_bits - 1)) * row_sum
+            acc64[k, a] = weight_bits == 16 or reach.max() >= 2.0**31
             acc_bits = 64 if acc64[k, a] else 32
             flash[k, a] = CALL_BYTES + rows * (MULTIPLIER_BYTES + acc_bits // 8)
             flash[k, a] += 0 if stored else packed_bytes(rows, depth, weight_bits)
             kernel = dense_kernel(act_bits, weight_bits, acc_bits)
-            insns[k, a] = kernel.instructions(isa, rows, depth)
+            insns[k, a] = kernel.instructions(isa, rows, depth, slow=slow[k, a])
             if before:
-                call[k, a] = kernel.merged_call(isa, rows, before, depth)
+                call[k, a] = kernel.merged_call(isa, rows, before, depth, slow=slow[k, a])
     return flash, insns, call, acc64
+
+
+def _slow_shifts(
+    graph: Graph, node: Node, ranges: Mapping[str, float], y_scale: float | None
+) -> np.ndarray:
+    """Whether a call for all rows of a dense node shifts by SLOW_SHIFT (weight widths, act widths):
+    a row's factor is so large that none is left beyond (quant.fixed_point.to_multiplier_shift).
+
+    A call for some of the rows may do better; most plans merge most rows into one call.
+    """
+    slow = np.zeros((len(WIDTHS), len(WIDTHS)), bool)
+    assert node.weight is not None
+    for k, weight_bits in enumerate(WIDTHS if y_scale is not None else ()):
+        _, scale = quantize_rows(graph.constants[node.weight], weight_bits)
+        for a, act_bits in enumerate(WIDTHS):
+            if act_bits in ACTIVATION_WIDTHS:
+                factor = scale.max() * site_scale(ranges, node.inputs[0], act_bits) / y_scale
+                slow[k, a] = factor >= SLOW_FACTOR
+    return slow

@@ -13,7 +13,7 @@ from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.choice import to_bit_plan
 from tqs_edge.plan.damage import damage_matrix
-from tqs_edge.plan.fixed_cost import Fixed
+from tqs_edge.plan.fixed_cost import NOTHING_FIXED, Fixed
 from tqs_edge.plan.knapsack import solve_or_none
 from tqs_edge.plan.problem import NOTHING_DECIDED, Decided, Problem, decided_damage, make_problem
 from tqs_edge.plan.refine import Progress
@@ -59,7 +59,7 @@ def plan(
     *,
     exog: np.ndarray | None = None,
     decided: Decided = NOTHING_DECIDED,
-    fixed: Fixed | None = None,
+    fixed: Fixed = NOTHING_FIXED,
     progress: Progress | None = None,
 ) -> PlanResult:
     """The plan of least rollout damage within `budget` on cores of class `isa`.

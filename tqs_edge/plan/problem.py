@@ -10,7 +10,7 @@ import numpy as np
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.plan.cost import CostTable, cost_table
 from tqs_edge.plan.damage import damage_matrix, pin_widths
-from tqs_edge.plan.fixed_cost import Fixed
+from tqs_edge.plan.fixed_cost import NOTHING_FIXED, Fixed
 from tqs_edge.plan.pins import pin_damage, resolve_pins
 from tqs_edge.plan.wide_states import unrounded, wide_states
 from tqs_edge.sensitivity.batch import CleanRollouts, clean_rollouts
@@ -78,7 +78,7 @@ def make_problem(
     decided: Decided,
     *,
     exog: np.ndarray | None = None,
-    fixed: Fixed | None = None,
+    fixed: Fixed = NOTHING_FIXED,
 ) -> Problem:
     """The problem of planning `model` from contexts (N, rows, F) on cores of class `isa`.
 

@@ -68,7 +68,7 @@ def load_host_model(bundle: SourceBundle) -> HostModel:
         return HostModel(library)
 
 
-def run_host(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
+def run_host(firmware: Firmware, request: RolloutRequest, timeout: float, count: int) -> RunLog:
     """Frames of a rollout on this computer; nothing is counted, whatever `count` says.
 
     Raises ToolMissing without a C compiler, RunnerError when `timeout` seconds have passed.

@@ -21,7 +21,7 @@ from tqs_edge.run.rollout_files import (
     encode_input,
 )
 from tqs_edge.run.run_log import RunLog
-from tqs_edge.run.step_count import COUNTED_CALLS, Block, StepCount, count_step, step_span
+from tqs_edge.run.step_count import Block, StepCount, count_step, step_span
 
 PACKAGES = {"qemu-system-riscv32": "qemu-system-misc"}  # where the name is another
 QUIET = ("-nodefaults", "-display", "none", "-monitor", "none", "-serial", "none")
@@ -39,8 +39,8 @@ EXIT_MEANINGS = {
 }
 
 
-def run_qemu(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
-    """Frames, stack use and (when `count`) instructions of a rollout on a simulated board.
+def run_qemu(firmware: Firmware, request: RolloutRequest, timeout: float, count: int) -> RunLog:
+    """Frames, stack use and instructions of its first `count` calls on a simulated board.
 
     Raises ToolMissing without QEMU or a machine for the board, RunnerError on a fault, a timeout,
     short output, or where the machine has too little RAM.
@@ -51,7 +51,7 @@ def run_qemu(firmware: Firmware, request: RolloutRequest, timeout: float, count:
 
 
 def run_qemu_user(
-    firmware: Firmware, request: RolloutRequest, timeout: float, count: bool
+    firmware: Firmware, request: RolloutRequest, timeout: float, count: int
 ) -> RunLog:
     """The same for a Linux program, whose system calls this computer serves."""
     core = firmware.board.core
@@ -67,14 +67,14 @@ def _run(
     firmware: Firmware,
     request: RolloutRequest,
     timeout: float,
-    count: bool,
+    count: int,
 ) -> RunLog:
     """Runs `command`, to which the plugin and the ELF file are added, on the files of `request`."""
     image = read_elf(firmware.elf)
     with tempfile.TemporaryDirectory(prefix="tqs-qemu-") as name:
         folder = Path(name)
         (folder / INPUT_NAME).write_bytes(encode_input(request))
-        plugin = ("-plugin", _plugin_option(image)) if count else ()
+        plugin = ("-plugin", _plugin_option(image, count)) if count else ()
         program = folder / firmware.elf.name
         shutil.copyfile(firmware.elf, program)
         program.chmod(0o755)  # user-mode QEMU refuses what is not executable, without a word
@@ -148,10 +148,10 @@ def reset_vectors(board: Board, image: ElfImage, folder: Path) -> tuple[str, ...
     return ("-device", f"loader,file={vectors},addr={place:#x},force-raw=on")
 
 
-def _plugin_option(image: ElfImage) -> str:
+def _plugin_option(image: ElfImage, calls: int) -> str:
     span = step_span(image)
     returns = "".join(f",return={address:x}" for address in span.returns)
-    options = f"out={COUNT_NAME},entry={span.entry:x},calls={COUNTED_CALLS}{returns}"
+    options = f"out={COUNT_NAME},entry={span.entry:x},calls={calls}{returns}"
     return f"{plugin_library()},{options}"
 
 

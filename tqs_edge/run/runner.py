@@ -11,6 +11,7 @@ from tqs_edge.run.host import run_host
 from tqs_edge.run.qemu import run_qemu, run_qemu_user
 from tqs_edge.run.rollout_files import make_request
 from tqs_edge.run.run_log import RunLog
+from tqs_edge.run.step_count import COUNTED_CALLS
 from tqs_edge.run.unicorn_runner import run_unicorn
 
 RUNNERS = {
@@ -30,14 +31,14 @@ def run(
     exog: np.ndarray | None = None,
     runner: str = "unicorn",
     timeout: float = DEFAULT_TIMEOUT,
-    count: bool = True,
+    count: int = COUNTED_CALLS,
 ) -> RunLog:
     """The frames int16 (contexts, horizon, F) of a rollout from each context, as a RunLog.
 
     contexts: int16 (contexts, rows, F); exog: int16 (contexts, calls, E), one row per model call
     runner: "unicorn" (in process), "qemu" (simulated board), "qemu-user" (Linux program of another
       core) or "host" (compiled for this computer)
-    count: also count instructions, exactly, on the simulators
+    count: calls whose instructions the simulators count, exactly; 0 for none
     Raises InputError for bad shapes, ToolMissing, and RunnerError on a fault or after `timeout` s.
     """
     if runner not in RUNNERS:

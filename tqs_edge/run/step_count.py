@@ -2,8 +2,9 @@
 
 A call is counted from the entry of tqs_model_step to the instruction behind the call in the
 driver: everything the model does, kernels, table functions and compiler support included, and
-nothing of the driver. Both simulators count the same calls, the first COUNTED_CALLS of a run, and
-report executed blocks. Instructions in an IT block count whether their condition holds or not.
+nothing of the driver. Both simulators count the same calls, the first COUNTED_CALLS of a run by
+default, and report executed blocks. Instructions in an IT block count whether their condition
+holds or not.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tqs_edge.errors import RunnerError, ToolMissing
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.elf import ElfImage
 from tqs_edge.run.semihosting import Semihosting
-from tqs_edge.run.step_count import COUNTED_CALLS, StepSpan
+from tqs_edge.run.step_count import StepSpan
 
 PAGE = 0x1000
 SYSTEM_CONTROL_SPACE = 0xE000E000
@@ -32,18 +32,19 @@ class BlockCounter:
     """Executions of blocks inside each call of tqs_model_step, by (address, bytes)."""
 
     span: StepSpan
+    wanted: int  # calls to be counted
     inside: bool = False
     by_call: list[dict[tuple[int, int], int]] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
         """All calls to be counted have returned."""
-        return len(self.by_call) == COUNTED_CALLS and not self.inside
+        return len(self.by_call) == self.wanted and not self.inside
 
     def on_block(self, _uc: Any, address: int, size: int, _data: object) -> None:
         """Unicorn's UC_HOOK_BLOCK callback."""
         if address == self.span.entry:
-            self.inside = len(self.by_call) < COUNTED_CALLS
+            self.inside = len(self.by_call) < self.wanted
             if self.inside:
                 self.by_call.append({})
         elif address in self.span.returns:

@@ -20,8 +20,8 @@ from tqs_edge.run.step_count import Block, StepCount, block_of, count_step, step
 from tqs_edge.run.unicorn_machine import BlockCounter, run_machine
 
 
-def run_unicorn(firmware: Firmware, request: RolloutRequest, timeout: float, count: bool) -> RunLog:
-    """Frames, stack use and (when `count`) instructions of a rollout in Unicorn.
+def run_unicorn(firmware: Firmware, request: RolloutRequest, timeout: float, count: int) -> RunLog:
+    """Frames, stack use and instructions of its first `count` calls in Unicorn.
 
     Raises ToolMissing without unicorn or a model of the core, RunnerError on a fault, a timeout,
     an exit status other than 0 or short output.
@@ -29,7 +29,7 @@ def run_unicorn(firmware: Firmware, request: RolloutRequest, timeout: float, cou
     image = read_elf(firmware.elf)
     files = MemoryFiles({INPUT_NAME: encode_input(request)})
     semihosting = Semihosting(files)
-    counter = BlockCounter(step_span(image)) if count else None
+    counter = BlockCounter(step_span(image), count) if count else None
     run_machine(firmware.board, image, semihosting, counter, timeout)
     if semihosting.exit_status:
         raise RunnerError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqs_edge.firmware.build import Firmware
 from tqs_edge.run.run_log import RunLog
 from tqs_edge.run.runner import run
+from tqs_edge.run.step_count import COUNTED_CALLS
 from tqs_edge.verify.compare import Mismatch, first_mismatch
 
 Frames = NDArray[np.int16]
@@ -91,7 +92,7 @@ def check_chain(
             horizon,
             exog=exog,
             runner=execution.runner,
-            count=execution.count,
+            count=COUNTED_CALLS if execution.count else 0,
         )
         links.append(Link(execution.name, first_mismatch(want, log.frames), log))
     return tuple(links)

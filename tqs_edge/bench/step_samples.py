@@ -1,0 +1,275 @@
+"""One step of many unrelated parts: chains of operations as models have them, of all kinds and
+lengths, from which the costs of loops and kernels are told apart (bench/step_costs.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tqs_edge.graph.functions import FUNCTIONS
+from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
+from tqs_edge.plan.bit_plan import BitPlan, RowBlock
+
+CHAINS = 72
+CONSTANT_SHARE = 0.15  # of second operands
+INPUTS = 96  # elements of x, of which chains read slices
+LENGTHS = (4, 8, 12, 16, 20, 24, 32, 5, 6, 7, 9, 13)  # multiples of four go on lanes
+REACH = 4.0  # of x
+TABLES = ("gelu", "sin")
+POWERS = ("sqrt", "rsqrt", "reciprocal", "log")
+SMOOTH = (Op.AFFINE, Op.TANH, Op.SIGMOID, Op.TANH, Op.SIGMOID)
+UNARY = (Op.AFFINE, Op.TANH, Op.SIGMOID, Op.RELU, Op.CLAMP)
+SUMS = (Op.ADD, Op.SUB, Op.MUL, Op.ADD, Op.MUL)
+BINARY = (*SUMS, Op.MAXIMUM)
+ROW_SHAPES = ((2, 8), (3, 20), (12, 6), (13, 5), (4, 16))
+OVER_ROWS: tuple[tuple[Op, dict[str, Any]], ...] = (
+    (Op.SOFTMAX, {}),
+    (Op.NORMALIZE, {"eps": 1e-3}),
+    (Op.TRANSPOSE, {"axes": (-3, -1, -2)}),
+)
+ROW_KERNELS = ((1, 40), (1, 90), (3, 30))  # rows and lengths of kernels alone
+REDUCED: tuple[tuple[Op, dict[str, Any]], ...] = (
+    (Op.DEVIATION, {"axis": -1, "eps": 1e-3}),
+    (Op.MEAN, {"axis": -1}),
+    (Op.MEAN, {"axis": -2}),
+    (Op.SUM, {"axis": -1}),
+    (Op.MAX, {"axis": -2}),
+)
+
+
+@dataclass
+class _Samples:
+    """A graph in the making; every part ends in a state of its own, so none is left out."""
+
+    rng: np.random.Generator
+    nodes: list[Node] = field(default_factory=list)
+    states: list[StateVariable] = field(default_factory=list)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ranges: dict[str, float] = field(default_factory=dict)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    narrow: set[str] = field(default_factory=set)
+
+    def node(
+        self, op: Op, inputs: tuple[str, ...], shape: tuple[int, ...], reach: float, **rest: Any
+    ) -> str:
+        """The name of a new node of values up to `reach`."""
+        name = f"v{len(self.nodes)}"
+        self.nodes.append(Node(name, op, inputs, shape, **rest))
+        self.shapes[name], self.ranges[name] = shape, reach
+        return name
+
+    def state(self, shape: tuple[int, ...]) -> str:
+        """The name of a state to be read, whose update is told later."""
+        name = f"h{len(self.states)}"
+        self.states.append(StateVariable(name, name, shape))
+        self.shapes[name], self.ranges[name] = shape, float(self.rng.uniform(1.0, 4.0))
+        return name
+
+    def constant(self, shape: tuple[int, ...]) -> str:
+        """A new constant of values around 1."""
+        path = f"c{len(self.nodes)}"
+        self.constants[path] = self.rng.uniform(-1.5, 1.5, shape).astype(np.float32)
+        self.ranges[path] = 1.5
+        return path
+
+    def update(self, state: str, made: str, rows_of: str | None = None) -> None:
+        """`made` becomes the state's next value."""
+        number = int(state.removeprefix("h"))
+        self.states[number] = StateVariable(state, made, self.shapes[made], rows_of)
+        reach = max(self.ranges[state], self.ranges[made])
+        self.ranges[state] = self.ranges[made] = reach
+
+    def keep(self, made: str) -> None:
+        """A state of its own for `made`."""
+        self.update(self.state(self.shapes[made]), made)
+
+    def piece(self, shape: tuple[int, ...]) -> str:
+        """Consecutive elements of x in this shape."""
+        count = prod(shape)
+        begin = int(self.rng.integers(0, INPUTS - count + 1))
+        attrs = {"axis": -1, "begin": begin, "end": begin + count}
+        name = self.node(Op.SLICE, ("x",), (1, count), REACH, attrs=attrs)
+        return name if shape == (1, count) else self.node(Op.RESHAPE, (name,), shape, REACH)
+
+
+def sample_graph(seed: int = 0) -> tuple[Graph, dict[str, float], BitPlan]:
+    """The step, the ranges of its tensors and a plan in which half of the activations that dense
+    layers read have 8 bits."""
+    samples = _Samples(np.random.default_rng(seed))
+    samples.shapes["x"], samples.ranges["x"] = (1, INPUTS), REACH
+    for number in range(CHAINS):
+        _chain(samples, LENGTHS[number % len(LENGTHS)], smooth=number % 3 > 0)
+    for shape in ROW_SHAPES:
+        _over_rows(samples, (1, *shape))
+    for shape in ROW_KERNELS:
+        for op, attrs in (*OVER_ROWS[:2], REDUCED[0], REDUCED[1]):
+            made = (1, shape[0], 1 if "axis" in attrs else shape[1])
+            x = samples.piece((1, *shape))
+            samples.keep(samples.node(op, (x,), made, 3.0, attrs=attrs))
+    for function in (*TABLES, *POWERS):
+        for count in (6, 20):
+            _function(samples, function, count)
+    _moves(samples)
+    return _finished(samples)
+
+
+def small_graph() -> tuple[Graph, dict[str, float], BitPlan]:
+    """As little as a recurrent step does: h' = tanh(x0 + h), y = 0.9 x."""
+    samples = _Samples(np.random.default_rng(0))
+    samples.shapes["x"], samples.ranges["x"] = (1, INPUTS), REACH
+    state = samples.state((1, 8))
+    total = _binary(samples, Op.ADD, samples.piece((1, 8)), state)
+    samples.update(state, _unary(samples, Op.TANH, total))
+    return _finished(samples)
+
+
+def _finished(samples: _Samples) -> tuple[Graph, dict[str, float], BitPlan]:
+    y = samples.node(Op.AFFINE, ("x",), (1, INPUTS), REACH, attrs={"scale": 0.9, "offset": 0.0})
+    graph = Graph(
+        "x", None, tuple(samples.states), y, tuple(samples.nodes), samples.constants, samples.shapes
+    )
+    return graph, samples.ranges, _plan(graph, samples.narrow)
+
+
+def _chain(samples: _Samples, count: int, *, smooth: bool) -> None:
+    """A few operations on a state and slices of x; sometimes a dense layer reads the result.
+
+    smooth: without comparisons, for which there are no lanes.
+    """
+    unary, binary = (SMOOTH, SUMS) if smooth else (UNARY, BINARY)
+    rng, shape = samples.rng, (1, count)
+    state = samples.state(shape)
+    pool = [state, *(samples.piece(shape) for _ in range(3))]
+    current = pool[1]
+    for _ in range(int(rng.integers(1, 8))):
+        if rng.uniform() < 0.4:
+            op = unary[rng.integers(len(unary))]
+            current = _unary(samples, op, current)
+        else:
+            others = [name for name in pool if name != current]
+            op, other = binary[rng.integers(len(binary))], others[rng.integers(len(others))]
+            if rng.uniform() < CONSTANT_SHARE:
+                other = samples.constant(shape)
+            current = _binary(samples, op, current, other)
+        pool.append(current)
+    rows, narrow = int(rng.integers(1, 9)), rng.uniform() < 0.6
+    if rng.uniform() < 0.25:  # nothing but a dense layer reads the result
+        samples.update(state, samples.piece(shape))
+        last = Op.AFFINE if smooth else Op.RELU
+        _dense(samples, _unary(samples, last, current), rows, narrow=narrow)
+        return
+    samples.update(state, current)
+    if rng.uniform() < 0.5:
+        _dense(samples, current, rows, narrow=narrow)
+
+
+def _unary(samples: _Samples, op: Op, x: str) -> str:
+    rng, reach, attrs = samples.rng, samples.ranges[x], {}
+    if op is Op.AFFINE:
+        scale, offset = float(rng.choice((0.5, 1.0, -0.7, 1.9))), float(rng.choice((0.0, 0.4)))
+        reach, attrs = abs(scale) * reach + offset, {"scale": scale, "offset": offset}
+    elif op is Op.CLAMP:
+        attrs = {"low": -0.6 * reach, "high": 0.7 * reach}
+        reach *= 0.7
+    elif op in (Op.TANH, Op.SIGMOID):
+        reach = 1.0
+    return samples.node(op, (x,), samples.shapes[x], reach, attrs=attrs)
+
+
+def _binary(samples: _Samples, op: Op, a: str, b: str) -> str:
+    both = samples.ranges[a], samples.ranges[b]
+    reach = 0.7 * prod(both) if op is Op.MUL else 0.7 * sum(both)
+    if op is Op.MAXIMUM:
+        reach = max(both)
+    return samples.node(op, (a, b), samples.shapes[a], float(np.clip(reach, 0.1, 12.0)))
+
+
+def _dense(samples: _Samples, x: str, rows: int, *, narrow: bool) -> None:
+    depth, path = samples.shapes[x][-1], f"w{len(samples.nodes)}"
+    samples.constants[path] = samples.rng.normal(0, 0.3, (rows, depth)).astype(np.float32)
+    samples.constants[f"{path}_bias"] = np.zeros(rows, np.float32)
+    shape = (*samples.shapes[x][:-1], rows)
+    names = {"weight": path, "bias": f"{path}_bias"}
+    samples.keep(samples.node(Op.DENSE, (x,), shape, 2.0, **names))
+    if narrow:
+        samples.narrow.add(x)
+
+
+def _over_rows(samples: _Samples, shape: tuple[int, ...]) -> None:
+    """Kernels over rows, products of matrices, reductions, copies."""
+    lead, rows, length = shape
+    for op, attrs in OVER_ROWS:
+        made = (lead, length, rows) if op is Op.TRANSPOSE else shape
+        samples.keep(samples.node(op, (samples.piece(shape),), made, 3.0, attrs=attrs))
+    for op, attrs in REDUCED:
+        made = (lead, rows, 1) if attrs["axis"] == -1 else (lead, 1, length)
+        samples.keep(samples.node(op, (samples.piece(shape),), made, 3.0, attrs=attrs))
+    turned = samples.piece((lead, length, rows))
+    for a, b in ((samples.piece(shape), turned), (turned, samples.piece(shape))):
+        made = (lead, samples.shapes[a][1], samples.shapes[b][2])
+        samples.keep(samples.node(Op.MATMUL, (a, b), made, 6.0))
+    # A row for all rows, and an element for all elements of a row.
+    for small in ((lead, 1, length), (lead, rows, 1)):
+        for op in (Op.SUB, Op.MUL):
+            samples.keep(_broadcast(samples, op, samples.piece(shape), samples.piece(small)))
+            constant = samples.constant(small)
+            samples.keep(_broadcast(samples, op, samples.piece(shape), constant))
+    kernel = 5 if rows > 8 else 2
+    unfolded = {"kernel": kernel, "dilation": 1, "stride": 1}
+    patches = (lead, rows - kernel + 1, kernel * length)
+    for narrow in (False, True):
+        x = samples.node(Op.UNFOLD, (samples.piece(shape),), patches, REACH, attrs=unfolded)
+        _dense(samples, x, rows=3, narrow=narrow)
+        _dense(samples, samples.piece(shape), rows=4, narrow=narrow)
+    samples.keep(samples.node(Op.UNFOLD, (samples.piece(shape),), patches, REACH, attrs=unfolded))
+
+
+def _broadcast(samples: _Samples, op: Op, a: str, b: str) -> str:
+    return samples.node(op, (a, b), samples.shapes[a], 5.0)
+
+
+def _function(samples: _Samples, function: str, count: int) -> None:
+    x = samples.piece((1, count))
+    if FUNCTIONS[function].low == 0.0:
+        x = samples.node(Op.SIGMOID, (x,), (1, count), 1.0)
+    attrs = {"function": function}
+    samples.keep(samples.node(Op.FUNCTION, (x,), (1, count), 2.0, attrs=attrs))
+
+
+def _moves(samples: _Samples) -> None:
+    """Quotients, choices, joined parts, kept rows that move on."""
+    for count in (6, 20):
+        shape = (1, count)
+        a, b, c = (samples.piece(shape) for _ in range(3))
+        positive = samples.node(Op.SIGMOID, (b,), shape, 1.0)
+        samples.keep(samples.node(Op.DIV, (a, positive), shape, 6.0))
+        chosen = {"threshold": 0.1, "strict": 1}
+        samples.keep(samples.node(Op.SELECT, (a, b, c), shape, REACH, attrs=chosen))
+        joined = {"axis": -1}
+        samples.keep(samples.node(Op.CONCAT, (a, b, c), (1, 3 * count), REACH, attrs=joined))
+    for rows, width, narrow in ((3, 8, False), (17, 4, True), (9, 5, False)):
+        state = samples.state((1, rows, width))
+        new = _unary(samples, Op.AFFINE, samples.piece((1, 1, width)))
+        made = samples.node(Op.PUSH, (state, new), (1, rows, width), REACH, attrs={"axis": -2})
+        samples.update(state, made, rows_of=new)
+        if narrow:
+            _dense(samples, made, rows=2, narrow=True)
+
+
+def _plan(graph: Graph, narrow: set[str]) -> BitPlan:
+    """8-bit weights; activations of 8 bits where told."""
+    blocks = {
+        node.weight: (RowBlock(0, len(graph.constants[node.weight]), 8),)
+        for node in graph.dense_nodes()
+        if node.weight is not None
+    }
+    read = {node.inputs[0] for node in graph.dense_nodes()}
+    return BitPlan(
+        weights=blocks,
+        activations={name: 8 if name in narrow else 16 for name in read},
+        states={state.name: 16 for state in graph.states if state.rows_of is None},
+        method="samples",
+    )
