@@ -136,11 +136,10 @@ def test_changed_firmware_is_noticed(compiled: Compiled, tmp_path: Path) -> None
 
 
 def with_weights(bundle: SourceBundle, change: Callable[[re.Match[str]], str]) -> SourceBundle:
-    """The bundle with the CRC-32 and the first weight word of its sources changed."""
+    """The bundle with the CRC-32 and the first word of 8-bit weights of its sources changed."""
     name = "model_weights.c"
-    text = re.sub(
-        r"0x(\w{8})u,\n    },.*?0x(\w{8})u", change, bundle.files[name], count=1, flags=re.S
-    )
+    sum_and_word = r"#else\n#define TQS_MODEL_CRC 0x(\w{8})u.*?TQS_W8\(0x(\w{8})u"
+    text = re.sub(sum_and_word, change, bundle.files[name], count=1, flags=re.S)
     assert text != bundle.files[name]
     return replace(bundle, files={**bundle.files, name: text})
 
