@@ -44,7 +44,7 @@ def verify_on_board(
         *,
         exog: np.ndarray | None,
         runner: str,
-        count: bool,
+        count: int,
     ) -> RunLog:
         return run_board(
             firmware, contexts, horizon, open_port, exog=exog, patience=patience, done=done

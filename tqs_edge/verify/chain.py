@@ -46,7 +46,7 @@ class Execute(Protocol):
         *,
         exog: Frames | None,
         runner: str,
-        count: bool,
+        count: int,
     ) -> RunLog: ...
 
 
