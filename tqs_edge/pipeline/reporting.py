@@ -48,13 +48,13 @@ def build_report(
     scores: Scores,
     ranges: dict[str, float],
     predictability: Predictability,
-    predicted: Mapping[str, float],
+    predicted: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """The dict of report.json (keys: README, "The report"); plain JSON data.
 
     flash_bytes and ram_bytes are what the model adds to a product: code, tables and weights;
     state, arena, rows and measured stack. image_bytes is the whole test firmware. predicted: flash
-    and instructions as the planner expected them of this plan.
+    and instructions as the planner expected them of this plan, None where it has no costs.
     """
     own = _own_link(verification, firmware)
     stack = own.log.stack_bytes if own and own.log else None
@@ -97,7 +97,7 @@ def build_report(
 
 
 def _instructions(
-    verification: Verification, firmware: Firmware, predicted: Mapping[str, float]
+    verification: Verification, firmware: Firmware, predicted: Mapping[str, float] | None
 ) -> dict[str, Any]:
     """Instructions per step on this board and in every execution, and what was expected."""
     own = _own_link(verification, firmware)
@@ -108,8 +108,8 @@ def _instructions(
             for link in verification.links
             if link.log and link.log.instructions_per_step is not None
         },
-        "predicted_instructions": round(predicted["insns"]),
-        "predicted_flash_bytes": round(predicted["flash"]),
+        "predicted_instructions": round(predicted["insns"]) if predicted else None,
+        "predicted_flash_bytes": round(predicted["flash"]) if predicted else None,
     }
 
 
