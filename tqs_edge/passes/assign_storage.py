@@ -76,8 +76,8 @@ def _stage_inputs(step: StepCalls, tensors: dict[str, TensorShape]) -> list[Step
     copies: list[StepCall | Copy] = []
     calls: list[StepCall | Copy] = []
     for call in step.calls:
-        name = call.operands[0]
-        if call.padded_input and isinstance(name, str) and name in step.inputs:
+        name = call.operands[0] if call.padded_input else None
+        if isinstance(name, str) and name in step.inputs:
             staged = f"{name}_staged"
             if staged not in tensors:
                 tensors[staged] = tensors[name]
