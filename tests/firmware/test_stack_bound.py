@@ -25,8 +25,9 @@ COMPILERS = [
     pytest.param("gcc", marks=pytest.mark.arm),
     pytest.param("zig", marks=pytest.mark.zig),
 ]
-# The bytes of a way through a kernel that no block of rows is large enough for.
-NOT_TAKEN = {"gru": 0, "attention": 96}
+# The bytes of a way through a kernel that no block of rows is large enough for; on MVE, loops of
+# few words keep less on the stack than the one for any depth.
+NOT_TAKEN = {"gru": 8, "attention": 96}
 
 
 @functools.cache
