@@ -99,7 +99,7 @@ def _whole_norm(node: OnnxNode, operands: Sequence[Operand]) -> Result:
 
 def _gather_points(node: OnnxNode, operands: Sequence[Operand]) -> Result:
     """x at places that are known, each given by its first few coordinates."""
-    x, places = operands[0], torch.as_tensor(operands[1])
+    x, places = operands[0], torch.tensor(operands[1])
     if node.get("batch_dims", 0):
         raise node.unsupported("with batch_dims", "gather along one axis")
     gathered: torch.Tensor = x[tuple(places.unbind(-1))]
@@ -107,7 +107,7 @@ def _gather_points(node: OnnxNode, operands: Sequence[Operand]) -> Result:
 
 
 def _gather_elements(node: OnnxNode, operands: Sequence[Operand]) -> Result:
-    x, places, axis = operands[0], torch.as_tensor(operands[1]), node.get("axis", 0)
+    x, places, axis = operands[0], torch.tensor(operands[1]), node.get("axis", 0)
     return torch.gather(x, axis, places % x.shape[axis])
 
 
