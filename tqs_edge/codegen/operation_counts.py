@@ -32,8 +32,7 @@ class DenseCall:
 class OperationCounts:
     """Walks lowered statements; a loop's body is executed so many times."""
 
-    def __init__(self, lanes: int, prefix: str) -> None:
-        self.lanes, self.prefix = lanes, prefix
+    def __init__(self) -> None:
         self.executed: defaultdict[str, float] = defaultdict(float)
         self.written: defaultdict[str, float] = defaultdict(float)
         self.dense: list[DenseCall] = []
@@ -44,16 +43,16 @@ class OperationCounts:
 
     def add(self, feature: str, times: float, size: float = 1.0) -> None:
         """`size` times a feature in code that is executed `times` times."""
-        self.executed[self.prefix + feature] += times * size
-        self.written[self.prefix + feature] += size
+        self.executed[feature] += times * size
+        self.written[feature] += size
 
     def loop(self, loop: tirx.For, times: float, depth: int) -> None:
         """A loop in `depth` others: compilers make a call of one that copies, and leave nothing of
         a short one inside another."""
-        passes = int(loop.extent) / self.lanes
+        passes = int(loop.extent)
         if _is_copy(loop):
             self.add("copy", times)
-            self.executed[f"{self.prefix}copied"] += times * passes
+            self.executed["copied"] += times * passes
             return
         collects, innermost = self.collects(loop), not _has_loop(loop.body)
         short = innermost and depth and passes <= (SHORT_SUM if collects else SHORT)

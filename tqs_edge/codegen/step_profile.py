@@ -5,6 +5,8 @@ The planner multiplies them by what the compiler makes of each on a core (kernel
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +18,9 @@ from tqs_edge.codegen.tir_to_c import pointer_parameters
 from tqs_edge.kernel_table import DENSE_KERNELS, SLOW_SHIFT, Cost
 from tqs_edge.passes.step_calls import StepCall
 
-LANES_ISA = "mve"  # the class of cores whose loops take four elements per pass
+LANES_ISA = "mve"  # the class of cores whose loops take eight elements per pass
+LANES_FUNCTION = re.compile(r"\btqs_((?:lanes|wide)_\w+)\(")
+TABLE_READERS = ("lanes_tanh_q15", "lanes_sigmoid_q15")
 VECTOR = 8  # 16-bit elements of a vector, of which GCC makes plain loops by itself
 PLAIN = {"add", "shift", "multiply", "compare", "select", "fit16", "load", "store", "index"}
 
@@ -37,21 +41,41 @@ class StepProfile:
 
 def call_profile(call: StepCall, isa: str) -> StepProfile:
     """The profile of one call on cores of class `isa`."""
-    lanes = isa == LANES_ISA
-    on_lanes = lanes and lanes_loop(pointer_parameters(call.func)) is not None
-    counts = OperationCounts(LANES if on_lanes else 1, "lanes " if on_lanes else "")
+    if isa == LANES_ISA:
+        lines = lanes_loop(pointer_parameters(call.func))
+        if lines is not None:
+            return _lanes_profile(lines, _loops(call.func)[-1])
+    counts = OperationCounts()
     counts.statement(call.func.body, 1.0)
     executed, written = dict(counts.executed), dict(counts.written)
-    if lanes and not on_lanes and _is_vectorized(call.func, set(written)):
+    if isa == LANES_ISA and _is_vectorized(call.func, set(written)):
         executed = {f"vector {feature}": n for feature, n in executed.items()}
         written = {f"vector {feature}": n for feature, n in written.items()}
     return StepProfile(executed, written, tuple(counts.dense), frozenset(counts.linked))
 
 
+def _lanes_profile(lines: Sequence[str], loop: tirx.For) -> StepProfile:
+    """Of a loop on lanes: the functions of tqs_lanes.h that its C calls."""
+    passes = -(-int(loop.extent) // LANES)
+    used = Counter(LANES_FUNCTION.findall("\n".join(lines)))
+    linked = frozenset({"tqs_tanh_table"} if used.keys() & set(TABLE_READERS) else ())
+    return StepProfile(
+        {"lanes loop": 1.0, "lanes pass": passes, **{f: n * passes for f, n in used.items()}},
+        {"lanes loop": 1.0, **{f: float(n) for f, n in used.items()}},
+        (),
+        linked,
+    )
+
+
+def _loops(func: tirx.PrimFunc) -> list[tirx.For]:
+    """The loops that follow each other in the function."""
+    body = func.body.seq if isinstance(func.body, tirx.SeqStmt) else [func.body]
+    return [stmt for stmt in body if isinstance(stmt, tirx.For)]
+
+
 def _is_vectorized(func: tirx.PrimFunc, features: set[str]) -> bool:
     """Whether compilers take several elements per pass without being told."""
-    body = func.body.seq if isinstance(func.body, tirx.SeqStmt) else [func.body]
-    loops = [stmt for stmt in body if isinstance(stmt, tirx.For)]
+    loops = _loops(func)
     kinds = {"inner", "outer", "short"}
     plain = {feature for feature in features if feature.split()[0] not in kinds} <= PLAIN
     flat = "inner loop" not in features or "outer loop" not in features
