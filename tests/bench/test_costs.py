@@ -9,7 +9,8 @@ from tqs_edge.firmware.board import load_board
 from tqs_edge.pipeline.prepare import Prepared, prepare
 
 INSNS_ERROR, FLASH_ERROR = 0.05, 0.08
-MIXED_INSNS_ERROR = 0.08  # the planner takes a layer's slowest shift for all of its calls
+# Planning takes a layer's slowest shift for all of its calls, which weighs most on cores with MVE.
+MIXED_INSNS_ERROR = {"arduino-zero": 0.02, "mps2-an386": 0.02, "mps3-an547": 0.09}
 
 
 def test_a_mixed_plan_has_all_widths(small: Prepared) -> None:
@@ -25,6 +26,6 @@ def test_a_mixed_plan_has_all_widths(small: Prepared) -> None:
 def test_predictions_of_a_gru_are_near_what_is_measured(board: str) -> None:
     prepared = prepare("zoo:gru-4x32")
     for check in check_costs(prepared, [load_board(board)]):
-        bound = MIXED_INSNS_ERROR if check.plan == MIXED else INSNS_ERROR
+        bound = MIXED_INSNS_ERROR[board] if check.plan == MIXED else INSNS_ERROR
         assert abs(check.insns_error) <= bound, check
         assert abs(check.flash_error) <= FLASH_ERROR, check
