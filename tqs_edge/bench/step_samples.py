@@ -30,6 +30,11 @@ OVER_ROWS: tuple[tuple[Op, dict[str, Any]], ...] = (
     (Op.NORMALIZE, {"eps": 1e-3}),
     (Op.TRANSPOSE, {"axes": (-3, -1, -2)}),
 )
+# Rows, width, whether 8 bits: rows that begin at words and rows that do not, which are moved apart.
+KEPT_ROWS = (
+    *((3, 8, False), (9, 16, False), (33, 2, False), (9, 5, False), (5, 7, False)),
+    *((17, 4, True), (9, 12, True), (5, 6, True), (9, 3, True)),
+)
 ROW_KERNELS = ((1, 40), (1, 90), (3, 30))  # rows and lengths of kernels alone
 REDUCED: tuple[tuple[Op, dict[str, Any]], ...] = (
     (Op.DEVIATION, {"axis": -1, "eps": 1e-3}),
@@ -250,7 +255,7 @@ def _moves(samples: _Samples) -> None:
         samples.keep(samples.node(Op.SELECT, (a, b, c), shape, REACH, attrs=chosen))
         joined = {"axis": -1}
         samples.keep(samples.node(Op.CONCAT, (a, b, c), (1, 3 * count), REACH, attrs=joined))
-    for rows, width, narrow in ((3, 8, False), (17, 4, True), (9, 5, False)):
+    for rows, width, narrow in KEPT_ROWS:
         state = samples.state((1, rows, width))
         new = _unary(samples, Op.AFFINE, samples.piece((1, 1, width)))
         made = samples.node(Op.PUSH, (state, new), (1, rows, width), REACH, attrs={"axis": -2})

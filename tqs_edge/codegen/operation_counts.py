@@ -15,6 +15,7 @@ DENSE, ARGUMENT = "tqs_dense_", "call"
 TANH_TABLE_READERS = ("tqs_tanh_", "tqs_sigmoid_")
 ROWS, LENGTH = -2, -1  # of the arguments of the kernels over rows
 WIDE = "int64"
+PER_WORD = {"s8": 4, "16": 2}  # elements, by the end of a kernel's name
 SHORT, SHORT_SUM = 2, 3  # passes of a loop in another one that compilers unroll
 
 
@@ -202,10 +203,16 @@ def _sizes(name: str, numbers: list[int]) -> Mapping[str, int]:
         rows *= pairs
         return {"row": rows, "value": rows * columns, "product": rows * inner * columns}
     if "push" in name:
-        return {"value": sum(numbers[-2:])}
+        return _pushed(numbers[-2], numbers[-1], PER_WORD[name[-2:]])
     if len(numbers) < 2:
         return {"value": numbers[-1]} if numbers else {}
     return {"row": numbers[ROWS], "value": numbers[ROWS] * numbers[LENGTH]}
+
+
+def _pushed(kept: int, pushed: int, per_word: int) -> Mapping[str, int]:
+    """Kept rows that begin at words are moved four words at a time."""
+    blocks = 0 if pushed % per_word else kept // (4 * per_word)
+    return {"block": blocks, "kept": kept - blocks * 4 * per_word, "pushed": pushed}
 
 
 def _operation(value: tirx.Expr) -> str:
