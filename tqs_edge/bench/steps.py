@@ -1,4 +1,4 @@
-"""Instructions of one step of recurrent cells, the shapes that rival libraries are measured on."""
+"""Instructions of one step of cells and layers, the shapes that rival libraries are measured on."""
 
 from __future__ import annotations
 
@@ -51,6 +51,24 @@ class LstmCell(nn.Module):
         return h[:, : self.FEATURES], h, c
 
 
+class Convolutions(nn.Module):
+    """Two causal convolutions of width 3, 32 -> 32 channels, with a rectifier between them.
+
+    What is new of a window [1, 5, 32] is one row of either: 2 x 3,072 products.
+    """
+
+    CHANNELS, REACH = 32, 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(self.CHANNELS, self.CHANNELS, 3)
+        self.second = nn.Conv1d(self.CHANNELS, self.CHANNELS, 3)
+
+    def forward(self, window: torch.Tensor) -> torch.Tensor:
+        inner: torch.Tensor = self.second(torch.relu(self.first(window.transpose(1, 2))))
+        return torch.tanh(inner.transpose(1, 2))
+
+
 def gru_with_head() -> Prepared:
     """The zoo's GRU 4->32 with a head 32->4, trained; other weights take as many instructions."""
     return prepare("zoo:gru-4x32", horizon=HORIZON)
@@ -58,17 +76,27 @@ def gru_with_head() -> Prepared:
 
 def lstm_cell() -> Prepared:
     """LSTM 16->32 with random weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        cell = LstmCell().eval()
     state = torch.zeros(1, LstmCell.HIDDEN)
     inputs = (torch.zeros(1, LstmCell.FEATURES), state, state.clone())
-    return prepare(cell, example_inputs=inputs, horizon=HORIZON)
+    return prepare(_seeded(LstmCell), example_inputs=inputs, horizon=HORIZON)
+
+
+def convolutions() -> Prepared:
+    """Causal convolutions with random weights, streaming."""
+    window = torch.zeros(1, Convolutions.REACH, Convolutions.CHANNELS)
+    return prepare(_seeded(Convolutions), example_inputs=(window,), horizon=HORIZON)
+
+
+def _seeded(made: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return made().eval()
 
 
 STEPS: dict[str, Callable[[], Prepared]] = {
     "gru-4x32-head": gru_with_head,
     "lstm-16x32": lstm_cell,
+    "conv-3-32x32-twice": convolutions,
 }
 
 

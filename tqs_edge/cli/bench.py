@@ -65,7 +65,7 @@ def steps(
     widths: Annotated[list[str] | None, typer.Option(help="a16w8; may be repeated.")] = None,
     json: JsonOption = None,
 ) -> None:
-    """Exact instructions of one step of recurrent cells: GRU 4->32 with a head, LSTM 16->32."""
+    """Exact instructions of one step: GRU 4->32 with a head, LSTM 16->32, two convolutions."""
     from tqs_edge.bench.steps import WIDTHS, measure_steps
 
     with stage("steps") as advance:
