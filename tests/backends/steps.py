@@ -11,7 +11,8 @@ from torch import nn
 from tqs_edge.backends.black_box import BlackBox
 from tqs_edge.backends.protocol import WeightChange
 from tqs_edge.backends.torch_backend import torch_backend
-from tqs_edge.frontend.source import NamedStep, find_step
+from tqs_edge.frontend.named_step import NamedStep
+from tqs_edge.frontend.source import find_step
 
 Inputs = tuple[torch.Tensor, ...]
 

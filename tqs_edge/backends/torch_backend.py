@@ -23,8 +23,9 @@ from tqs_edge.backends.black_box import (
 )
 from tqs_edge.backends.torch_step import TorchStep, module_step, program_step
 from tqs_edge.errors import InputError
+from tqs_edge.frontend.named_step import NamedStep
 from tqs_edge.frontend.signature import StepSignature
-from tqs_edge.frontend.source import NamedStep, export_step
+from tqs_edge.frontend.source import export_step
 from tqs_edge.graph.rollout_model import RolloutForm
 
 NO_RULE = "There is a performance drop"  # torch's warning where vmap runs an operation in a loop

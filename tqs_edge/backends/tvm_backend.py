@@ -23,8 +23,9 @@ from tqs_edge.backends.black_box import (
 )
 from tqs_edge.errors import ImportMismatch, InputError
 from tqs_edge.frontend.importer import import_step
+from tqs_edge.frontend.named_step import NamedStep
 from tqs_edge.frontend.signature import StepSignature, read_signature
-from tqs_edge.frontend.source import NamedStep, export_step
+from tqs_edge.frontend.source import export_step
 from tqs_edge.frontend.step_program import decompose, reject_bad_constants
 from tqs_edge.graph.rollout_model import RolloutForm
 

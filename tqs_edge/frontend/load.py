@@ -15,9 +15,10 @@ from tqs_edge.frontend.check_import import check_import
 from tqs_edge.frontend.extract import extract_graph
 from tqs_edge.frontend.form import infer_form
 from tqs_edge.frontend.importer import import_step
+from tqs_edge.frontend.named_step import NamedStep
 from tqs_edge.frontend.obstacles import find_obstacles
 from tqs_edge.frontend.signature import StepSignature, input_shapes, read_signature
-from tqs_edge.frontend.source import ModelSource, NamedStep, Source, export_step, find_step
+from tqs_edge.frontend.source import ModelSource, Source, export_step, find_step
 from tqs_edge.frontend.step_program import reject_bad_constants
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 

@@ -6,8 +6,8 @@ import copy
 import importlib
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +15,16 @@ import torch
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from tqs_edge.errors import InputError, UnsupportedOp
+from tqs_edge.errors import InputError
 from tqs_edge.frontend.archive import load_archive
 from tqs_edge.frontend.constant_reads import repeated_reads
+from tqs_edge.frontend.named_step import NamedStep
 from tqs_edge.frontend.quiet_torch import quiet_torch
 from tqs_edge.graph.rollout_model import RolloutForm
 
 FACTORY = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<factory>[A-Za-z_]\w*)")
 ModelSource = str | Path | torch.nn.Module | ExportedProgram
 MODEL_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".pkl")
-
-
-@dataclass(frozen=True, eq=False)
-class NamedStep:
-    """What the user named, not yet exported: a module in eval mode, or an exported program.
-
-    inputs: example inputs of a module, in the order of forward(). form: if the source states one.
-    keywords: example inputs by name instead. original: what to check the step against, if it is
-    not the step itself. obstacles: what of it could not be read; without a step, nothing could.
-    """
-
-    name: str
-    label: str
-    step: torch.nn.Module | ExportedProgram | None
-    inputs: tuple[Any, ...] = ()
-    form: RolloutForm | None = None
-    warnings: tuple[str, ...] = ()
-    keywords: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    original: Callable[..., tuple[torch.Tensor, ...]] | None = None
-    obstacles: tuple[UnsupportedOp, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tqs_edge.frontend.named_step import NamedStep
 from tqs_edge.frontend.onnx.file import read_onnx_model
 from tqs_edge.frontend.onnx.graph import import_graph
 from tqs_edge.frontend.onnx.reference import check_nodes, reference_step
-from tqs_edge.frontend.source import NamedStep
 
 
 def open_onnx(path: Path) -> NamedStep:
