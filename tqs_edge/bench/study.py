@@ -131,7 +131,7 @@ def run_part(request: StudyRequest) -> StudyPart:
     table = measured_table(prepared, report)
     measured = time.process_time()
     if table.spearman is None:
-        raise InputError("no rank correlation without predictions")
+        raise InputError(f"{request.source}: fewer than two different damages: nothing to rank")
     case = make_case(prepared, Scores(report, table), load_board(BOARD), request.seed)
     judgements = judge_plans(case, averages=request.averages, methods=request.methods)
     return StudyPart(request, judgements, table.spearman, scored - start, measured - scored)

@@ -65,7 +65,7 @@ def show_score(
             "are averages up to there."
         )
     tell(limit)
-    if scores.table is not None:
+    if scores.table is not None and scores.table.spearman is not None:
         show(f"Rank correlation of predicted with measured damage: {scores.table.spearman:.3f}")
     return rows
 

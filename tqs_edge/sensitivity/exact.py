@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tqs_edge.errors import InputError
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.sensitivity.batch import clean_rollouts
@@ -41,7 +40,8 @@ class Damage:
 class DamageTable:
     """Damages of every site at every legal width.
 
-    spearman: rank correlation of predicted with measured over (site, bits); None without a score
+    spearman: rank correlation of predicted with measured over (site, bits); None without a score,
+    or with fewer than two different damages
     """
 
     model: str
@@ -94,11 +94,11 @@ def measure_damage(
     )
 
 
-def _spearman(damages: tuple[Damage, ...]) -> float:
+def _spearman(damages: tuple[Damage, ...]) -> float | None:
     from scipy.stats import spearmanr
 
     pairs = [(d.predicted, d.measured) for d in damages if d.measured is not None]
     predicted, measured = zip(*pairs, strict=True) if pairs else ((), ())
     if len(set(predicted)) < 2 or len(set(measured)) < 2:
-        raise InputError("fewer than two different damages: a rank correlation means nothing")
+        return None
     return float(spearmanr(predicted, measured).statistic)
