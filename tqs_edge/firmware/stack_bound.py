@@ -11,8 +11,6 @@ from tqs_edge.firmware.thumb import ANYWHERE, Instruction, StackUnknown, decode
 ENTRY, STEP = "reset_handler", "tqs_model_step"
 # Calls what its caller gave it; the driver gives it nothing.
 GIVEN_A_FUNCTION = "tqs_model_init_verified"
-# On Armv6-M they jump into their inner loop, at one of the instructions that follow the jump.
-ENTERS_A_LOOP = "tqs_dense_"
 MOST = 1 << 20  # more than the RAM of any board: a loop that pushes without end
 
 
@@ -116,8 +114,6 @@ class _Walk:
                 most, goes_on = max(most, after + called), goes_on or comes_back
             elif step.flow in ("branch", "jump", "call"):
                 ways.append((step.target, after, None))
-            elif step.flow == "enter":
-                ways.extend((place, after, None) for place in self._entered(at, following))
             returns = returns or step.flow == "return"
             if step.conditional:
                 conditional |= self._next(following, step.conditional)
@@ -126,19 +122,6 @@ class _Walk:
                 skipped = at in conditional
                 ways.append((following, max(depth, after) if skipped else after, step))
         return most, returns
-
-    def _entered(self, at: int, following: int) -> list[int]:
-        """Where the jump at `at` to what a register holds can go: to any instruction from
-        `following` to the next that nothing falls through."""
-        function = self.image.function_at(at)
-        if not function.startswith(ENTERS_A_LOOP):
-            raise StackUnknown(f"an indirect jump at {at:#x}")
-        places, step = [], None
-        while step is None or step.flow in ("next", "branch"):
-            places.append(following)
-            step = decode(self.read, following, step)
-            following += step.size
-        return places
 
     def _next(self, at: int, count: int) -> set[int]:
         """The addresses of `count` instructions from `at` on."""

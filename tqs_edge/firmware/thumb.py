@@ -25,8 +25,7 @@ class StackUnknown(TqsError):
 
 @dataclass(frozen=True)
 class Instruction:
-    """flow: "next", "branch" (or falls through), "jump", "enter" (a jump to what a register holds),
-    "call" or "end"; a "return" ends too.
+    """flow: "next", "branch" (or falls through), "jump", "call" or "end"; a "return" ends too.
 
     grows: bytes by which the stack grows, below 0 where it shrinks
     loads: (register, value) where it loads a constant; aligns: where it clears low bits of one
@@ -105,9 +104,7 @@ def _flow_narrow(at: int, code: int) -> Instruction:
         return Instruction(2, "return")
     if code & 0xFF80 == 0x4780:  # blx r
         return Instruction(2, "call", ANYWHERE)
-    if code & 0xFF87 == 0x4687:  # mov pc, r
-        return Instruction(2, "enter")
-    if code & 0xFF00 == 0x4700 or code & 0xFF87 == 0x4487:
+    if code & 0xFF00 == 0x4700 or code & 0xFF87 in (0x4487, 0x4687):
         raise StackUnknown(f"an indirect jump at {at:#x}")
     return Instruction(2)
 

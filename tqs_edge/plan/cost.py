@@ -220,9 +220,8 @@ def _block_costs(
     stored: bool,
     before: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a DenseUse for one kernel call; slow: where the
-    shift is SLOW_SHIFT; stored: whether an earlier use has the rows; before: rows of the use
-    before, 0 where there is none."""
+    """The arrays of a DenseUse for one kernel call; slow: where the shift is SLOW_SHIFT; stored:
+    whether an earlier use has the rows; before: rows of the use before, 0 where there is none."""
     rows, depth = weights.shape
     shape = len(WIDTHS), len(WIDTHS)
     flash, insns, call = np.zeros(shape), np.zeros(shape), np.zeros(shape)
