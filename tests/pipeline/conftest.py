@@ -10,6 +10,7 @@ import pytest
 
 import tqs_edge
 from tests.cli import factories
+from tests.cli.conftest import models_load_once as models_load_once
 
 BOARD = "mps2-an386"
 Compiled = Callable[..., tuple[Path, dict[str, Any]]]
