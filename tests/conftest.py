@@ -58,10 +58,12 @@ TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
 
 # Here tests have many slow cases: without --slow, the first case of each test runs.
 SWEEPS = (
+    "backends/test_same_scores.py",
     "backends/test_torch_backend.py",
-    "bench/test_costs.py",
+    "backends/test_tvm_backend.py",
     "codegen",
     "device/test_qemu_serial.py",
+    "device/test_uart_drivers.py",
     "firmware/test_boot.py",
     "firmware/test_build.py",
     "firmware/test_formats.py",
@@ -75,6 +77,7 @@ SWEEPS = (
     "package",
     "passes",
     "pipeline",
+    "plan/test_pareto.py",
     "plan/test_planner.py",
     "run",
     "zoo",
