@@ -9,10 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from tvm import tirx
 
-from tqs_edge.codegen.lanes import LANES, lanes_loop
+from tqs_edge.codegen.lanes import LANES, lanes_loop, nest_of
 from tqs_edge.codegen.operation_counts import DenseCall, OperationCounts
 from tqs_edge.codegen.tir_to_c import pointer_parameters
 from tqs_edge.kernel_table import DENSE_KERNELS, SLOW_SHIFT, Cost
@@ -44,7 +45,7 @@ def call_profile(call: StepCall, isa: str) -> StepProfile:
     if isa == LANES_ISA:
         lines = lanes_loop(pointer_parameters(call.func))
         if lines is not None:
-            return _lanes_profile(lines, _loops(call.func)[-1])
+            return _lanes_profile(lines, nest_of(call.func))
     counts = OperationCounts()
     counts.statement(call.func.body, 1.0)
     executed, written = dict(counts.executed), dict(counts.written)
@@ -54,13 +55,14 @@ def call_profile(call: StepCall, isa: str) -> StepProfile:
     return StepProfile(executed, written, tuple(counts.dense), frozenset(counts.linked))
 
 
-def _lanes_profile(lines: Sequence[str], loop: tirx.For) -> StepProfile:
-    """Of a loop on lanes: the functions of tqs_lanes.h that its C calls."""
-    passes = -(-int(loop.extent) // LANES)
+def _lanes_profile(lines: Sequence[str], loops: Sequence[tirx.For]) -> StepProfile:
+    """Of loops, the innermost on lanes: the functions of tqs_lanes.h that their C calls."""
+    begun = prod(int(loop.extent) for loop in loops[:-1])
+    passes = begun * -(-int(loops[-1].extent) // LANES)
     used = Counter(LANES_FUNCTION.findall("\n".join(lines)))
     linked = frozenset({"tqs_tanh_table"} if used.keys() & set(TABLE_READERS) else ())
     return StepProfile(
-        {"lanes loop": 1.0, "lanes pass": passes, **{f: n * passes for f, n in used.items()}},
+        {"lanes loop": begun, "lanes pass": passes, **{f: n * passes for f, n in used.items()}},
         {"lanes loop": 1.0, **{f: float(n) for f, n in used.items()}},
         (),
         linked,
