@@ -65,8 +65,8 @@ typedef char tqs_job_layout[offsetof(tqs_job, prepared) == 40 ? 1 : -1];
 #endif
 /* The output of the sum that TQS_SUM brings into r3: (r3 * multiplier) >> (32 + r2), rounded, where
    the high word of the product is made of those of half words: see tqs_product_high. What rounds is
-   the carry, the last bit that is shifted out: of the low word where r2 is 0, as a shift by 0 leaves
-   it alone, and so does ADD without S. r4 is 0. */
+   the carry, the last bit that is shifted out. Where r2 is 0 that is the low word's: a shift by 0
+   leaves the carry alone, and so does ADD without S. r4 is 0. */
 #define TQS_OUTPUT_ROW(acc, m, high, y, total)                                                     \
     TQS_SUM("r3", "r5", acc, total)                                                                \
     "uxth r5, r3\n"                                                                                \
