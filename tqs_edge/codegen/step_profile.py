@@ -16,7 +16,7 @@ from tvm import tirx
 from tqs_edge.codegen.lanes import LANES, lanes_loop, nest_of
 from tqs_edge.codegen.operation_counts import DenseCall, OperationCounts
 from tqs_edge.codegen.tir_to_c import pointer_parameters
-from tqs_edge.kernel_table import DENSE_KERNELS, SLOW_SHIFT, Cost
+from tqs_edge.kernel_table import DENSE_KERNELS, LEAST_SHIFT, Cost
 from tqs_edge.passes.step_calls import StepCall
 
 LANES_ISA = "mve"  # the class of cores whose loops take eight elements per pass
@@ -89,6 +89,8 @@ def dense_instructions(calls: Sequence[DenseCall], costs: Mapping[str, Cost]) ->
     groups = {kernel.symbol: kernel.group for kernel in DENSE_KERNELS}
     return sum(
         c.times
-        * costs[c.symbol].of(c.rows, -(-c.depth // groups[c.symbol]), slow=c.shift == SLOW_SHIFT)
+        * costs[c.symbol].of(
+            c.rows, -(-c.depth // groups[c.symbol]), least_shift=c.shift == LEAST_SHIFT
+        )
         for c in calls
     )
