@@ -14,6 +14,7 @@ from tqs_edge.graph.graph import Graph, Node
 from tqs_edge.kernel_table import DENSE_KERNELS, dense_kernel
 from tqs_edge.plan.fixed_cost import NOTHING_FIXED, Fixed
 from tqs_edge.plan.wide_states import WIDE_STATE_BITS
+from tqs_edge.quant.fixed_point import SHORT_BOUND
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.quant.scheme import quantize_rows
 from tqs_edge.sensitivity.fake_quant import WIDTHS, site_scale
@@ -23,7 +24,7 @@ RESOURCES = ("flash", "ram", "insns", "avg_bits")
 
 MULTIPLIER_BYTES = 4  # per row
 ACT_PADDING = 16  # elements; dense kernels may read that far (kernels/README.md)
-LARGE_FACTOR = 0.25  # from which on the shift is LEAST_SHIFT
+LARGE_FACTOR = 0.25  # from which on the shift is LEAST_SHIFT, whatever the accumulators are
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
 
 
@@ -220,8 +221,9 @@ def _block_costs(
     stored: bool,
     before: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a DenseUse for one kernel call; least: where the shift is LEAST_SHIFT; stored:
-    whether an earlier use has the rows; before: rows of the use before, 0 where there is none."""
+    """The arrays of a DenseUse for one kernel call; least: where the shift is LEAST_SHIFT however
+    small the accumulators; stored: whether an earlier use has the rows; before: rows of the use
+    before, 0 where there is none."""
     rows, depth = weights.shape
     shape = len(WIDTHS), len(WIDTHS)
     flash, insns, call = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -239,9 +241,10 @@ def _block_costs(
             flash[k, a] = CALL_BYTES + rows * (MULTIPLIER_BYTES + acc_bits // 8)
             flash[k, a] += 0 if stored else packed_bytes(rows, depth, weight_bits)
             kernel = dense_kernel(act_bits, weight_bits, acc_bits)
-            insns[k, a] = kernel.instructions(isa, rows, depth, least_shift=least[k, a])
+            at_least = bool(least[k, a] or reach.max() <= SHORT_BOUND)
+            insns[k, a] = kernel.instructions(isa, rows, depth, least_shift=at_least)
             if before:
-                call[k, a] = kernel.merged_call(isa, rows, before, depth, least_shift=least[k, a])
+                call[k, a] = kernel.merged_call(isa, rows, before, depth, least_shift=at_least)
     return flash, insns, call, acc64
 
 
