@@ -63,7 +63,9 @@ def test_rows_of_a_layer_used_twice_are_counted_once() -> None:
 def test_instructions_follow_the_kernel_table(costs: CostTable) -> None:
     kernel = dense_kernel(16, 8, 32)
     shapes = [w.shape for w in MODEL.graph.constants.values() if w.ndim == 2]
-    expected = sum(kernel.instructions("dsp", rows, depth) for rows, depth in shapes)
+    expected = sum(
+        kernel.instructions("dsp", rows, depth, least_shift=True) for rows, depth in shapes
+    )
     assert usage_of(costs, "a16w8")["insns"] == pytest.approx(expected)
 
 
@@ -84,17 +86,20 @@ def test_unfolded_activations_are_narrowed_before_they_are_repeated() -> None:
     assert costs.ram[patches].max() == 32  # the 11 * 2 padded inputs, not the 9 * 6 patches
 
 
-def test_calls_cost_their_arguments_and_a_shift_of_32_its_slower_way() -> None:
+def test_calls_cost_their_arguments_and_a_shift_of_32_its_own_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
     sites = list_sites(MODEL.graph)
     shapes = {n.name: MODEL.graph.constants[n.weight].shape for n in MODEL.graph.dense_nodes()}
     coarse, fine = dict.fromkeys(shapes, 1.0), dict.fromkeys(shapes, 1e-9)
     kernel = dense_kernel(16, 8, 32)
-    for scales, slow in ((coarse, False), (fine, True)):
+    for scales, bound, least in ((coarse, 0, False), (fine, 0, True), (coarse, 1 << 27, True)):
+        monkeypatch.setattr("tqs_edge.plan.cost.SHORT_BOUND", bound)
         fixed = Fixed(0.0, 0.0, 5.0, call=7.0, scales=scales)
-        costs = cost_table(MODEL.graph, sites, ranges, "mve", fixed)
+        costs = cost_table(MODEL.graph, sites, ranges, "dsp", fixed)
         wanted = 5.0 + sum(
-            7.0 + kernel.instructions("mve", *shape, slow=slow) for shape in shapes.values()
+            7.0 + kernel.instructions("dsp", *shape, least_shift=least) for shape in shapes.values()
         )
         assert usage_of(costs, "a16w8")["insns"] == pytest.approx(wanted)
 

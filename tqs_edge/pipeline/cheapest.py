@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqs_edge.errors import BudgetInfeasible
@@ -12,9 +12,9 @@ from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.graph.threads import one_thread
 from tqs_edge.integer.build import build_program
 from tqs_edge.pipeline.building import MEASURED, Compiled, compile_plan
-from tqs_edge.pipeline.fitting import is_fitted, responses_of, with_integers
+from tqs_edge.pipeline.fitting import fed_plans, is_fitted, responses_of, with_integers
 from tqs_edge.pipeline.judging import judge
-from tqs_edge.pipeline.planning import Scores, estimate_for
+from tqs_edge.pipeline.planning import Scores, problem_of
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import measure_usage
 from tqs_edge.plan.bit_plan import BitPlan
@@ -22,8 +22,7 @@ from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.cheapest import cheapest
 from tqs_edge.plan.error_target import ErrorTarget
 from tqs_edge.plan.feedback import ErrorFeedback
-from tqs_edge.plan.planner import check_method
-from tqs_edge.plan.problem import NOTHING_DECIDED, Decided, make_problem
+from tqs_edge.plan.problem import NOTHING_DECIDED, Decided
 from tqs_edge.plan.rounding import FloatResponses, Rounding
 from tqs_edge.plan.search import Method
 
@@ -59,27 +58,13 @@ def cheapest_plan(
     Errors are those of the integers as they will run. Raises BudgetInfeasible where the best plan
     within the budget errs by more.
     """
-    table = scores.table if method == Method.EXACT and scores.table else scores.report
-    trials = prepared.planning
-    problem = make_problem(
-        prepared.model,
-        table,
-        prepared.ranges,
-        trials.contexts,
-        prepared.horizon,
-        budget.limits(),
-        board.core.isa,
-        decided,
-        exog=trials.exog,
-        fixed=estimate_for(prepared, board, decided),
-    )
     responses = integers.responses
     if responses is None and is_fitted(prepared, integers.rounding):
         responses = responses_of(prepared, seed=integers.seed)
     tried: list[tuple[float, BitPlan]] = []
 
-    def is_good(widths: BitPlan) -> bool:
-        plan = with_integers(
+    def fitted(widths: BitPlan) -> BitPlan:
+        return with_integers(
             prepared,
             [widths],
             integers.rounding,
@@ -87,19 +72,30 @@ def cheapest_plan(
             seed=integers.seed,
             responses=responses,
         )[0]
+
+    def errs(plan: BitPlan) -> float:
         program = build_program(prepared.model.graph, plan, prepared.ranges)
-        error = judge(program, prepared.model, trials, prepared.horizon).error.nrmse
+        return judge(program, prepared.model, prepared.planning, prepared.horizon).error.nrmse
+
+    def is_good(widths: BitPlan) -> bool:
+        plan = fed_plans(prepared, [widths], integers.feedback)[0]
+        error = errs(plan)
+        if error > target.nrmse:  # fitting takes the time, and nearest integers may do
+            plan = fitted(widths)
+            error = errs(plan)
         tried.append((error, plan))
         return error <= target.nrmse
 
-    chosen = check_method(method, table)
+    problem, chosen = problem_of(prepared, scores, board, budget, method, decided)
     if not cheapest(problem, target.resource, chosen, is_good, progress=progress):
         best = f": the best one errs by {tried[0][0]:.2g}" if tried else ""
         raise BudgetInfeasible(
             f"no plan within the limits errs at most by {target.nrmse:g} on the planning contexts"
             f"{best}; allow more, or wider states (--state-bits 32)"
         )
-    return [plan for error, plan in tried if error <= target.nrmse][-1]
+    found = [plan for error, plan in tried if error <= target.nrmse][-1]
+    better = found if found.fitted else fitted(replace(found, feedback=()))
+    return better if errs(better) <= target.nrmse else found
 
 
 def compile_cheapest(

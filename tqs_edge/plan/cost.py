@@ -14,6 +14,7 @@ from tqs_edge.graph.graph import Graph, Node
 from tqs_edge.kernel_table import DENSE_KERNELS, dense_kernel
 from tqs_edge.plan.fixed_cost import NOTHING_FIXED, Fixed
 from tqs_edge.plan.wide_states import WIDE_STATE_BITS
+from tqs_edge.quant.fixed_point import SHORT_BOUND
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.quant.scheme import quantize_rows
 from tqs_edge.sensitivity.fake_quant import WIDTHS, site_scale
@@ -23,7 +24,7 @@ RESOURCES = ("flash", "ram", "insns", "avg_bits")
 
 MULTIPLIER_BYTES = 4  # per row
 ACT_PADDING = 16  # elements; dense kernels may read that far (kernels/README.md)
-SLOW_FACTOR = 0.25  # from which on the shift is SLOW_SHIFT
+LARGE_FACTOR = 0.25  # from which on the shift is LEAST_SHIFT, whatever the accumulators are
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
 
 
@@ -188,7 +189,7 @@ def _dense_uses(
     for node in graph.dense_nodes():
         column = activations[node.inputs[0]]
         vectors = prod(graph.shapes[node.inputs[0]][:-1])
-        slow = _slow_shifts(graph, node, ranges, fixed.scales.get(node.name))
+        least = _least_shifts(graph, node, ranges, fixed.scales.get(node.name))
         previous, before = None, 0
         for i, site in enumerate(sites):
             if site.kind is not SiteKind.WEIGHT or site.tensor != node.weight:
@@ -199,7 +200,7 @@ def _dense_uses(
             weights = graph.constants[site.tensor][site.begin : site.end]
             stored = any(use.weight == i for use in uses)
             flash, insns, call, acc64 = _block_costs(
-                weights, bias, ranges, node.inputs[0], isa, slow, stored, before
+                weights, bias, ranges, node.inputs[0], isa, least, stored, before
             )
             if not any(use.activation == column for use in uses):
                 flash[:, WIDTHS.index(8)] += fixed.narrow_flash.get(node.inputs[0], 0.0)
@@ -216,12 +217,13 @@ def _block_costs(
     ranges: Mapping[str, float],
     tensor: str,
     isa: str,
-    slow: np.ndarray,
+    least: np.ndarray,
     stored: bool,
     before: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a DenseUse for one kernel call; slow: where the shift is SLOW_SHIFT; stored:
-    whether an earlier use has the rows; before: rows of the use before, 0 where there is none."""
+    """The arrays of a DenseUse for one kernel call; least: where the shift is LEAST_SHIFT however
+    small the accumulators; stored: whether an earlier use has the rows; before: rows of the use
+    before, 0 where there is none."""
     rows, depth = weights.shape
     shape = len(WIDTHS), len(WIDTHS)
     flash, insns, call = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -239,26 +241,27 @@ def _block_costs(
             flash[k, a] = CALL_BYTES + rows * (MULTIPLIER_BYTES + acc_bits // 8)
             flash[k, a] += 0 if stored else packed_bytes(rows, depth, weight_bits)
             kernel = dense_kernel(act_bits, weight_bits, acc_bits)
-            insns[k, a] = kernel.instructions(isa, rows, depth, slow=slow[k, a])
+            at_least = bool(least[k, a] or reach.max() <= SHORT_BOUND)
+            insns[k, a] = kernel.instructions(isa, rows, depth, least_shift=at_least)
             if before:
-                call[k, a] = kernel.merged_call(isa, rows, before, depth, slow=slow[k, a])
+                call[k, a] = kernel.merged_call(isa, rows, before, depth, least_shift=at_least)
     return flash, insns, call, acc64
 
 
-def _slow_shifts(
+def _least_shifts(
     graph: Graph, node: Node, ranges: Mapping[str, float], y_scale: float | None
 ) -> np.ndarray:
-    """Whether a call for all rows of a dense node shifts by SLOW_SHIFT (weight widths, act widths):
+    """Whether a call for all rows of a dense node shifts by LEAST_SHIFT (weight, act widths):
     a row's factor is so large that none is left beyond (quant.fixed_point.to_multiplier_shift).
 
     A call for some of the rows may do better; most plans merge most rows into one call.
     """
-    slow = np.zeros((len(WIDTHS), len(WIDTHS)), bool)
+    least = np.zeros((len(WIDTHS), len(WIDTHS)), bool)
     assert node.weight is not None
     for k, weight_bits in enumerate(WIDTHS if y_scale is not None else ()):
         _, scale = quantize_rows(graph.constants[node.weight], weight_bits)
         for a, act_bits in enumerate(WIDTHS):
             if act_bits in ACTIVATION_WIDTHS:
                 factor = scale.max() * site_scale(ranges, node.inputs[0], act_bits) / y_scale
-                slow[k, a] = factor >= SLOW_FACTOR
-    return slow
+                least[k, a] = factor >= LARGE_FACTOR
+    return least
