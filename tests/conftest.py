@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -89,6 +90,14 @@ SWEEPS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
     parser.addoption("--slow", action="store_true", help="slow tests and all cases too, as CI does")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A property that names no number of examples takes fewer without --slow; a busy machine is no
+    failure."""
+    examples = 100 if config.getoption("--slow") else 20
+    hypothesis.settings.register_profile("here", deadline=None, max_examples=examples)
+    hypothesis.settings.load_profile("here")
 
 
 def pytest_report_header() -> str:
