@@ -1,4 +1,8 @@
-"""What every test shares: tool requirements, seeds, golden files."""
+"""What every test shares: what runs without --slow, tool requirements, seeds, golden files.
+
+Without --slow, tests marked slow are left out, and in the files of SWEEPS all cases of a test but
+the first; every package keeps a short test of what it does. That takes four minutes of one core.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +86,9 @@ SWEEPS = (
     "pipeline",
     "plan/test_pareto.py",
     "plan/test_planner.py",
-    "run",
+    "run/test_nonlinear_on_cores.py",
+    "run/test_runner.py",
+    "run/test_window_models.py",
     "zoo",
 )
 
