@@ -95,13 +95,6 @@ class Kernel:
         words = (depth + self.group - 1) // self.group
         return self.costs[isa].of(rows, words, slow=slow)
 
-    def merged_call(
-        self, isa: str, rows: int, before: int, depth: int, *, slow: bool = False
-    ) -> float:
-        """Instructions that one call for `before` + `rows` rows saves against two."""
-        apart = sum(self.instructions(isa, n, depth, slow=slow) for n in (before, rows))
-        return apart - self.instructions(isa, before + rows, depth, slow=slow)
-
 
 @dataclass(frozen=True)
 class StepCosts:

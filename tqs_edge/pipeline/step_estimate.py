@@ -23,6 +23,7 @@ from tqs_edge.passes.step_calls import step_calls
 from tqs_edge.pipeline.usage import INSTANCE_BYTES
 from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.uniform import STATE_BITS, uniform_plan
+from tqs_edge.quant.scheme import quantize_rows
 
 DENSE_ARGUMENTS = 8
 
@@ -58,7 +59,7 @@ def estimate_step(
         narrow=_by_activation(graph, narrow.program, wide.insns, narrow.insns),
         narrow_flash=_by_activation(graph, narrow.program, wide.code, narrow.code),
         call=DENSE_ARGUMENTS * costs.features.get("call", (0.0, 0.0))[0],
-        scales={node.name: wide.program.tensors[node.name].scale for node in graph.dense_nodes()},
+        factors=_factors(graph, wide.program, narrow.program),
     )
 
 
@@ -81,6 +82,22 @@ def _lowered(
             size[call.output] += sum(o.nbytes for o in call.operands if isinstance(o, np.ndarray))
     extra = sum(costs.linked.get(symbol, 0) for symbol in linked)
     return _Step(program, insns, size, extra, assign_storage(step).memory.arena_bytes)
+
+
+def _factors(graph: Graph, *programs: IntegerProgram) -> dict[str, dict[int, np.ndarray]]:
+    """Fixed.factors, of programs of uniform plans with 8-bit weights."""
+    found: dict[str, dict[int, np.ndarray]] = {node.name: {} for node in graph.dense_nodes()}
+    for program in programs:
+        dense = {op.output: op for op in program.ops if isinstance(op, DenseOp)}
+        for node in graph.dense_nodes():
+            op = dense.get(node.name) or dense.get(f"{node.name}_rows")  # of 32 bits
+            if op is None or node.weight is None:
+                continue
+            _, scale = quantize_rows(graph.constants[node.weight], 8)
+            bits = program.tensors[op.input].bits
+            multipliers = [block.multiplier * 2.0**-block.shift for block in op.blocks]
+            found[node.name][bits] = np.concatenate(multipliers) / scale
+    return found
 
 
 def _by_activation(

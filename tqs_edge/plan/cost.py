@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -188,8 +188,9 @@ def _dense_uses(
     for node in graph.dense_nodes():
         column = activations[node.inputs[0]]
         vectors = prod(graph.shapes[node.inputs[0]][:-1])
-        slow = _slow_shifts(graph, node, ranges, fixed.scales.get(node.name))
-        previous, before = None, 0
+        slow = _slow_rows(graph, node, fixed.factors.get(node.name, {}))
+        layer = np.any(slow, axis=2)
+        blocks: list[_Block] = []
         for i, site in enumerate(sites):
             if site.kind is not SiteKind.WEIGHT or site.tensor != node.weight:
                 continue
@@ -198,67 +199,92 @@ def _dense_uses(
                 bias = np.abs(graph.constants[node.bias][site.begin : site.end])
             weights = graph.constants[site.tensor][site.begin : site.end]
             stored = any(use.weight == i for use in uses)
-            flash, insns, call, acc64 = _block_costs(
-                weights, bias, ranges, node.inputs[0], isa, slow, stored, before
-            )
+            flash, acc64 = _block_bytes(weights, bias, ranges, node.inputs[0], stored)
             if not any(use.activation == column for use in uses):
                 flash[:, WIDTHS.index(8)] += fixed.narrow_flash.get(node.inputs[0], 0.0)
+            own = np.any(slow[:, :, site.begin : site.end], axis=2)
+            blocks.append(_Block(*weights.shape, acc64, own, layer))
+            insns, call = _block_insns(blocks, isa)
+            previous = len(uses) - 1 if len(blocks) > 1 else None
             insns = vectors * (insns + fixed.call)
             call = vectors * (call + fixed.call) if previous is not None else call
             uses.append(DenseUse(i, column, flash, insns, call, acc64, previous))
-            previous, before = len(uses) - 1, site.end - site.begin
     return tuple(uses)
 
 
-def _block_costs(
+def _block_bytes(
     weights: np.ndarray,
     bias: np.ndarray,
     ranges: Mapping[str, float],
     tensor: str,
-    isa: str,
-    slow: np.ndarray,
     stored: bool,
-    before: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a DenseUse for one kernel call; slow: where the shift is SLOW_SHIFT; stored:
-    whether an earlier use has the rows; before: rows of the use before, 0 where there is none."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """flash and acc64 of a DenseUse; stored: whether an earlier use has the rows."""
     rows, depth = weights.shape
     shape = len(WIDTHS), len(WIDTHS)
-    flash, insns, call = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    acc64 = np.zeros(shape, bool)
+    flash, acc64 = np.zeros(shape), np.zeros(shape, bool)
     for k, weight_bits in enumerate(WIDTHS):
         q, scale = quantize_rows(weights, weight_bits)
         row_sum = np.abs(q.astype(np.int64)).sum(axis=1)
         for a, act_bits in enumerate(WIDTHS):
-            if act_bits < 8:
+            if act_bits not in ACTIVATION_WIDTHS:
                 continue
             unit = scale * site_scale(ranges, tensor, act_bits)
             reach = bias / unit + (1 << (act_bits - 1)) * row_sum
             acc64[k, a] = weight_bits == 16 or reach.max() >= 2.0**31
-            acc_bits = 64 if acc64[k, a] else 32
-            flash[k, a] = CALL_BYTES + rows * (MULTIPLIER_BYTES + acc_bits // 8)
+            flash[k, a] = CALL_BYTES + rows * (MULTIPLIER_BYTES + (8 if acc64[k, a] else 4))
             flash[k, a] += 0 if stored else packed_bytes(rows, depth, weight_bits)
-            kernel = dense_kernel(act_bits, weight_bits, acc_bits)
-            insns[k, a] = kernel.instructions(isa, rows, depth, slow=slow[k, a])
-            if before:
-                call[k, a] = kernel.merged_call(isa, rows, before, depth, slow=slow[k, a])
-    return flash, insns, call, acc64
+    return flash, acc64
 
 
-def _slow_shifts(
-    graph: Graph, node: Node, ranges: Mapping[str, float], y_scale: float | None
-) -> np.ndarray:
-    """Whether a call for all rows of a dense node shifts by SLOW_SHIFT (weight widths, act widths):
-    a row's factor is so large that none is left beyond (quant.fixed_point.to_multiplier_shift).
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Rows of a dense node that are chosen together; slow: where a call for them alone shifts by
+    SLOW_SHIFT, layer_slow: where one for all rows does, each (weight widths, act widths)."""
 
-    A call for some of the rows may do better; most plans merge most rows into one call.
+    rows: int
+    depth: int
+    acc64: np.ndarray
+    slow: np.ndarray
+    layer_slow: np.ndarray
+
+    def insns(self, isa: str, cell: tuple[int, int], rows: int, slow: np.ndarray) -> float:
+        """Instructions of a call for so many rows of this kind."""
+        act_bits, weight_bits = WIDTHS[cell[1]], WIDTHS[cell[0]]
+        kernel = dense_kernel(act_bits, weight_bits, 64 if self.acc64[cell] else 32)
+        return kernel.instructions(isa, rows, self.depth, slow=bool(slow[cell]))
+
+
+def _block_insns(blocks: Sequence[_Block], isa: str) -> tuple[np.ndarray, np.ndarray]:
+    """insns and call_insns of a DenseUse for the last of a node's blocks so far.
+
+    A call shifts as its rows need together. Blocks that share a call are taken to shift as all rows
+    of the node do, which is so where all share one; the first is corrected where the second joins.
     """
-    slow = np.zeros((len(WIDTHS), len(WIDTHS)), bool)
+    insns, call = np.zeros((2, len(WIDTHS), len(WIDTHS)))
+    block, before = blocks[-1], blocks[-2] if len(blocks) > 1 else None
+    for a in map(WIDTHS.index, ACTIVATION_WIDTHS):
+        for k in range(len(WIDTHS)):
+            cell = k, a
+            insns[cell] = block.insns(isa, cell, block.rows, block.slow)
+            if before is None or before.acc64[cell] != block.acc64[cell]:
+                continue
+            both = block.insns(isa, cell, before.rows + block.rows, block.layer_slow)
+            # What the rows before are reckoned at where they join others themselves.
+            counted = before.slow if len(blocks) == 2 else block.layer_slow
+            call[cell] = insns[cell] + block.insns(isa, cell, before.rows, counted) - both
+    return insns, call
+
+
+def _slow_rows(graph: Graph, node: Node, factors: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Whether a call for a row of a dense node shifts by SLOW_SHIFT (weight widths, act widths,
+    rows): its factor is so large that no more is left (quant.fixed_point.to_multiplier_shift)."""
     assert node.weight is not None
-    for k, weight_bits in enumerate(WIDTHS if y_scale is not None else ()):
-        _, scale = quantize_rows(graph.constants[node.weight], weight_bits)
-        for a, act_bits in enumerate(WIDTHS):
-            if act_bits in ACTIVATION_WIDTHS:
-                factor = scale.max() * site_scale(ranges, node.inputs[0], act_bits) / y_scale
-                slow[k, a] = factor >= SLOW_FACTOR
+    weights = graph.constants[node.weight]
+    slow = np.zeros((len(WIDTHS), len(WIDTHS), len(weights)), bool)
+    for k, weight_bits in enumerate(WIDTHS):
+        q, scale = quantize_rows(weights, weight_bits)
+        for act_bits, factor in factors.items():
+            large = scale * factor >= SLOW_FACTOR
+            slow[k, WIDTHS.index(act_bits)] = large & q.any(axis=1)  # zeros have any factor
     return slow
