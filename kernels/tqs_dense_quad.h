@@ -9,7 +9,8 @@
      TQS_FLUSH           optional, for TQS_PAIRED below: after each pass
      TQS_SCALE, TQS_SCALE_32, tqs_excess32
      TQS_LAST_ROWS       optional: a faster tqs_last_rows for sums of 32 bits
-     TQS_ONE_WORD_QUADS  optional: what does tqs_quads' work for rows of one word, shift above 32
+     TQS_ONE_WORD_QUADS  optional: what does tqs_quads' work for rows of one word; shift above 32
+                         where x has 16 bits
    With TQS_PAIRED r0-r3 are partial sums and totals are on the stack. */
 #include <stddef.h>
 
@@ -241,7 +242,7 @@ TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
     const uint32_t excess = tqs_excess32(x, words * TQS_GROUP);
     if (rows >= 4) {
 #ifdef TQS_ONE_WORD_QUADS
-        if (words == 1 && shift > 32)
+        if (words == 1 && (TQS_ACT_BITS == 8 || shift > 32))
             TQS_ONE_WORD_QUADS(&call, rows & ~3);
         else
 #endif

@@ -171,7 +171,8 @@ static inline int32_t tqs_requantize(int32_t acc, int32_t multiplier, int32_t sh
 #endif
 }
 
-/* The same for a 64-bit accumulator. The caller proves |acc| * multiplier + 2^(shift-1) < 2^63. */
+/* The same for a 64-bit accumulator. The caller proves |acc| * multiplier + 2^(shift-1) < 2^63.
+   That multiplier is not negative spares the compiler its high word. */
 static inline int32_t tqs_requantize_acc64(int64_t acc, int32_t multiplier, int32_t shift) {
     TQS_ASSERT(multiplier >= 0);
 #ifdef __ARM_ARCH_6M__
@@ -183,7 +184,7 @@ static inline int32_t tqs_requantize_acc64(int64_t acc, int32_t multiplier, int3
     return tqs_round_high((int64_t)((uint64_t)top << 32 | (uint32_t)low * m), shift);
 #else
     const int64_t half = INT64_C(1) << (shift - 1);
-    return tqs_shift_high(acc * multiplier + half, shift);
+    return tqs_shift_high(acc * (int64_t)(uint32_t)multiplier + half, shift);
 #endif
 }
 

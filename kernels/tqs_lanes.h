@@ -129,6 +129,53 @@ static inline tqs_lanes tqs_lanes_narrow(tqs_wide even, tqs_wide odd) {
     return vqmovntq_s32(vqmovnbq_s32(vuninitializedq_s16(), even), odd);
 }
 
+/* tqs_round_high((int64_t)x * factor[i], shift) for the lanes i, shift in [32, 62]: the product
+   without its low 31 bits fits 32, and VRSHL rounds. */
+static inline tqs_lanes tqs_lanes_scaled_by(tqs_lanes x, tqs_wide even, tqs_wide odd,
+                                            int32_t shift) {
+    const tqs_wide a = vrshlq_n_s32(vqdmulhq_s32(vmovlbq_s16(x), even), 31 - shift);
+    const tqs_wide b = vrshlq_n_s32(vqdmulhq_s32(vmovltq_s16(x), odd), 31 - shift);
+    return vmovntq_s32(vmovnbq_s32(vuninitializedq_s16(), a), b);
+}
+
+static inline tqs_lanes tqs_lanes_scaled(tqs_lanes x, const int32_t *factor, int32_t shift,
+                                         int32_t count) {
+    const uint32x4_t offsets = vidupq_n_u32(0, 2);
+    const mve_pred16_t even = vctp32q((uint32_t)(count + 1) / 2);
+    const mve_pred16_t odd = vctp32q((uint32_t)count / 2);
+    return tqs_lanes_scaled_by(x, vldrwq_gather_shifted_offset_z_s32(factor, offsets, even),
+                               vldrwq_gather_shifted_offset_z_s32(factor + 1, offsets, odd),
+                               shift);
+}
+
+static inline tqs_lanes tqs_lanes_scaled_all(tqs_lanes x, const int32_t *factor, int32_t shift) {
+    const uint32x4_t offsets = vidupq_n_u32(0, 2);
+    return tqs_lanes_scaled_by(x, vldrwq_gather_shifted_offset_s32(factor, offsets),
+                               vldrwq_gather_shifted_offset_s32(factor + 1, offsets), shift);
+}
+
+/* tqs_table_s16 of four numbers. At the last knot the fraction is a whole cell. */
+static inline tqs_wide tqs_wide_table(tqs_wide x, const int16_t *table, int32_t cells,
+                                      int32_t first, int32_t step_bits) {
+    const tqs_wide above = vmaxq_s32(vsubq_n_s32(x, first), vdupq_n_s32(0));
+    const tqs_wide place = vminq_s32(above, vdupq_n_s32(cells << step_bits));
+    const tqs_wide cell = vminq_s32(vshlq_r_s32(place, -step_bits), vdupq_n_s32(cells - 1));
+    const tqs_wide fraction = vsubq_s32(place, vshlq_r_s32(cell, step_bits));
+    const uint32x4_t index = vreinterpretq_u32_s32(cell);
+    const tqs_wide low = vldrhq_gather_shifted_offset_s32(table, index);
+    const tqs_wide high = vldrhq_gather_shifted_offset_s32(table + 1, index);
+    const tqs_wide rise = vmulq_s32(vsubq_s32(high, low), fraction);
+    return vaddq_s32(low, vrshlq_n_s32(rise, -step_bits));
+}
+
+/* tqs_table_s16; cells >= 1. */
+static inline tqs_lanes tqs_lanes_table(tqs_lanes x, const int16_t *table, int32_t cells,
+                                        int32_t first, int32_t step_bits) {
+    const tqs_wide even = tqs_wide_table(vmovlbq_s16(x), table, cells, first, step_bits);
+    const tqs_wide odd = tqs_wide_table(vmovltq_s16(x), table, cells, first, step_bits);
+    return vmovntq_s32(vmovnbq_s32(vuninitializedq_s16(), even), odd);
+}
+
 /* |x|, no more than what the table's last cell holds. */
 static inline uint16x8_t tqs_lanes_magnitude(tqs_lanes x, int32_t step_bits) {
     const uint16x8_t magnitude = vreinterpretq_u16_s16(vabsq_s16(x));

@@ -39,22 +39,22 @@ MEASURED_WORDS = (*range(1, 17), 32)
 # Periods of the kernels' loops. Armv6-M also prepares deep activations once per 32 rows, and sums
 # of 64 bits are of chunks of up to 32 words: the last of the measured sizes lie that far apart.
 ROW_BLOCK, WORD_BLOCK = 4, 8
-SLOW_SHIFT = 32  # some kernels have a slower way for it (kernels/README.md)
+LEAST_SHIFT = 32  # for which some kernels have a way of their own (kernels/README.md)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """instructions: of one call, (words, rows) as in MEASURED_WORDS and MEASURED_ROWS; slow: the
-    same at SLOW_SHIFT; code_bytes: flash of the kernel's code."""
+    """instructions: of one call, (words, rows) as in MEASURED_WORDS and MEASURED_ROWS;
+    least_shift: the same at LEAST_SHIFT; code_bytes: flash of the kernel's code."""
 
     code_bytes: int
     instructions: tuple[tuple[int, ...], ...]
-    slow: tuple[tuple[int, ...], ...]
+    least_shift: tuple[tuple[int, ...], ...]
 
-    def of(self, rows: int, words: int, *, slow: bool = False) -> float:
+    def of(self, rows: int, words: int, *, least_shift: bool = False) -> float:
         """Instructions of a call; between and beyond the sizes measured they are linear in whole
         blocks of rows, in those of words, and in their product."""
-        table = self.slow if slow else self.instructions
+        table = self.least_shift if least_shift else self.instructions
         at_row = _weights(rows, MEASURED_ROWS, ROW_BLOCK)
         at_word = _weights(words, MEASURED_WORDS, WORD_BLOCK)
         return sum(
@@ -90,10 +90,10 @@ class Kernel:
     group: int
     costs: Mapping[str, Cost]
 
-    def instructions(self, isa: str, rows: int, depth: int, *, slow: bool = False) -> float:
-        """Instructions of one call on a core of class `isa`; slow: with a shift of SLOW_SHIFT."""
+    def instructions(self, isa: str, rows: int, depth: int, *, least_shift: bool = False) -> float:
+        """Instructions of one call on a core of class `isa`, with a shift of LEAST_SHIFT or any."""
         words = (depth + self.group - 1) // self.group
-        return self.costs[isa].of(rows, words, slow=slow)
+        return self.costs[isa].of(rows, words, least_shift=least_shift)
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,12 @@ def _measured() -> Mapping[str, Mapping[str, Cost]]:
 
 
 def cost_of(stored: Mapping[str, Any]) -> Cost:
-    """What is stored of a kernel; "slow" only where it differs."""
-    usual, slow = (
+    """What is stored of a kernel; "least_shift" only where it differs."""
+    usual, least = (
         tuple(map(tuple, stored.get(name, stored["instructions"])))
-        for name in ("instructions", "slow")
+        for name in ("instructions", "least_shift")
     )
-    return Cost(stored["code_bytes"], usual, slow)
+    return Cost(stored["code_bytes"], usual, least)
 
 
 _MEASURED = _measured()

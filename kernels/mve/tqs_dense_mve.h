@@ -41,7 +41,7 @@ static void tqs_few_rows(const tqs_few *few, tqs_plane_store *store) {
 static inline void tqs_run_all_quads(const tqs_act *x, int32_t depth, int32_t words,
                                      tqs_quads *quads, tqs_plane_store *store) {
 #if TQS_WEIGHT_BITS == 8
-    if (words == 1 && quads->left_shift < 0) {
+    if (words == 1) {
         const int32_t second = TQS_ACT_BITS == 16 ? 2 : 1; /* README.md, "Order of fields" */
         const int32_t bytes[4] = {x[0], x[second], x[3 - second], x[3]};
         tqs_run_one_word_quads(bytes, quads, (int32_t)(quads->y_end - quads->y) / 4);
@@ -71,10 +71,6 @@ static inline void tqs_run_all_quads(const tqs_act *x, int32_t depth, int32_t wo
     if (blocks == 0)
         tqs_run_narrow_quads(quads);
     else
-#elif TQS_ACT_BITS == 8
-    if (quads->left_shift == 0)
-        tqs_run_quads_at_32(quads);
-    else
 #endif
         tqs_run_quads(quads);
 }
@@ -88,9 +84,9 @@ void TQS_KERNEL(const tqs_act *restrict x, const uint32_t *restrict w, const int
     const int32_t in_quads = rows & ~3;
     tqs_plane_store store;
     int32_t row = 0;
-    if (rows >= 4 && (TQS_ACT_BITS == 8 || shift > 32) && words <= 4 * MAX_BLOCKS) {
+    if (rows >= 4 && words <= 4 * MAX_BLOCKS) {
         tqs_quads quads; /* no initializer: GCC would call memset */
-        quads.left_shift = 32 - shift;
+        quads.left_shift = 31 - shift;
         quads.y_end = y + in_quads;
         quads.w = w;
         quads.y = y;

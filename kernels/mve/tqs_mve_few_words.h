@@ -3,9 +3,9 @@
 /* clang-format off */
 
 /* All quads of rows of one word, `count` of them: every column of weights of four rows is a vector,
-   times one activation. x: in the order of the word's bytes; shift above 32. r4, r10, r12, r11 w
-   and the bytes behind it, r5 bias, r6 multiplier, r7 y, r9 32 - shift, q4 offsets of the words
-   (8 bytes of stack that the compiler does not count). */
+   times one activation. x: in the order of the word's bytes. r4, r10, r12, r11 w and the bytes
+   behind it, r5 bias, r6 multiplier, r7 y, r9 31 - shift, q4 offsets of the words (8 bytes of stack
+   that the compiler does not count). */
 static inline void tqs_run_one_word_quads(const int32_t *x, const tqs_quads *quads, int32_t count) {
     register int32_t r0 __asm__("r0") = x[0];
     register int32_t r1 __asm__("r1") = x[1];
@@ -59,9 +59,9 @@ static inline void tqs_run_one_word_quads(const int32_t *x, const tqs_quads *qua
     TQS_BLOCK_ROW(mla, "r4", "r12", "q2", x_high, x_low)                                           \
     TQS_BLOCK_ROW(mla, "r6", "lr", "q3", x_high, x_low)
 
-/* All quads of rows of as many blocks as BLOCKS are; shift above 32. r0 r2 r4 r6 accumulators of
-   high, r8 r10 r12 lr of low, r1 w, r3 128, r5 end of y, r7 y, r9 multiplier, r11 bias, q4 to q7 x;
-   32 - shift and excess are on the stack (16 bytes). */
+/* All quads of rows of as many blocks as BLOCKS are. r0 r2 r4 r6 accumulators of high, r8 r10 r12
+   lr of low, r1 w, r3 128, r5 end of y, r7 y, r9 multiplier, r11 bias, q4 to q7 x; 31 - shift and
+   excess are on the stack (16 bytes). */
 #define TQS_RUN_BLOCKS(name, LOADS, BLOCKS)                                                        \
 static inline void name(const tqs_quads *quads) {                                                  \
     register const tqs_quads *r0 __asm__("r0") = quads;                                            \

@@ -16,7 +16,7 @@ enum { TQS_UNROLL = 1 };
 typedef struct {
     const int8_t *plane;
     int32_t passes;            /*  4: of the loop, TQS_UNROLL blocks each */
-    int32_t left_shift;        /*  8: 32 - shift, negative */
+    int32_t left_shift;        /*  8: 31 - shift, negative */
     uint32_t excess;           /* 12 */
     int32_t rest;              /* 16: whether there is more than what the loop does */
     const int16_t *y_end;      /* 20: a multiple of four rows */
@@ -75,23 +75,16 @@ typedef char tqs_quads_layout[offsetof(tqs_quads, multiplier) == 48 ? 1 : -1];
     FIELD(TQS_WHOLE)
 #endif
 
-/* Four accumulators r0, r2, r4, r6 to four outputs: sat16((acc * m + 2^(shift-1)) >> shift). For
-   shift > 32 the constant has no low word, so that half of the last place can be added to the high
-   word of the product, by VRSHL. */
+/* Four accumulators r0, r2, r4, r6 to four outputs: sat16((acc * m + 2^(shift-1)) >> shift). The
+   product without its low 31 bits always fits 32, and as shift > 31 half of the last place can be
+   added to it, by VRSHL. */
 #define TQS_ACC_TO_VECTOR                                                                          \
     "vmov q0[2], q0[0], r0, r4\n\t"                                                                \
     "vmov q0[3], q0[1], r2, r6\n\t"
 #define TQS_OUTPUT(multiplier, left_shift)                                                         \
     "vldrw.u32 q1, [" multiplier "], #16\n\t"                                                      \
-    "vmulh.s32 q0, q0, q1\n\t"                                                                     \
+    "vqdmulh.s32 q0, q0, q1\n\t"                                                                   \
     "vrshl.s32 q0, " left_shift "\n\t"                                                             \
-    "vqmovnb.s32 q0, q0\n\t"                                                                       \
-    "vstrh.32 q0, [r7], #8\n\t"
-
-/* The same for shift = 32, as it is where x has 8 bits and outputs are coarse. */
-#define TQS_OUTPUT_AT_32(multiplier)                                                               \
-    "vldrw.u32 q1, [" multiplier "], #16\n\t"                                                      \
-    "vrmulh.s32 q0, q0, q1\n\t"                                                                    \
     "vqmovnb.s32 q0, q0\n\t"                                                                       \
     "vstrh.32 q0, [r7], #8\n\t"
 

@@ -25,49 +25,46 @@
    pointer, are saved by hand (12 bytes of stack that the compiler does not count).
    r0 r2 r4 r6 accumulators, r1 w, r3 plane, r5 rest = tail, r7 y, r8 multiplier, r9 blocks, r10
    bias, r11 shift, r12 end of y, lr loop; the first plane is on the stack. */
-#define TQS_RUN_QUADS(name, output)                                                                \
-static inline void name(tqs_quads *quads) {                                                        \
-    register tqs_quads *r0 __asm__("r0") = quads;                                                  \
-    __asm__ volatile(                                                                              \
-        "ldrd r3, r9, [r0]\n\t"                                                                    \
-        "push {r3, r7, r11}\n\t"                                                                   \
-        "ldrd r5, r12, [r0, #16]\n\t"                                                              \
-        "ldr r11, [r0, #8]\n\t"                                                                    \
-        "ldrd r1, r7, [r0, #36]\n\t"                                                               \
-        "ldrd r10, r8, [r0, #44]\n\t"                                                              \
-        TQS_EXCESS_TO_VECTOR                                                                       \
-        TQS_MASK                                                                                   \
-        "\n2:\n\t"                                                                                 \
-        "ldm r10!, {r0, r2, r4, r6}\n\t"                                                           \
-        "ldr r3, [sp]\n\t"                                                                         \
-        "wls lr, r9, 3f\n"                                                                         \
-        "1:\n\t"                                                                                   \
-        TQS_LOAD_WORDS                                                                             \
-        TQS_FIELDS(TQS_FIELD)                                                                      \
-        "le lr, 1b\n"                                                                              \
-        "3:\n\t"                                                                                   \
-        "cbnz r5, 5f\n"                                                                            \
-        "4:\n\t"                                                                                   \
-        TQS_ACC_TO_VECTOR                                                                          \
-        TQS_SUBTRACT_EXCESS                                                                        \
-        output                                                                                     \
-        "cmp r7, r12\n\t"                                                                          \
-        "bne 2b\n\t"                                                                               \
-        "b 6f\n"                                                                                   \
-        "5:\n\t"                                                                                   \
-        "lsr lr, r1, #2\n\t"                                                                       \
-        "vidup.u32 q6, lr, #4\n\t"                                                                 \
-        "vshl.i32 q6, q6, #2\n\t"                                                                  \
-        TQS_LOAD_TAIL_WORDS                                                                        \
-        TQS_FIELDS(TQS_FIELD)                                                                      \
-        "b 4b\n"                                                                                   \
-        "6:\n\t"                                                                                   \
-        "pop {r3, r7, r11}"                                                                        \
-        : "+r"(r0)                                                                                 \
-        :                                                                                          \
-        : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory",      \
-          "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7");                                         \
+static inline void tqs_run_quads(tqs_quads *quads) {
+    register tqs_quads *r0 __asm__("r0") = quads;
+    __asm__ volatile(
+        "ldrd r3, r9, [r0]\n\t"
+        "push {r3, r7, r11}\n\t"
+        "ldrd r5, r12, [r0, #16]\n\t"
+        "ldr r11, [r0, #8]\n\t"
+        "ldrd r1, r7, [r0, #36]\n\t"
+        "ldrd r10, r8, [r0, #44]\n\t"
+        TQS_EXCESS_TO_VECTOR
+        TQS_MASK
+        "\n2:\n\t"
+        "ldm r10!, {r0, r2, r4, r6}\n\t"
+        "ldr r3, [sp]\n\t"
+        "wls lr, r9, 3f\n"
+        "1:\n\t"
+        TQS_LOAD_WORDS
+        TQS_FIELDS(TQS_FIELD)
+        "le lr, 1b\n"
+        "3:\n\t"
+        "cbnz r5, 5f\n"
+        "4:\n\t"
+        TQS_ACC_TO_VECTOR
+        TQS_SUBTRACT_EXCESS
+        TQS_OUTPUT("r8", "r11")
+        "cmp r7, r12\n\t"
+        "bne 2b\n\t"
+        "b 6f\n"
+        "5:\n\t"
+        "lsr lr, r1, #2\n\t"
+        "vidup.u32 q6, lr, #4\n\t"
+        "vshl.i32 q6, q6, #2\n\t"
+        TQS_LOAD_TAIL_WORDS
+        TQS_FIELDS(TQS_FIELD)
+        "b 4b\n"
+        "6:\n\t"
+        "pop {r3, r7, r11}"
+        : "+r"(r0)
+        :
+        : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory",
+          "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7");
 }
-TQS_RUN_QUADS(tqs_run_quads, TQS_OUTPUT("r8", "r11"))
-TQS_RUN_QUADS(tqs_run_quads_at_32, TQS_OUTPUT_AT_32("r8"))
 /* clang-format on */

@@ -16,9 +16,10 @@ enum {
 #include "tqs_quads_v6m.h"
 
 /* The sums of the rows of a block in the chunk of `words` words at `at`, added to those before:
-   quads or up to three last rows. Whole quads of the last chunk become outputs if `direct`. */
+   quads or up to three last rows. Whole quads of the last chunk become outputs where sums have 32
+   bits. */
 static inline void tqs_add_chunk(tqs_job *job, const tqs_call *call, int32_t rows, int32_t at,
-                                 int32_t words, int32_t *sums, int32_t direct) {
+                                 int32_t words, int32_t *sums) {
     const int32_t *const from = at || TQS_ACC_BITS == 64 ? sums : (const int32_t *)call->bias;
     if (rows < 4) {
         for (int32_t row = 0; row < rows; ++row) {
@@ -27,7 +28,7 @@ static inline void tqs_add_chunk(tqs_job *job, const tqs_call *call, int32_t row
         }
         return;
     }
-    const int32_t last = direct && at + words == call->words;
+    const int32_t last = TQS_ACC_BITS == 32 && at + words == call->words;
     job->from = from;
     job->to = last ? (void *)call->y : (void *)sums;
     job->to_end = last ? (const void *)(call->y + rows) : (const void *)(sums + rows);
@@ -41,7 +42,7 @@ static inline void tqs_add_chunk(tqs_job *job, const tqs_call *call, int32_t row
 #if TQS_ACC_BITS == 32
 static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t rows, int32_t at,
                                  int32_t words, int32_t *sums) {
-    tqs_add_chunk(job, call, rows, at, words, sums, call->shift > 32);
+    tqs_add_chunk(job, call, rows, at, words, sums);
 }
 #else
 /* The products of a chunk fit 32 bits: 64 * 2^7 * 2^15 = 2^28, either way. */
@@ -50,7 +51,7 @@ static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t row
     int32_t parts[TQS_BLOCK];
     for (int32_t row = 0; row < rows; ++row)
         parts[row] = 0;
-    tqs_add_chunk(job, call, rows, at, words, parts, 0);
+    tqs_add_chunk(job, call, rows, at, words, parts);
     for (int32_t row = 0; row < rows; ++row)
         sums[row] = (at ? sums[row] : call->bias[row]) + parts[row];
 }
@@ -59,7 +60,7 @@ static inline void tqs_add_block(tqs_job *job, const tqs_call *call, int32_t row
 /* The rows that go through x together: all quads where x is prepared once and no sums are kept. */
 static inline int32_t tqs_block(const tqs_call *call) {
     const int32_t quads = call->rows & ~3;
-    if (TQS_ACC_BITS == 32 && quads && call->shift > 32 && call->words <= TQS_CHUNK_WORDS)
+    if (TQS_ACC_BITS == 32 && quads && call->words <= TQS_CHUNK_WORDS)
         return quads;
     return !quads ? call->rows : quads < TQS_BLOCK ? quads : TQS_BLOCK;
 }
@@ -74,7 +75,6 @@ TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
     tqs_job job; /* no initializer: GCC would call memset */
     job.prepared = prepared;
     job.down = shift - 32;
-    job.half = shift > 32 ? 1 << (shift - 33) : 0;
     int32_t at = 0, block = tqs_block(&call);
     for (;;) {
         const int32_t left = words - at;
@@ -85,7 +85,7 @@ TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
         at += chunk;
         if (at < words)
             continue;
-        if (TQS_ACC_BITS == 64 || shift == 32 || block < 4)
+        if (TQS_ACC_BITS == 64 || block < 4)
             for (int32_t row = 0; row < block; ++row)
                 call.y[row] = TQS_OUTPUT(sums[row], call.multiplier[row], shift);
         if (call.rows == block)

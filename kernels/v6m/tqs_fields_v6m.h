@@ -168,8 +168,7 @@ static TQS_NOINLINE uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, 
     TQS_FIELDS                                                                                     \
     "cmp r1, r12\n"                                                                                \
     "bne 2b\n"                                                                                     \
-    "mov r0, lr\n"                                                                                 \
-    TQS_LOAD_HALF
+    "mov r0, lr\n"
 #else
 #define TQS_FIELDS                                                                                 \
     ".irp bit, 2, 6, 10, 14, 18, 22, 26\n" TQS_TWO TQS_FIELD("r6", "\\bit + 2") ".endr\n"          \
@@ -186,8 +185,7 @@ static TQS_NOINLINE uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, 
     "beq 3f\n"                                                                                     \
     "b 2b\n"                                                                                       \
     "3:\n"                                                                                         \
-    "mov r0, lr\n"                                                                                 \
-    TQS_LOAD_HALF
+    "mov r0, lr\n"
 #endif
 #endif
 #define TQS_QUAD                                                                                   \

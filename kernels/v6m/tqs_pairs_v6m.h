@@ -116,7 +116,7 @@ static TQS_NOINLINE uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, 
     TQS_64_LINES TQS_64_LINES TQS_64_LINES TQS_16_LINES                                            \
     "cmp lr, r12\n"                                                                                \
     "beq 3f\n"                                                                                     \
-    "add r6, sp, #44\n"                                                                            \
+    "add r6, sp, #40\n"                                                                            \
     "ldmia r6!, {r1-r4}\n"                                                                         \
     TQS_FLUSH_ROW("r1", "r8") TQS_FLUSH_ROW("r2", "r9") TQS_FLUSH_ROW("r3", "r10")                 \
     TQS_FLUSH_ROW("r4", "r11")                                                                     \
@@ -150,11 +150,10 @@ static TQS_NOINLINE uint32_t tqs_one_row(const tqs_job *job, const uint32_t *w, 
 /* In the loop r0 w, r1-r4 activations, r5 word, r6 product, r7 mask, r8-r11 sums, r12 end, lr
    prepared. */
 #define TQS_QUAD                                                                                   \
-    "add r6, sp, #44\n"                                                                            \
+    "add r6, sp, #40\n"                                                                            \
     "stmia r6!, {r2-r5}\n"                                                                         \
     "ldr r6, [sp, #24]\n"                                                                          \
     TQS_START_SUMS                                                                                 \
     "ldr r7, [sp, #28]\n"                                                                          \
-    TQS_COLUMNS                                                                                    \
-    TQS_LOAD_HALF
+    TQS_COLUMNS
 /* clang-format on */

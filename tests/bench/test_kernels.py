@@ -95,7 +95,7 @@ def test_large_shapes_go_on_in_whole_blocks() -> None:
     for rows in (1, 3, 8, 9, 14, 40, 129):
         for words in (1, 5, 8, 10, 16, 21, 32, 64):
             assert cost.of(rows, words) == pytest.approx(count(rows, words))
-            assert cost.of(rows, words, slow=True) == pytest.approx(2 * count(rows, words))
+            assert cost.of(rows, words, least_shift=True) == pytest.approx(2 * count(rows, words))
 
 
 def test_unknown_names_are_refused() -> None:

@@ -13,7 +13,17 @@ from tqs_edge.codegen.lanes_sum import LanesSum, narrowed
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.build import build
 from tqs_edge.firmware.toolchain import find_toolchain
-from tqs_edge.integer.program import AffineOp, IntegerOp, IntegerProgram, LutOp, ProductOp
+from tqs_edge.integer.nonlinear_ops import TableOp
+from tqs_edge.integer.program import (
+    AffineOp,
+    IntegerOp,
+    IntegerProgram,
+    LutOp,
+    ProductOp,
+    ScaleOp,
+    SliceOp,
+)
+from tqs_edge.quant.knots import Knots
 from tqs_edge.run.runner import run
 from tqs_edge.verify.reference import run_reference
 
@@ -157,6 +167,50 @@ def test_loops_on_lanes_equal_the_reference(
     bundle = emitted(steps)
     assert "TQS_LANES" in bundle.files["model.c"]
     contexts = np.concatenate([integers((1, elements), seed) for seed in range(20)])
+    contexts = contexts.astype(np.int16)
+    board = load_board("mps3-an547")
+    firmware = build(bundle, board, find_toolchain(compiler, board.core), tmp_path)
+    frames = run(firmware, contexts, 2, runner="qemu").frames
+    np.testing.assert_array_equal(frames, run_reference(steps, model, contexts, 2).frames)
+
+
+def rows_program(rows: int, elements: int) -> IntegerProgram:
+    """Rows times factors of 32 bits, a table, and sums that repeat a column or a row."""
+    rng = np.random.default_rng(0)
+    limit = (1 << 31) - 1
+    factors = rng.integers(-limit, limit, elements).astype(np.int32)
+    factors[:3] = limit, -limit, 0
+    knots = rng.integers(LEAST, MOST + 1, 33).astype(np.int16)
+    knots[3:6] = LEAST, MOST, LEAST
+    shape = (1, rows, elements)
+    ops: tuple[IntegerOp, ...] = (
+        ScaleOp("a", "v", 1, factors, 33),
+        ScaleOp("b", "a", 0, factors, 32),
+        TableOp("c", "b", "gelu", Knots(knots, -9000, 9, 0.0)),
+        affine("d", ("c", "row"), (33451, 1062), 15, LEAST),
+        SliceOp("column", "d", -1, 2, 3),
+        affine("e", ("d", "column"), (16540, -4135), 14, LEAST),
+    )
+    shapes = {op.output: shape for op in ops} | {"column": (1, rows, 1)}
+    constants = {"row": rng.integers(LEAST, MOST + 1, elements).astype(np.int16)}
+    return program_of(shape, 16, shapes, *ops, constants=constants)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    "compiler",
+    [pytest.param("gcc", marks=pytest.mark.arm), pytest.param("zig", marks=pytest.mark.zig)],
+)
+@pytest.mark.parametrize(("rows", "elements"), [(3, 16), (2, 13)])
+def test_loops_in_loops_equal_the_reference(
+    rows: int, elements: int, compiler: str, tmp_path: Path
+) -> None:
+    steps, model = rows_program(rows, elements), model_of(rows_program(rows, elements))
+    bundle = emitted(steps)
+    text = bundle.files["model.c"]
+    for name in ("tqs_lanes_scaled", "tqs_lanes_table(", "tqs_lanes_dup(", "i_1 += TQS_LANES"):
+        assert name in text, name
+    contexts = np.concatenate([integers((1, rows * elements), seed) for seed in range(20)])
     contexts = contexts.astype(np.int16)
     board = load_board("mps3-an547")
     firmware = build(bundle, board, find_toolchain(compiler, board.core), tmp_path)

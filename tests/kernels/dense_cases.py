@@ -19,6 +19,7 @@ DEPTHS = (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 64)
 CANARY = 0x5A5A
 CANARIES = 5  # an odd number: y is aligned to its elements only
 DEEP = (66, 130, 300)  # beyond what kernels prepare or sum at a time
+LEAST_SHIFT_DEPTHS = (3, 12, 16, 32)
 MANY_ROWS = 37  # beyond the rows that kernels keep sums of
 
 
@@ -88,7 +89,8 @@ def long_cases(rng: np.random.Generator) -> Iterator[DenseCase]:
 
 def corner_cases(rng: np.random.Generator) -> Iterator[DenseCase]:
     """Constant x and weights at the ends of their ranges, the largest partial sums that there are;
-    and the least shift, whose rounding is in the low word."""
+    and the least shift, whose rounding is in the low word, at depths that have loops of their own.
+    """
     for kernel in DENSE_KERNELS:
         half_x, half_w = 1 << (kernel.act_bits - 1), 1 << (kernel.weight_bits - 1)
         case = dense_case(kernel, 6, 64, rng)
@@ -98,6 +100,10 @@ def corner_cases(rng: np.random.Generator) -> Iterator[DenseCase]:
             ends = np.full_like(case.x, x), np.full_like(case.weights, w)
             yield DenseCase(kernel, 64, *ends, zero, multiplier, 40)
         yield replace(case, bias=zero, multiplier=multiplier, shift=32)
+        for depth in LEAST_SHIFT_DEPTHS:
+            case = dense_case(kernel, 6, depth, rng)
+            factors = rng.choice([1, 1 << 16, 1 << 30, MAX_MULTIPLIER], size=6).astype(np.int32)
+            yield replace(case, bias=zero, multiplier=factors, shift=32)
 
 
 def extreme_integers(rng: np.random.Generator, bits: int, shape: tuple[int, ...]) -> np.ndarray:

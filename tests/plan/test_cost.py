@@ -86,24 +86,24 @@ def test_unfolded_activations_are_narrowed_before_they_are_repeated() -> None:
 
 
 def factors_of(rows: dict[str, int], large: slice) -> dict[str, dict[int, np.ndarray]]:
-    """Of 16-bit activations: rows `large` of every dense node shift by SLOW_SHIFT."""
+    """Of 16-bit activations: rows `large` of every dense node shift by LEAST_SHIFT."""
     factors = {name: np.zeros(count) for name, count in rows.items()}
     for factor in factors.values():
         factor[large] = 1e9
     return {name: {16: factor} for name, factor in factors.items()}
 
 
-def test_calls_cost_their_arguments_and_a_shift_of_32_its_slower_way() -> None:
+def test_calls_cost_their_arguments_and_a_shift_of_32_its_own_way() -> None:
     ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
     sites = list_sites(MODEL.graph)
     shapes = {n.name: MODEL.graph.constants[n.weight].shape for n in MODEL.graph.dense_nodes()}
     rows = {name: shape[0] for name, shape in shapes.items()}
     kernel = dense_kernel(16, 8, 32)
-    for large, slow in ((slice(0), False), (slice(1), True)):
+    for large, least in ((slice(0), False), (slice(1), True)):
         fixed = Fixed(0.0, 0.0, 5.0, call=7.0, factors=factors_of(rows, large))
-        costs = cost_table(MODEL.graph, sites, ranges, "mve", fixed)
+        costs = cost_table(MODEL.graph, sites, ranges, "dsp", fixed)
         wanted = 5.0 + sum(
-            7.0 + kernel.instructions("mve", *shape, slow=slow) for shape in shapes.values()
+            7.0 + kernel.instructions("dsp", *shape, least_shift=least) for shape in shapes.values()
         )
         assert usage_of(costs, "a16w8")["insns"] == pytest.approx(wanted)
 
@@ -114,7 +114,7 @@ def test_calls_for_some_rows_shift_as_these_need() -> None:
     shapes = {n.name: MODEL.graph.constants[n.weight].shape for n in MODEL.graph.dense_nodes()}
     rows = {name: shape[0] for name, shape in shapes.items()}
     fixed = Fixed(0.0, 0.0, 0.0, factors=factors_of(rows, slice(4)))
-    costs = cost_table(MODEL.graph, sites, ranges, "v6m", fixed)
+    costs = cost_table(MODEL.graph, sites, ranges, "dsp", fixed)
     blocks = [site for site in sites if site.kind is SiteKind.WEIGHT]
     choice = to_choice(sites, uniform_plan(MODEL.graph, "a16w8"))
     for number, block in enumerate(blocks):
@@ -125,7 +125,7 @@ def test_calls_for_some_rows_shift_as_these_need() -> None:
             if block.tensor == node.weight:
                 kernel = dense_kernel(16, (8, 4)[number % 2], 32)
                 shape = block.end - block.begin, shapes[node.name][1]
-                wanted += kernel.instructions("v6m", *shape, slow=block.begin == 0)
+                wanted += kernel.instructions("dsp", *shape, least_shift=block.begin == 0)
     assert float(costs.usage(choice)["insns"][0]) == pytest.approx(wanted)
 
 

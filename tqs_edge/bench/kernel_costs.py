@@ -22,9 +22,9 @@ from tqs_edge.firmware.elf import read_elf
 from tqs_edge.firmware.toolchain import Toolchain, find_toolchain
 from tqs_edge.kernel_table import (
     DENSE_KERNELS,
+    LEAST_SHIFT,
     MEASURED_ROWS,
     MEASURED_WORDS,
-    SLOW_SHIFT,
     Kernel,
 )
 from tqs_edge.pipeline.verification import runners_for
@@ -40,7 +40,7 @@ BOARDS = {
     "neon": "raspberry-pi-4",
     "portable": "qemu-riscv32-virt",
 }
-SHIFTS = (40, SLOW_SHIFT)
+SHIFTS = (40, LEAST_SHIFT)
 SHAPES = [(shift, r, w) for shift in SHIFTS for w in MEASURED_WORDS for r in MEASURED_ROWS]
 
 HEADER = """\
@@ -73,7 +73,7 @@ SOURCE = """\
 
 enum {{ ROWS = {rows}, WORDS = {words}, GROUP = {group} }};
 
-static const struct {{ int16_t shift, slow, rows, words; }} shape[] = {{{list}}};
+static const struct {{ int16_t shift, least, rows, words; }} shape[] = {{{list}}};
 const int32_t tqs_model_weights = 0;
 static __attribute__((aligned(16))) int{act}_t x_data[WORDS * GROUP + 16];
 static __attribute__((aligned(16))) uint32_t w_data[ROWS * WORDS];
@@ -111,7 +111,7 @@ tqs_model_status tqs_model_step(tqs_model_t *model, const int16_t *x, const int1
                                 int16_t *y) {{
     (void)model;
     (void)exog;
-    const int32_t shift = shape[x[0]].shift, slow = shape[x[0]].slow;
+    const int32_t shift = shape[x[0]].shift, least = shape[x[0]].least;
     const int32_t rows = shape[x[0]].rows, depth = shape[x[0]].words * GROUP;
 {call}    y[0] = (int16_t)(x[0] + 1);
     return TQS_MODEL_OK;
@@ -119,9 +119,9 @@ tqs_model_status tqs_model_step(tqs_model_t *model, const int16_t *x, const int1
 """
 
 CALL = """\
-    {symbol}(x_data, w_data, bias, multiplier[slow], shift, tqs_model_out, rows, depth);
+    {symbol}(x_data, w_data, bias, multiplier[least], shift, tqs_model_out, rows, depth);
 """
-NO_CALL = "    tqs_model_out[0] = (int16_t)(slow + shift + rows + depth);\n"
+NO_CALL = "    tqs_model_out[0] = (int16_t)(least + shift + rows + depth);\n"
 
 Progress = Callable[[int, int], None]
 
@@ -134,7 +134,7 @@ def measure_kernels(
     progress: Progress | None = None,
 ) -> dict[str, dict[str, dict[str, object]]]:
     """ISA class -> symbol -> {"code_bytes": B, "instructions": [by words, then by rows]}, and
-    "slow", the instructions at SLOW_SHIFT, where they differ.
+    "least_shift", the instructions at LEAST_SHIFT, where they differ.
 
     Data are random but for the sums that they reach, which no kernel's count depends on. Raises
     ToolMissing without the compiler or a simulator of one of the cores.
@@ -170,14 +170,14 @@ def _measure(
         around, counts = counts_of(firmware, len(SHAPES))
         code_bytes = _code_bytes(firmware, driver)
     shape = len(SHIFTS), len(MEASURED_WORDS), len(MEASURED_ROWS)
-    usual, slow = (np.array(counts, np.int64) - round(around)).reshape(shape).tolist()
+    usual, least = (np.array(counts, np.int64) - round(around)).reshape(shape).tolist()
     costs = {"code_bytes": code_bytes, "instructions": usual}
-    return costs if slow == usual else {**costs, "slow": slow}
+    return costs if least == usual else {**costs, "least_shift": least}
 
 
 def _initializer(shape: tuple[int, int, int]) -> str:
     shift, rows, words = shape
-    return f"{{{shift}, {int(shift == SLOW_SHIFT)}, {rows}, {words}}}"
+    return f"{{{shift}, {int(shift == LEAST_SHIFT)}, {rows}, {words}}}"
 
 
 def _bundle(kernel: Kernel, *, called: bool) -> SourceBundle:

@@ -20,6 +20,7 @@ from scipy.optimize import nnls
 
 from tqs_edge.bench.step_samples import INPUTS, sample_graph, small_graph
 from tqs_edge.codegen.emit import emit
+from tqs_edge.codegen.join_loops import join_loops
 from tqs_edge.codegen.operation_counts import ARGUMENT, DENSE
 from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.codegen.step_profile import (
@@ -90,8 +91,7 @@ def _whole_step(graph: Graph, ranges: Mapping[str, float], plan: BitPlan) -> Par
     model = RolloutModel("parts", "bench", graph, RolloutForm.RECURRENT, 1, INPUTS, 1, 0, 1)
     module = lower_program(program)
     bundle = emit(module, program, model, "0" * 64)
-    calls = tuple(c for c in step_calls(module, program).calls if isinstance(c, StepCall))
-    return Parts(bundle, calls)
+    return Parts(bundle, join_loops(step_calls(module, program)).calls)
 
 
 def _one_case_per_call(source: str, outputs: Sequence[str]) -> str:

@@ -9,13 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from tvm import tirx
 
-from tqs_edge.codegen.lanes import LANES, lanes_loop
+from tqs_edge.codegen.lanes import LANES, lanes_loop, nest_of
 from tqs_edge.codegen.operation_counts import DenseCall, OperationCounts
 from tqs_edge.codegen.tir_to_c import pointer_parameters
-from tqs_edge.kernel_table import DENSE_KERNELS, SLOW_SHIFT, Cost
+from tqs_edge.kernel_table import DENSE_KERNELS, LEAST_SHIFT, Cost
 from tqs_edge.passes.step_calls import StepCall
 
 LANES_ISA = "mve"  # the class of cores whose loops take eight elements per pass
@@ -44,7 +45,7 @@ def call_profile(call: StepCall, isa: str) -> StepProfile:
     if isa == LANES_ISA:
         lines = lanes_loop(pointer_parameters(call.func))
         if lines is not None:
-            return _lanes_profile(lines, _loops(call.func)[-1])
+            return _lanes_profile(lines, nest_of(call.func))
     counts = OperationCounts()
     counts.statement(call.func.body, 1.0)
     executed, written = dict(counts.executed), dict(counts.written)
@@ -54,13 +55,14 @@ def call_profile(call: StepCall, isa: str) -> StepProfile:
     return StepProfile(executed, written, tuple(counts.dense), frozenset(counts.linked))
 
 
-def _lanes_profile(lines: Sequence[str], loop: tirx.For) -> StepProfile:
-    """Of a loop on lanes: the functions of tqs_lanes.h that its C calls."""
-    passes = -(-int(loop.extent) // LANES)
+def _lanes_profile(lines: Sequence[str], loops: Sequence[tirx.For]) -> StepProfile:
+    """Of loops, the innermost on lanes: the functions of tqs_lanes.h that their C calls."""
+    begun = prod(int(loop.extent) for loop in loops[:-1])
+    passes = begun * -(-int(loops[-1].extent) // LANES)
     used = Counter(LANES_FUNCTION.findall("\n".join(lines)))
     linked = frozenset({"tqs_tanh_table"} if used.keys() & set(TABLE_READERS) else ())
     return StepProfile(
-        {"lanes loop": 1.0, "lanes pass": passes, **{f: n * passes for f, n in used.items()}},
+        {"lanes loop": begun, "lanes pass": passes, **{f: n * passes for f, n in used.items()}},
         {"lanes loop": 1.0, **{f: float(n) for f, n in used.items()}},
         (),
         linked,
@@ -87,6 +89,8 @@ def dense_instructions(calls: Sequence[DenseCall], costs: Mapping[str, Cost]) ->
     groups = {kernel.symbol: kernel.group for kernel in DENSE_KERNELS}
     return sum(
         c.times
-        * costs[c.symbol].of(c.rows, -(-c.depth // groups[c.symbol]), slow=c.shift == SLOW_SHIFT)
+        * costs[c.symbol].of(
+            c.rows, -(-c.depth // groups[c.symbol]), least_shift=c.shift == LEAST_SHIFT
+        )
         for c in calls
     )

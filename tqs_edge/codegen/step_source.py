@@ -79,7 +79,7 @@ def _call(
         else f"w->{names[call.output, position]}"
         for position, operand in enumerate(call.operands)
     ]
-    arguments.append(pointer(storage, call.output))
+    arguments += [pointer(storage, name) for name in call.outputs]
     opening = f"step_{call.output}("
     statement = wrap(f"{opening}{', '.join(arguments)});", 4, hanging=4 + len(opening))
     comment = wrap(f"/* {_describe(storage, program, call)} */", 4, hanging=7)
@@ -93,7 +93,8 @@ def _describe(storage: StoragePlan, program: IntegerProgram, call: StepCall) -> 
         tensor = storage.tensors[name]
         return f"{name} {list(tensor.shape)} s{tensor.bits}"
 
-    what = f"{typed(call.output)} from {', '.join(typed(n) for n in dict.fromkeys(call.inputs))}"
+    made, read = (", ".join(map(typed, names)) for names in (call.outputs, call.inputs))
+    what = f"{made} from {read}"
     for op in program.ops:
         if isinstance(op, DenseOp) and op.output == call.output:
             rows = ", ".join(f"[{b.begin}:{b.end}] w{b.weight_bits}" for b in op.blocks)

@@ -39,7 +39,7 @@ def assign_storage(step: StepCalls) -> StoragePlan:
     tensors = dict(step.tensors)
     arguments = dict(zip(step.inputs, ("x", "exog"), strict=False))
     calls = _stage_inputs(step, tensors)
-    produced = {call.output: index for index, call in enumerate(calls)}
+    produced = {name for call in calls for name in call.outputs}
     padded = _padded_reads(calls)
 
     in_state = {state: state for state in step.states}
@@ -95,7 +95,7 @@ def _in_place(
     in_state: Mapping[str, str],
 ) -> bool:
     """Whether `update` may be written over `state` as it is produced."""
-    makers = [index for index, call in enumerate(calls) if call.output == update]
+    makers = [index for index, call in enumerate(calls) if update in call.outputs]
     if not makers or update in in_state or state == step.output or state in step.updates:
         return False
     readers = [index for index, call in enumerate(calls) if state in call.inputs]
@@ -103,7 +103,7 @@ def _in_place(
     if any(index > makers[0] for index in readers):
         return False
     return makers[0] not in readers or (
-        isinstance(maker, StepCall) and reads_only_what_it_replaces(maker, state)
+        isinstance(maker, StepCall) and reads_only_what_it_replaces(maker, state, update)
     )
 
 
@@ -127,7 +127,7 @@ def _buffers(
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for index, call in enumerate(calls):
-        for name in (*call.inputs, call.output):
+        for name in (*call.inputs, *call.outputs):
             if name not in elsewhere:
                 first.setdefault(name, index)
                 last[name] = index

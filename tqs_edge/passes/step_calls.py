@@ -16,16 +16,36 @@ from tqs_edge.passes.fuse_loops import is_call_tir
 
 @dataclass(frozen=True, eq=False)
 class StepCall:
-    """One call: func(operands..., output). Operands are tensor names or constant arrays."""
+    """One call: func(operands..., others..., output). Operands are tensor names or constant arrays.
+
+    others: what a joined loop writes as well; parts: the calls that it was made of
+    """
 
     func: tirx.PrimFunc
     operands: tuple[str | np.ndarray, ...]
     output: str
+    others: tuple[str, ...] = ()
+    parts: tuple[StepCall, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The tensors that are read."""
         return tuple(o for o in self.operands if isinstance(o, str))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The tensors that are written, in the order of the parameters."""
+        return (*self.others, self.output)
+
+    def views(self, parameter: int) -> tuple[tirx.Buffer, ...]:
+        """The flat buffers that the lowered function declares over a parameter."""
+        param = self.func.params[parameter]
+        body = self.func.body
+        return tuple(
+            stmt.buffer
+            for stmt in (body.seq if isinstance(body, tirx.SeqStmt) else (body,))
+            if isinstance(stmt, tirx.DeclBuffer) and stmt.data.args[0].same_as(param)
+        )
 
     @property
     def padded_input(self) -> int:
@@ -52,6 +72,11 @@ class Copy:
     def inputs(self) -> tuple[str, ...]:
         """The tensor that is read."""
         return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The tensor that is written."""
+        return (self.output,)
 
 
 @dataclass(frozen=True)

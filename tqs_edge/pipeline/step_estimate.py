@@ -10,6 +10,7 @@ from math import prod
 
 import numpy as np
 
+from tqs_edge.codegen.join_loops import join_loops
 from tqs_edge.codegen.step_profile import call_profile
 from tqs_edge.codegen.weights_image import HEADER_BYTES
 from tqs_edge.graph.dense_views import dense_inputs, unmoved
@@ -67,7 +68,7 @@ def _lowered(
     graph: Graph, ranges: Mapping[str, float], isa: str, code: str, state_bits: int
 ) -> _Step:
     program = build_program(graph, uniform_plan(graph, code, state_bits), ranges)
-    step = step_calls(lower_program(program), program)
+    step = join_loops(step_calls(lower_program(program), program))
     costs = STEP_COSTS[isa]
     insns: defaultdict[str, float] = defaultdict(float)
     size: defaultdict[str, float] = defaultdict(float)
@@ -75,6 +76,12 @@ def _lowered(
     for call in step.calls:
         profile = call_profile(call, isa)
         executed, written = costs.of(profile.executed, profile.written)
+        for part in call.parts[:-1]:  # what is left is what the last one adds
+            alone = call_profile(part, isa)
+            own_executed, own_written = costs.of(alone.executed, alone.written)
+            insns[part.output] += own_executed
+            size[part.output] += own_written
+            executed, written = executed - own_executed, written - own_written
         insns[call.output] += executed
         size[call.output] += written
         linked |= profile.linked

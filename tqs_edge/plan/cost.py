@@ -23,7 +23,7 @@ RESOURCES = ("flash", "ram", "insns", "avg_bits")
 
 MULTIPLIER_BYTES = 4  # per row
 ACT_PADDING = 16  # elements; dense kernels may read that far (kernels/README.md)
-SLOW_FACTOR = 0.25  # from which on the shift is SLOW_SHIFT
+LARGE_FACTOR = 0.25  # from which on the shift is LEAST_SHIFT
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
 
 
@@ -188,8 +188,8 @@ def _dense_uses(
     for node in graph.dense_nodes():
         column = activations[node.inputs[0]]
         vectors = prod(graph.shapes[node.inputs[0]][:-1])
-        slow = _slow_rows(graph, node, fixed.factors.get(node.name, {}))
-        layer = np.any(slow, axis=2)
+        least = _least_rows(graph, node, fixed.factors.get(node.name, {}))
+        layer = np.any(least, axis=2)
         blocks: list[_Block] = []
         for i, site in enumerate(sites):
             if site.kind is not SiteKind.WEIGHT or site.tensor != node.weight:
@@ -202,8 +202,8 @@ def _dense_uses(
             flash, acc64 = _block_bytes(weights, bias, ranges, node.inputs[0], stored)
             if not any(use.activation == column for use in uses):
                 flash[:, WIDTHS.index(8)] += fixed.narrow_flash.get(node.inputs[0], 0.0)
-            own = np.any(slow[:, :, site.begin : site.end], axis=2)
-            blocks.append(_Block(*weights.shape, acc64, own, layer))
+            own = np.any(least[:, :, site.begin : site.end], axis=2)
+            blocks.append(_Block(len(weights), weights.shape[1], acc64, own, layer))
             insns, call = _block_insns(blocks, isa)
             previous = len(uses) - 1 if len(blocks) > 1 else None
             insns = vectors * (insns + fixed.call)
@@ -239,20 +239,20 @@ def _block_bytes(
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Rows of a dense node that are chosen together; slow: where a call for them alone shifts by
-    SLOW_SHIFT, layer_slow: where one for all rows does, each (weight widths, act widths)."""
+    """Rows of a dense node that are chosen together; least: where a call for them alone shifts by
+    LEAST_SHIFT, layer_least: where one for all rows does, each (weight widths, act widths)."""
 
     rows: int
     depth: int
     acc64: np.ndarray
-    slow: np.ndarray
-    layer_slow: np.ndarray
+    least: np.ndarray
+    layer_least: np.ndarray
 
-    def insns(self, isa: str, cell: tuple[int, int], rows: int, slow: np.ndarray) -> float:
+    def insns(self, isa: str, cell: tuple[int, int], rows: int, least: np.ndarray) -> float:
         """Instructions of a call for so many rows of this kind."""
         act_bits, weight_bits = WIDTHS[cell[1]], WIDTHS[cell[0]]
         kernel = dense_kernel(act_bits, weight_bits, 64 if self.acc64[cell] else 32)
-        return kernel.instructions(isa, rows, self.depth, slow=bool(slow[cell]))
+        return kernel.instructions(isa, rows, self.depth, least_shift=bool(least[cell]))
 
 
 def _block_insns(blocks: Sequence[_Block], isa: str) -> tuple[np.ndarray, np.ndarray]:
@@ -266,25 +266,25 @@ def _block_insns(blocks: Sequence[_Block], isa: str) -> tuple[np.ndarray, np.nda
     for a in map(WIDTHS.index, ACTIVATION_WIDTHS):
         for k in range(len(WIDTHS)):
             cell = k, a
-            insns[cell] = block.insns(isa, cell, block.rows, block.slow)
+            insns[cell] = block.insns(isa, cell, block.rows, block.least)
             if before is None or before.acc64[cell] != block.acc64[cell]:
                 continue
-            both = block.insns(isa, cell, before.rows + block.rows, block.layer_slow)
+            both = block.insns(isa, cell, before.rows + block.rows, block.layer_least)
             # What the rows before are reckoned at where they join others themselves.
-            counted = before.slow if len(blocks) == 2 else block.layer_slow
+            counted = before.least if len(blocks) == 2 else block.layer_least
             call[cell] = insns[cell] + block.insns(isa, cell, before.rows, counted) - both
     return insns, call
 
 
-def _slow_rows(graph: Graph, node: Node, factors: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Whether a call for a row of a dense node shifts by SLOW_SHIFT (weight widths, act widths,
+def _least_rows(graph: Graph, node: Node, factors: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Whether a call for a row of a dense node shifts by LEAST_SHIFT (weight widths, act widths,
     rows): its factor is so large that no more is left (quant.fixed_point.to_multiplier_shift)."""
     assert node.weight is not None
     weights = graph.constants[node.weight]
-    slow = np.zeros((len(WIDTHS), len(WIDTHS), len(weights)), bool)
+    least = np.zeros((len(WIDTHS), len(WIDTHS), len(weights)), bool)
     for k, weight_bits in enumerate(WIDTHS):
         q, scale = quantize_rows(weights, weight_bits)
         for act_bits, factor in factors.items():
-            large = scale * factor >= SLOW_FACTOR
-            slow[k, WIDTHS.index(act_bits)] = large & q.any(axis=1)  # zeros have any factor
-    return slow
+            large = scale * factor >= LARGE_FACTOR
+            least[k, WIDTHS.index(act_bits)] = large & q.any(axis=1)  # zeros have any factor
+    return least
