@@ -13,10 +13,7 @@ from tqs_edge.firmware.board import Board
 from tqs_edge.graph.threads import one_thread
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.step_estimate import estimate_step
-from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
-from tqs_edge.plan.choice import to_choice
-from tqs_edge.plan.cost import cost_table
 from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.pareto import ParetoFront, pareto
 from tqs_edge.plan.pins import least_average_bits
@@ -25,7 +22,7 @@ from tqs_edge.plan.problem import NOTHING_DECIDED, Decided, make_problem
 from tqs_edge.plan.search import Method
 from tqs_edge.sensitivity.exact import DamageTable, measure_damage
 from tqs_edge.sensitivity.score import PROBES, SensitivityReport, score
-from tqs_edge.sensitivity.sites import BLOCK_ROWS, list_sites
+from tqs_edge.sensitivity.sites import BLOCK_ROWS
 from tqs_edge.sensitivity.sweep import Executor
 
 Progress = Callable[[int, int], None]
@@ -101,16 +98,6 @@ def estimate_for(prepared: Prepared, board: Board, decided: Decided = NOTHING_DE
     """What all plans share on a board, as far as can be told before building."""
     graph = prepared.model.graph
     return estimate_step(graph, prepared.ranges, board.core.isa, decided.state_bits)
-
-
-def predict(prepared: Prepared, plan: BitPlan, isa: str, fixed: Fixed) -> dict[str, float]:
-    """flash, ram, insns and avg_bits of a plan by the cost model, with `fixed` for what plans
-    share."""
-    graph = prepared.model.graph
-    sites = list_sites(graph)
-    costs = cost_table(graph, sites, prepared.ranges, isa, fixed)
-    usage = costs.usage(to_choice(sites, plan))
-    return {name: float(value[0]) for name, value in usage.items()}
 
 
 @one_thread()

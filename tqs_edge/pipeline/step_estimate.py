@@ -11,13 +11,14 @@ from math import prod
 import numpy as np
 
 from tqs_edge.codegen.join_loops import join_loops
-from tqs_edge.codegen.step_profile import call_profile
+from tqs_edge.codegen.operation_counts import ARGUMENT
+from tqs_edge.codegen.step_profile import call_profile, dense_instructions
 from tqs_edge.codegen.weights_image import HEADER_BYTES
 from tqs_edge.graph.dense_views import dense_inputs, unmoved
 from tqs_edge.graph.graph import Graph
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import DenseOp, IntegerProgram
-from tqs_edge.kernel_table import STEP_COSTS
+from tqs_edge.kernel_table import DENSE_KERNELS, STEP_COSTS
 from tqs_edge.passes.assign_storage import assign_storage
 from tqs_edge.passes.lower import lower_program
 from tqs_edge.passes.step_calls import step_calls
@@ -41,6 +42,34 @@ class _Step:
     arena: int
 
 
+@dataclass(frozen=True)
+class PlanEstimate:
+    """What one plan takes: bytes of code, instructions per step, and those of them that are not
+    dense kernels'."""
+
+    code: float
+    insns: float
+    loops: float
+
+
+def estimate_plan(program: IntegerProgram, isa: str) -> PlanEstimate:
+    """The costs of all calls of the lowered program on cores of class `isa`."""
+    costs, kernels = STEP_COSTS[isa], {kernel.symbol: kernel.costs[isa] for kernel in DENSE_KERNELS}
+    step = join_loops(step_calls(lower_program(program), program))
+    profiles = [call_profile(call, isa) for call in step.calls]
+    calls = [call for profile in profiles for call in profile.dense]
+    argument = costs.features.get(ARGUMENT, (0.0, 0.0))
+    insns = costs.around[0] + DENSE_ARGUMENTS * argument[0] * sum(call.times for call in calls)
+    code = costs.around[1] + DENSE_ARGUMENTS * argument[1] * len(calls)
+    for profile in profiles:
+        executed, written = costs.of(profile.executed, profile.written)
+        insns, code = insns + executed, code + written
+    linked = frozenset[str]().union(*(profile.linked for profile in profiles))
+    code += sum(costs.linked.get(symbol, 0) for symbol in linked)
+    code += sum(kernels[symbol].code_bytes for symbol in {call.symbol for call in calls})
+    return PlanEstimate(code, insns + dense_instructions(calls, kernels), insns)
+
+
 def estimate_step(
     graph: Graph, ranges: Mapping[str, float], isa: str, state_bits: int | None = None
 ) -> Fixed:
@@ -59,7 +88,7 @@ def estimate_step(
         insns=costs.around[0] + sum(wide.insns.values()),
         narrow=_by_activation(graph, narrow.program, wide.insns, narrow.insns),
         narrow_flash=_by_activation(graph, narrow.program, wide.code, narrow.code),
-        call=DENSE_ARGUMENTS * costs.features.get("call", (0.0, 0.0))[0],
+        call=DENSE_ARGUMENTS * costs.features.get(ARGUMENT, (0.0, 0.0))[0],
         factors=_factors(graph, wide.program, narrow.program),
     )
 
