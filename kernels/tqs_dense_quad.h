@@ -9,8 +9,7 @@
      TQS_FLUSH           optional, for TQS_PAIRED below: after each pass
      TQS_SCALE, TQS_SCALE_32, tqs_excess32
      TQS_LAST_ROWS       optional: a faster tqs_last_rows for sums of 32 bits
-     TQS_ONE_WORD_QUADS  optional: what does tqs_quads' work for rows of one word; shift above 32
-                         where x has 16 bits
+     TQS_ONE_WORD_QUADS  optional: what does tqs_quads' work for rows of one word, shift 32
    With TQS_PAIRED r0-r3 are partial sums and totals are on the stack. */
 #include <stddef.h>
 
@@ -95,15 +94,15 @@ typedef struct {
     "cmp r12, r10\n\t"                                                                             \
     "add lr, r5, r12, lsr #1\n\t"                                                                  \
     "add r4, r4, r12\n\t"                                                                          \
-    "cbz r6, 4f\n\t"                                                                               \
+    "cbnz r6, 4f\n\t"                                                                              \
     "ldm r4, {r4-r7}\n\t"                                                                          \
-    TQS_ON_FOUR(TQS_QUAD_OUTPUT)                                                                   \
+    TQS_ON_FOUR(TQS_QUAD_OUTPUT_32)                                                                \
     "5:\n\t"                                                                                       \
     "bne 1b\n\t"                                                                                   \
     "b 6f\n"                                                                                       \
     "4:\n\t"                                                                                       \
     "ldm r4, {r4-r7}\n\t"                                                                          \
-    TQS_ON_FOUR(TQS_QUAD_OUTPUT_32)                                                                \
+    TQS_ON_FOUR(TQS_QUAD_OUTPUT)                                                                   \
     "b 5b\n"                                                                                       \
     "6:\n\t"
 #else
@@ -242,7 +241,7 @@ TQS_DENSE_PROTOTYPE(TQS_KERNEL, tqs_act, tqs_bias) {
     const uint32_t excess = tqs_excess32(x, words * TQS_GROUP);
     if (rows >= 4) {
 #ifdef TQS_ONE_WORD_QUADS
-        if (words == 1 && (TQS_ACT_BITS == 8 || shift > 32))
+        if (words == 1 && shift == 32)
             TQS_ONE_WORD_QUADS(&call, rows & ~3);
         else
 #endif

@@ -133,55 +133,19 @@ static inline void tqs_last_rows_dsp(const tqs_call *call, uint32_t excess) {
 #if TQS_WEIGHT_BITS == 8
 /* clang-format off */
 #define TQS_ONE_WORD_OUTPUT(acc, multiplier)                                                       \
-    "smmla " acc ", " acc ", " multiplier ", r12\n\t"                                              \
-    "asr " acc ", " acc ", lr\n\t"                                                                 \
-    TQS_ONE_WORD_STORE(acc)
-#define TQS_ONE_WORD_OUTPUT_32(acc, multiplier)                                                    \
     TQS_SCALE_32(acc, multiplier)                                                                  \
-    TQS_ONE_WORD_STORE(acc)
-#define TQS_ONE_WORD_STORE(acc)                                                                    \
     "ssat " acc ", #16, " acc "\n\t"                                                               \
     "strh " acc ", [r8], #2\n\t"
-#define TQS_ONE_WORD_LOOP(OUTPUT)                                                                  \
-    "1:\n\t"                                                                                       \
-    "ldrd r8, r9, [sp, #20]\n\t"                                                                   \
-    "ldm r10!, {r0-r3}\n\t"                                                                        \
-    "ldm r11!, {r4-r7}\n\t"                                                                        \
-    TQS_ROW("r0", "r4", "r12", "r8", "r9", 0, 8, "")                                               \
-    TQS_ROW("r1", "r5", "r12", "r8", "r9", 0, 8, "")                                               \
-    TQS_ROW("r2", "r6", "r12", "r8", "r9", 0, 8, "")                                               \
-    TQS_ROW("r3", "r7", "r12", "r8", "r9", 0, 8, "")                                               \
-    "ldm sp, {r4, r5, r6, r12, lr}\n\t"                                                            \
-    "cmp r10, r6\n\t"                                                                              \
-    "add r8, r5, r10, lsr #1\n\t"                                                                  \
-    "add r4, r4, r10\n\t"                                                                          \
-    "ldm r4, {r4-r7}\n\t"                                                                          \
-    OUTPUT("r0", "r4") OUTPUT("r1", "r5") OUTPUT("r2", "r6") OUTPUT("r3", "r7")                    \
-    "bne 1b\n\t" /* flags are those of the comparison */
-#if TQS_ACT_BITS == 8
-/* Shift 32 is usual only here. */
-#define TQS_ONE_WORD_LOOPS                                                                         \
-    "cmp r4, #0\n\tbeq 2f\n\t"                                                                     \
-    TQS_ONE_WORD_LOOP(TQS_ONE_WORD_OUTPUT)                                                         \
-    "b 3f\n"                                                                                       \
-    "2:\n\t"                                                                                       \
-    TQS_ONE_WORD_LOOP(TQS_ONE_WORD_OUTPUT_32)                                                      \
-    "3:\n\t"
-#else
-#define TQS_ONE_WORD_LOOPS TQS_ONE_WORD_LOOP(TQS_ONE_WORD_OUTPUT)
-#endif
 
 /* The outputs of `rows` rows, a multiple of four, of one word each, as in a layer that reads the
-   few inputs of a model. r0-r3 sums, r4-r7 words or multipliers, r8 r9 activations, r8 y, r10 bias,
-   r11 w, r12 product or half, lr shift - 32; on the stack what the struct of tqs_quads holds, and
-   the activations (36 bytes that the compiler does not count). */
+   few inputs of a model; shift 32. r0-r3 sums, r4-r7 words or multipliers, r8 r9 activations, r8 y,
+   r10 bias, r11 w, r12 product; on the stack what the struct of tqs_quads holds, and activations
+   (28 bytes that the compiler does not count). */
 static inline void tqs_one_word_quads(const tqs_call *call, int32_t rows) {
     const intptr_t behind = (intptr_t)call->bias + 16;
     register intptr_t r0 __asm__("r0") = (intptr_t)call->multiplier - behind;
     register intptr_t r1 __asm__("r1") = (intptr_t)call->y - (intptr_t)((uintptr_t)behind >> 1);
     register const int32_t *r2 __asm__("r2") = call->bias + rows;
-    register int32_t r3 __asm__("r3") = call->shift > 32 ? 1 << (call->shift - 33) : 0;
-    register int32_t r4 __asm__("r4") = call->shift - 32;
     register const tqs_act *r5 __asm__("r5") = call->x;
     register const int32_t *r10 __asm__("r10") = call->bias;
     register const uint32_t *r12 __asm__("r12") = call->w;
@@ -189,13 +153,30 @@ static inline void tqs_one_word_quads(const tqs_call *call, int32_t rows) {
         "push {r7, r11}\n\t"
         "mov r11, r12\n\t"
         TQS_LOAD_X("r5", "r8", "r9")
-        "push {r0, r1, r2, r3, r4, r8, r9}\n\t"
-        TQS_ONE_WORD_LOOPS
-        "add sp, #28\n\t"
+        "push {r0, r1, r2, r8, r9}\n\t"
+        "1:\n\t"
+        "ldrd r8, r9, [sp, #12]\n\t"
+        "ldm r10!, {r0-r3}\n\t"
+        "ldm r11!, {r4-r7}\n\t"
+        TQS_ROW("r0", "r4", "r12", "r8", "r9", 0, 8, "")
+        TQS_ROW("r1", "r5", "r12", "r8", "r9", 0, 8, "")
+        TQS_ROW("r2", "r6", "r12", "r8", "r9", 0, 8, "")
+        TQS_ROW("r3", "r7", "r12", "r8", "r9", 0, 8, "")
+        "ldm sp, {r4, r5, r6}\n\t"
+        "cmp r10, r6\n\t"
+        "add r8, r5, r10, lsr #1\n\t"
+        "add r4, r4, r10\n\t"
+        "ldm r4, {r4-r7}\n\t"
+        TQS_ONE_WORD_OUTPUT("r0", "r4")
+        TQS_ONE_WORD_OUTPUT("r1", "r5")
+        TQS_ONE_WORD_OUTPUT("r2", "r6")
+        TQS_ONE_WORD_OUTPUT("r3", "r7")
+        "bne 1b\n\t" /* flags are those of the comparison */
+        "add sp, #20\n\t"
         "pop {r7, r11}"
-        : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4), "+r"(r5), "+r"(r10), "+r"(r12)
+        : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r5), "+r"(r10), "+r"(r12)
         :
-        : "r6", "r8", "r9", "lr", "cc", "memory");
+        : "r3", "r4", "r6", "r8", "r9", "cc", "memory");
 }
 /* clang-format on */
 #define TQS_ONE_WORD_QUADS tqs_one_word_quads

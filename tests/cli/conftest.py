@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from tqs_edge.cli.app import main
+from tqs_edge.frontend import LoadedModel, load_model
+from tqs_edge.pipeline import prepare
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,23 @@ class Outcome:
 
 Cli = Callable[..., Outcome]
 
+
+@functools.cache
+def _loaded(name: str) -> LoadedModel:
+    return load_model(name)
+
+
+@pytest.fixture(autouse=True)
+def models_load_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models of the zoo and of factories.py are traced for the first command that names them."""
+
+    def load(source: object, **options: object) -> LoadedModel:
+        named = isinstance(source, str) and source.startswith(("tests.cli.factories:", "zoo:"))
+        if named and not any(options.values()):
+            return _loaded(source)
+        return load_model(source, **options)
+
+    monkeypatch.setattr(prepare, "load_model", load)
 
 @pytest.fixture
 def cli(capfd: pytest.CaptureFixture[str]) -> Cli:

@@ -17,6 +17,7 @@ from tests.cli.conftest import Cli
 HERE = "tests.cli.factories"
 GRU = f"{HERE}:small_gru"
 M4 = ("--board", "mps2-an386")
+COMPILE = ("compile", GRU, *M4, "-o")
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -125,6 +126,22 @@ CASES: dict[str, Case] = {
     "not a width code": (
         lambda d: ["compile", GRU, *M4, "-o", d / "o", "--uniform", "a7w3"],
         "a8w8",
+    ),
+    "target and widths": (
+        lambda d: [*COMPILE, d / "o", "--uniform", "a8w8", "--max-nrmse", "0.01"],
+        "a target of error chooses the widths",
+    ),
+    "target that is none": (
+        lambda d: [*COMPILE, d / "o", "--max-nrmse", "1"],
+        "give a part of one, as 0.01 for 1 %",
+    ),
+    "nothing to minimize": (
+        lambda d: [*COMPILE, d / "o", "--minimize", "insns"],
+        "what --max-nrmse spends least of",
+    ),
+    "minimize what has no front": (
+        lambda d: [*COMPILE, d / "o", "--max-nrmse", "0.1", "--minimize", "ram"],
+        "no plan is made for little 'ram'",
     ),
     "two plans": (
         lambda d: ["compile", GRU, *M4, "-o", d / "o", "--uniform", "a8w8", "--avg-bits", "4"],

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tqs_edge
+from tests.cli import factories
 from tests.cli.conftest import Cli
 from tests.cli.test_errors import hide_tools
 
@@ -40,13 +42,20 @@ def test_score_plan_compile_simulate_verify(cli: Cli, tmp_path: Path) -> None:
     assert flashed.status == 2 and "cannot be flashed; give a --tool" in flashed.errors[0]
 
 
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model, inputs = factories.small_gru()
+    output = tmp_path_factory.mktemp("verbs") / "out"
+    options = {"board": "mps2-an386", "uniform": "a16w8", "horizon": 16, "runner": "host"}
+    tqs_edge.compile(model, example_inputs=inputs, output=output, **options)
+    return output
+
+
 @pytest.mark.arm
-def test_simulation_from_given_contexts(cli: Cli, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert cli("compile", GRU, *M4, *SHORT, "--uniform", "a16w8", "-o", out).status == 0
+def test_simulation_from_given_contexts(cli: Cli, package: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "c.npy", np.zeros((3, 4, 2), np.float32))
     outcome = cli(
-        *("simulate", out, "--runner", "host", "--context", tmp_path / "c.npy"),
+        *("simulate", package, "--runner", "host", "--context", tmp_path / "c.npy"),
         *("--horizon", "9", "-o", tmp_path / "f.npy"),
     )
     assert outcome.status == 0, outcome.err
@@ -56,14 +65,12 @@ def test_simulation_from_given_contexts(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.arm
 def test_missing_simulator_names_what_to_install(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
-    assert cli("compile", GRU, *M4, *SHORT, "--uniform", "a16w8", "-o", out).status == 0
     hide_tools(monkeypatch, "unicorn")
-    outcome = cli("simulate", out)
+    outcome = cli("simulate", package)
     assert outcome.status == 3 and "pip install unicorn" in outcome.errors[0]
-    outcome = cli("simulate", out, "--runner", "qemu")
+    outcome = cli("simulate", package, "--runner", "qemu")
     assert outcome.status == 3 and "qemu-system-arm" in outcome.errors[0]
 
 
@@ -84,8 +91,6 @@ def test_listings_write_flat_records(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_version_and_help(cli: Cli) -> None:
-    import tqs_edge
-
     assert cli("--version").out.strip() == f"tqs-edge {tqs_edge.__version__}"
     helped = cli("--help")
     assert helped.status == 0 and "simulate" in helped.out

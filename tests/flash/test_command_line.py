@@ -34,6 +34,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compile_for(board: str, output: Path) -> Path:
     model, inputs = factories.small_gru()
     options = {"board": board, "uniform": "a16w8", "rounding": "nearest", "horizon": 12}
+    options |= {"runner": "host"}
     tqs_edge.compile(model, example_inputs=inputs, output=output, **options)
     return output
 
@@ -91,7 +92,9 @@ def test_a_board_that_computes_something_else_fails_the_verification(
     ("faults", "lose_after", "words"),
     [
         (Faults(drop_word=200), None, "bytes differ from the image"),
-        (Faults(ignore_erase=True), None, "bytes differ from the image"),
+        pytest.param(
+            Faults(ignore_erase=True), None, "bytes differ from the image", marks=pytest.mark.slow
+        ),
         (Faults(), 1300, "unplugged (while erasing and programming)"),
     ],
 )
@@ -217,7 +220,7 @@ def test_a_board_without_a_link_is_told_so(cli: Cli, tmp_path: Path, connected: 
 
 
 @pytest.mark.qemu
-@pytest.mark.parametrize("console", ["uart", "semihosting"])
+@pytest.mark.parametrize("console", ["semihosting", pytest.param("uart", marks=pytest.mark.slow)])
 def test_a_board_with_a_link_is_verified(console: str, cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "linked.toml").write_text(f'inherits = "mps2-an386"\nconsole = "{console}"\n')
     output = compile_for(str(tmp_path / "linked.toml"), tmp_path / "out")

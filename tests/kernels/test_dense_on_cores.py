@@ -119,6 +119,7 @@ def test_kernels_equal_the_twins(core: str, compiler: str, tmp_path: Path) -> No
     compare((*qemu_command(board), "-kernel", str(elf)), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.riscv
 def test_portable_kernels_on_riscv_equal_the_twins(tmp_path: Path) -> None:
     board = replace(load_board("qemu-riscv32-virt"), ram_bytes=HARNESS_RAM)

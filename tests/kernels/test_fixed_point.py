@@ -13,6 +13,7 @@ from tests.kernels.conftest import HostKernels
 from tqs_edge.errors import OverflowUnproven
 from tqs_edge.quant.fixed_point import (
     MAX_MULTIPLIER,
+    output_multiplier_shift,
     requantize,
     residual_update,
     saturate,
@@ -105,6 +106,25 @@ def test_multiplier_shift_is_the_finest_that_is_proven(rows: list[tuple[float, i
     for factor, multiplier in zip(factors, chosen.multipliers, strict=True):
         error = abs(Fraction(multiplier, 2**chosen.shift) - Fraction(factor))
         assert error <= Fraction(1, 2 ** (chosen.shift + 1))
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.floats(1e-12, 0.4999), st.integers(1, 2**28)), min_size=1, max_size=6
+    )
+)
+def test_outputs_take_the_least_shift_where_that_costs_no_precision(
+    rows: list[tuple[float, int]],
+) -> None:
+    factors, bounds = [row[0] for row in rows], [row[1] for row in rows]
+    chosen, finest = output_multiplier_shift(factors, bounds), to_multiplier_shift(factors, bounds)
+    if max(bounds) > 2**27:
+        assert chosen == finest
+        return
+    assert chosen.shift == 32
+    for (factor, bound), multiplier in zip(rows, chosen.multipliers, strict=True):
+        error = abs(Fraction(multiplier, 2**32) - Fraction(factor)) * bound
+        assert error <= Fraction(1, 64) and multiplier <= MAX_MULTIPLIER
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ def test_kernels_are_clean_under_sanitizers(tmp_path: Path) -> None:
     assert all((got == want).all() for got, want in zip(results, expected, strict=True))
 
 
+@pytest.mark.slow
 def test_make_check_passes(tmp_path: Path) -> None:
     if shutil.which("make") is None or shutil.which("cc") is None:
         pytest.skip("make or cc is missing")

@@ -74,6 +74,7 @@ def test_headers_and_sources_compile_as_cpp(name: str, written: Packages, tmp_pa
         run(["g++", "-std=c++20", "-x", "c++", *STRICT, *package.includes, str(source), *output])
 
 
+@pytest.mark.slow
 @pytest.mark.zig
 def test_clang_has_no_warning(
     written: Packages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -17,12 +17,13 @@ import tqs_edge
 from tests.cli import factories
 from tqs_edge import api
 from tqs_edge.codegen.source_bundle import SourceBundle
-from tqs_edge.errors import InputError, RunnerError
+from tqs_edge.errors import BudgetInfeasible, InputError, RunnerError
 from tqs_edge.firmware.build import build
 from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.pipeline.directory import read_package
 from tqs_edge.pipeline.verification import executions_of, verify_rollouts
 from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.error_target import ErrorTarget
 from tqs_edge.run.runner import run
 from tqs_edge.verify.reference import quantize_inputs
 
@@ -175,3 +176,17 @@ def test_firmware_refuses_weights_that_do_not_match_their_crc(
     contexts, _ = quantize_inputs(package.lowered.program, package.trials.contexts, None)
     with pytest.raises(RunnerError, match=r"refuse[ds] (the model's|its) weights|status 5"):
         run(firmware, contexts, 4, exog=None, runner=runner)
+
+
+@pytest.mark.slow
+def test_the_cheapest_plan_errs_no_more_than_allowed(compiled: Compiled) -> None:
+    def bytes_at(nrmse: float) -> int:
+        target = ErrorTarget(nrmse)
+        _, report = compiled("small_gru", uniform=None, target=target, act_bits=16)
+        assert all(report["bit_exact"].values())
+        assert report["rollout"]["nrmse"] < 2 * nrmse  # the contexts that judge were not planned on
+        return int(report["flash_bytes"])
+
+    assert bytes_at(0.1) < bytes_at(0.003)
+    with pytest.raises(BudgetInfeasible, match="errs by"):
+        bytes_at(1e-9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from tests.package.test_weights_image import OK, aligned
 from tqs_edge.errors import InputError
 from tqs_edge.pipeline import weights_update
 from tqs_edge.pipeline.directory import read_package
-from tqs_edge.pipeline.weights_update import write_weights
+from tqs_edge.pipeline.weights_update import WeightsUpdate, write_weights
 from tqs_edge.plan.rounding import Fit
 from tqs_edge.verify.reference import run_reference
 
@@ -46,16 +48,31 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model, inputs = factories.small_gru()
     output = tmp_path_factory.mktemp("update") / "out"
     options: dict[str, Any] = {"board": "mps2-an386", "uniform": "a16w4", "horizon": HORIZON}
+    options |= {"runner": "host"}
     tqs_edge.compile(model, example_inputs=inputs, output=output, **options)
     return output
 
 
-def test_fitted_integers_bring_the_accuracy_back(directory: Path, tmp_path: Path) -> None:
-    new = str(exported(tmp_path / "new.pt2", 0.97))
-    fitted, nearest = (
-        write_weights(directory, new, tmp_path / f"{how}.bin", rounding=how)
-        for how in ("auto", "nearest")
-    )
+@pytest.fixture(scope="module")
+def new(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What small_gru became by training on."""
+    return str(exported(tmp_path_factory.mktemp("new") / "new.pt2", 0.97))
+
+
+@pytest.fixture(scope="module")
+def written(
+    directory: Path, new: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], WeightsUpdate]:
+    """written("auto"): the new weights with integers so rounded, made once."""
+    image = tmp_path_factory.mktemp("written") / "w.bin"
+    return functools.cache(lambda how: write_weights(directory, new, image, rounding=how))
+
+
+Written = Callable[[str], WeightsUpdate]
+
+
+def test_fitted_integers_bring_the_accuracy_back(written: Written) -> None:
+    fitted, nearest = written("auto"), written("nearest")
     assert fitted.fitted and not nearest.fitted and fitted.remark == nearest.remark == ""
     assert fitted.error.nrmse < 0.3 * nearest.error.nrmse
     assert len(fitted.image) == len(nearest.image)
@@ -66,9 +83,9 @@ def test_fitted_integers_bring_the_accuracy_back(directory: Path, tmp_path: Path
     [((), "integers fitted to the rollout"), (("--rounding", "nearest"), "nearest integers")],
 )
 def test_the_command_says_which_integers_were_written(
-    words: tuple[str, ...], said: str, cli: Cli, directory: Path, tmp_path: Path
+    words: tuple[str, ...], said: str, cli: Cli, directory: Path, new: str, tmp_path: Path
 ) -> None:
-    new, image = exported(tmp_path / "new.pt2", 0.97), tmp_path / "w.bin"
+    image = tmp_path / "w.bin"
     outcome = cli("weights", directory, new, "-o", image, *words)
     assert outcome.status == 0 and outcome.out.rstrip().endswith(said), outcome.err
     assert f"{image}, {image.stat().st_size} B" in outcome.out
@@ -77,7 +94,11 @@ def test_the_command_says_which_integers_were_written(
 
 
 def test_fitted_integers_that_need_other_code_give_way_to_the_nearest(
-    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path,
+    new: str,
+    written: Written,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Weights nine times as large fit no image; so do fitted ones that somehow became so."""
     fits = weights_update.fit_plans
@@ -90,11 +111,9 @@ def test_fitted_integers_that_need_other_code_give_way_to_the_nearest(
         return tuple(found)
 
     monkeypatch.setattr(weights_update, "fit_plans", enlarged)
-    new = str(exported(tmp_path / "new.pt2", 0.97))
     update = write_weights(directory, new, tmp_path / "w.bin")
     assert not update.fitted and "compile the model anew" in update.remark
-    nearest = write_weights(directory, new, tmp_path / "n.bin", rounding="nearest")
-    assert update.image == nearest.image == (tmp_path / "w.bin").read_bytes()
+    assert update.image == written("nearest").image == (tmp_path / "w.bin").read_bytes()
 
 
 @pytest.mark.slow
@@ -116,9 +135,8 @@ def test_a_windowed_model_is_updated_in_the_form_that_was_compiled(
 
 @pytest.mark.parametrize("rounding", ["fitted", "nearest"])
 def test_the_old_program_runs_the_new_weights(
-    rounding: str, directory: Path, tmp_path: Path
+    rounding: str, directory: Path, new: str, tmp_path: Path
 ) -> None:
-    new = str(exported(tmp_path / "new.pt2", 0.97))
     update = write_weights(directory, new, tmp_path / "w.bin", rounding=rounding)
     lowered = read_package(directory).lowered
     image = (tmp_path / "w.bin").read_bytes()

@@ -58,6 +58,7 @@ def compiled(folder: Path, **options) -> dict:
     return json.loads((folder / "out" / "report.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_state_of_32_bits_follows_float_where_16_do_not(tmp_path: Path) -> None:
     reports = {}
     for bits in (16, 32):

@@ -64,7 +64,9 @@ def test_rows_of_a_layer_used_twice_are_counted_once() -> None:
 def test_instructions_follow_the_kernel_table(costs: CostTable) -> None:
     kernel = dense_kernel(16, 8, 32)
     shapes = [w.shape for w in MODEL.graph.constants.values() if w.ndim == 2]
-    expected = sum(kernel.instructions("dsp", rows, depth) for rows, depth in shapes)
+    expected = sum(
+        kernel.instructions("dsp", rows, depth, least_shift=True) for rows, depth in shapes
+    )
     assert usage_of(costs, "a16w8")["insns"] == pytest.approx(expected)
 
 
@@ -93,13 +95,17 @@ def factors_of(rows: dict[str, int], large: slice) -> dict[str, dict[int, np.nda
     return {name: {16: factor} for name, factor in factors.items()}
 
 
-def test_calls_cost_their_arguments_and_a_shift_of_32_its_own_way() -> None:
+def test_calls_cost_their_arguments_and_a_shift_of_32_its_own_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
     sites = list_sites(MODEL.graph)
     shapes = {n.name: MODEL.graph.constants[n.weight].shape for n in MODEL.graph.dense_nodes()}
     rows = {name: shape[0] for name, shape in shapes.items()}
     kernel = dense_kernel(16, 8, 32)
-    for large, least in ((slice(0), False), (slice(1), True)):
+    none, one = slice(0), slice(1)
+    for large, bound, least in ((none, 0, False), (one, 0, True), (none, 1 << 27, True)):
+        monkeypatch.setattr("tqs_edge.plan.cost.SHORT_BOUND", bound)
         fixed = Fixed(0.0, 0.0, 5.0, call=7.0, factors=factors_of(rows, large))
         costs = cost_table(MODEL.graph, sites, ranges, "dsp", fixed)
         wanted = 5.0 + sum(
@@ -108,7 +114,8 @@ def test_calls_cost_their_arguments_and_a_shift_of_32_its_own_way() -> None:
         assert usage_of(costs, "a16w8")["insns"] == pytest.approx(wanted)
 
 
-def test_calls_for_some_rows_shift_as_these_need() -> None:
+def test_calls_for_some_rows_shift_as_these_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tqs_edge.plan.cost.SHORT_BOUND", 0)
     ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
     sites = list_sites(MODEL.graph)
     shapes = {n.name: MODEL.graph.constants[n.weight].shape for n in MODEL.graph.dense_nodes()}

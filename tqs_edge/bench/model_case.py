@@ -10,13 +10,7 @@ from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import Board
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.graph.threads import one_thread
-from tqs_edge.pipeline.fitting import (
-    fed_plans,
-    fit_plans,
-    is_fitted,
-    responses_of,
-    settled,
-)
+from tqs_edge.pipeline.fitting import is_fitted, responses_of, with_integers
 from tqs_edge.pipeline.planning import Scores, plan_widths
 from tqs_edge.pipeline.predictability import predictability_of
 from tqs_edge.pipeline.prepare import Prepared
@@ -80,10 +74,15 @@ def widths_of(case: ModelCase, plan: str, board: Board) -> BitPlan:
     All activations and states have the plan's width or 16 bits; of a searched plan the candidates
     are fitted too, and the best is taken.
     """
-    plans = fed_plans(case.prepared, _candidates(case, plan, board), case.feedback)
-    fits = fit_plans(case.prepared, plans, case.rounding, seed=case.seed, responses=case.responses)
-    found = next((fit.plan for fit in fits if fit.plan.fitted), plans[0])
-    return settled(case.prepared, found, case.feedback)
+    found = with_integers(
+        case.prepared,
+        _candidates(case, plan, board),
+        case.rounding,
+        case.feedback,
+        seed=case.seed,
+        responses=case.responses,
+    )
+    return found[0]
 
 
 def _candidates(case: ModelCase, plan: str, board: Board) -> list[BitPlan]:

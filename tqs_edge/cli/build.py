@@ -22,7 +22,9 @@ from tqs_edge.cli.options import (
     FormOption,
     HorizonOption,
     InsnsOption,
+    MaxNrmseOption,
     MethodOption,
+    MinimizeOption,
     ModelArgument,
     NameOption,
     OptimizeOption,
@@ -34,6 +36,7 @@ from tqs_edge.cli.options import (
     StateBitsOption,
     StreamOption,
     parse_budget,
+    parse_target,
 )
 from tqs_edge.cli.probes import ProbeOption, probe_picker
 from tqs_edge.errors import InputError
@@ -56,6 +59,8 @@ def compile_(
     ram: RamOption = None,
     insns: InsnsOption = None,
     avg_bits: AvgBitsOption = None,
+    max_nrmse: MaxNrmseOption = None,
+    minimize: MinimizeOption = None,
     act_bits: ActBitsOption = None,
     state_bits: StateBitsOption = None,
     pin: PinOption = None,
@@ -79,21 +84,19 @@ def compile_(
 ) -> int:
     """Integer firmware for BOARD, verified on the installed simulators, with its report."""
     from tqs_edge.pipeline.job import CompileJob, compile_package
-    from tqs_edge.plan.pins import parse_pins
 
     job = CompileJob(
         source=model,
         board=board,
         output=output,
         budget=_given_budget(flash, ram, insns, avg_bits, plan, uniform),
+        target=parse_target(max_nrmse, minimize),
         plan=plan,
         uniform=uniform,
         method=method,
         rounding=rounding,
         error_feedback=error_feedback,
-        act_bits=act_bits,
-        state_bits=state_bits,
-        pins=parse_pins(pin or ()),
+        **_decided(act_bits, state_bits, pin),
         block_rows=block_rows,
         form=form,
         horizon=horizon,
@@ -108,6 +111,13 @@ def compile_(
         dump_ir=dump_ir,
     )
     return _built(compile_package(job, stage), output)
+
+
+def _decided(act_bits: int | None, state_bits: int | None, pin: list[str] | None) -> dict[str, Any]:
+    """Fields of a job: the widths that are not the planner's to choose."""
+    from tqs_edge.plan.pins import parse_pins
+
+    return {"act_bits": act_bits, "state_bits": state_bits, "pins": parse_pins(pin or ())}
 
 
 def _given_budget(

@@ -14,6 +14,7 @@ from tqs_edge.graph.rollout_model import RolloutForm
 
 if TYPE_CHECKING:
     from tqs_edge.plan.budget import Budget
+    from tqs_edge.plan.error_target import ErrorTarget
 
 ModelArgument = Annotated[
     str,
@@ -64,6 +65,17 @@ RamOption = Annotated[str | None, typer.Option("--ram", help="RAM incl. stack: 8
 InsnsOption = Annotated[int | None, typer.Option("--insns", min=1, help="Instructions per step.")]
 AvgBitsOption = Annotated[
     float | None, typer.Option("--avg-bits", help="Average bits per weight: 5.")
+]
+MaxNrmseOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-nrmse",
+        help="The cheapest plan whose rollout errs at most by that many standard deviations: 0.01.",
+    ),
+]
+MinimizeOption = Annotated[
+    str | None,
+    typer.Option("--minimize", help="With --max-nrmse: flash (the default), insns or avg-bits."),
 ]
 ActBitsOption = Annotated[
     int | None, typer.Option("--act-bits", help="Fix all activations at 8 or 16 bits.")
@@ -135,3 +147,14 @@ def parse_budget(
     from tqs_edge.plan.budget import Budget
 
     return Budget(parse_bytes(flash, "--flash"), parse_bytes(ram, "--ram"), insns, avg_bits)
+
+
+def parse_target(max_nrmse: float | None, minimize: str | None) -> ErrorTarget | None:
+    """--max-nrmse and --minimize; InputError for one without the other, or a wrong value."""
+    from tqs_edge.plan.error_target import ErrorTarget
+
+    if max_nrmse is None:
+        if minimize is not None:
+            raise InputError("--minimize says what --max-nrmse spends least of; give both")
+        return None
+    return ErrorTarget(max_nrmse, (minimize or "flash").replace("-", "_"))

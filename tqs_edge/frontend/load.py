@@ -14,12 +14,14 @@ from tqs_edge.frontend.canonicalize import canonicalize
 from tqs_edge.frontend.check_import import check_import
 from tqs_edge.frontend.extract import extract_graph
 from tqs_edge.frontend.form import infer_form
+from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.frontend.importer import import_step
 from tqs_edge.frontend.named_step import NamedStep
 from tqs_edge.frontend.obstacles import find_obstacles
 from tqs_edge.frontend.signature import StepSignature, input_shapes, read_signature
 from tqs_edge.frontend.source import ModelSource, Source, export_step, find_step
 from tqs_edge.frontend.step_program import reject_bad_constants
+from tqs_edge.graph.merged_dense import merge_dense
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 
 Step = Callable[..., tuple[torch.Tensor, ...]]
@@ -111,6 +113,9 @@ def _examine(
     graph, unsupported = extract_graph(module, constants)
     if graph is None:
         return None, unsupported
+    merged = merge_dense(graph)
+    if merged is not graph:
+        graph, module = merged, graph_module(merged)
     model = RolloutModel(
         name=opened.name,
         source=opened.label,

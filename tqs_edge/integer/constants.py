@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqs_edge.errors import OverflowUnproven
 from tqs_edge.integer.program import AffineOp, DenseBlock, ProductOp, QTensor
 from tqs_edge.integer.wide_ops import is_wide, wide_affine_op
-from tqs_edge.quant.fixed_point import MAX_SHIFT, to_multiplier_shift
+from tqs_edge.quant.fixed_point import MAX_SHIFT, output_multiplier_shift, to_multiplier_shift
 from tqs_edge.quant.scheme import integer_limits
 
 ACC32_LIMIT = 1 << 31
@@ -39,7 +39,7 @@ def dense_block(
     largest_x = 1 << (x.bits - 1)
     bound = np.abs(q_bias) + largest_x * np.abs(q.astype(np.int64)).sum(axis=1)
     acc_bits = 32 if weight_bits < 16 and int(bound.max()) < ACC32_LIMIT else 64
-    requant = to_multiplier_shift((x.scale * scale / y_scale).tolist(), bound.tolist())
+    requant = output_multiplier_shift((x.scale * scale / y_scale).tolist(), bound.tolist())
     multiplier = np.array(requant.multipliers, np.int32)
     return DenseBlock(
         begin, begin + len(q), weight_bits, q, q_bias, multiplier, requant.shift, acc_bits

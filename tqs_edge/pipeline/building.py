@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tqs_edge.errors import BudgetInfeasible
 from tqs_edge.firmware.board import Board
@@ -88,16 +89,8 @@ def compile_within(
         fixed, calibrations = _calibrated(
             prepared, scores, board, toolchain, folder, decided, fixed, limits
         )
-    search = partial(
-        plan_widths,
-        prepared,
-        scores,
-        board,
-        budget,
-        method=method,
-        decided=decided,
-        progress=progress,
-    )
+    options: dict[str, Any] = {"method": method, "decided": decided, "progress": progress}
+    search = partial(plan_widths, prepared, scores, board, budget, **options)
     best: Compiled | None = None
     for number in range(MAX_BUILDS):
         try:

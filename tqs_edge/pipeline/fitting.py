@@ -36,7 +36,8 @@ def fed_plans(
 ) -> list[BitPlan]:
     """`plans` with error feedback of 8-bit activations, chosen on the planning rollouts.
 
-    Plans with fitted integers were made with or without it, and stay as they are.
+    Under AUTO a plan that gains by it is followed by itself without, as fitted integers may do
+    better so. Plans with fitted integers were made with or without it, and stay as they are.
     """
     narrow = [any(bits == 8 for bits in plan.activations.values()) for plan in plans]
     if how is ErrorFeedback.OFF or not any(narrow):
@@ -50,7 +51,8 @@ def fed_plans(
         elif how is ErrorFeedback.ON:
             fed.append(everywhere(model.graph, plan))
         else:
-            fed.append(with_feedback(model, plan, prepared.ranges, clean))
+            gaining = with_feedback(model, plan, prepared.ranges, clean)
+            fed += [gaining, plan] if gaining.feedback else [plan]
     return fed
 
 
@@ -71,6 +73,24 @@ def settled(prepared: Prepared, plan: BitPlan, how: ErrorFeedback = ErrorFeedbac
         for each in (plan, bare)
     )
     return plan if fed < without else bare
+
+
+def with_integers(
+    prepared: Prepared,
+    plans: Sequence[BitPlan],
+    rounding: Rounding = Rounding.AUTO,
+    feedback: ErrorFeedback = ErrorFeedback.AUTO,
+    *,
+    seed: int = 0,
+    responses: FloatResponses | None = None,
+    progress: Progress | None = None,
+) -> list[BitPlan]:
+    """What `compile` makes of `plans`: error feedback and fitted integers where they are asked for
+    and lower the error on the planning rollouts; best first, at least one."""
+    plans = fed_plans(prepared, plans, feedback)
+    fits = fit_plans(prepared, plans, rounding, seed=seed, responses=responses, progress=progress)
+    better = [fit.plan for fit in fits if fit.plan.fitted] or [plans[0]]
+    return [settled(prepared, plan, feedback) for plan in better]
 
 
 @one_thread()
@@ -147,10 +167,7 @@ def fit_compiled(
     error feedback, then for the next best.
     """
     plain = [compiled.lowered.plan, *(compiled.result.alternatives if compiled.result else ())]
-    plans = fed_plans(prepared, plain, feedback)
-    fits = fit_plans(prepared, plans, rounding, seed=seed, progress=progress)
-    better = [fit.plan for fit in fits if fit.plan.fitted] or [plans[0]]
-    found = [settled(prepared, plan, feedback) for plan in better]
+    found = with_integers(prepared, plain, rounding, feedback, seed=seed, progress=progress)
     leaner = [(plan, replace(plan, feedback=())) if plan.feedback else (plan,) for plan in found]
     for number, plan in enumerate(plan for pair in leaner for plan in pair):
         if not plan.fitted and plan.feedback == plain[0].feedback:

@@ -21,6 +21,7 @@ from tqs_edge.package.model_card import MODEL_CARD, model_card
 from tqs_edge.package.names import checked_name
 from tqs_edge.pipeline.building import Compiled, compile_plan, compile_within
 from tqs_edge.pipeline.c_package import package_name
+from tqs_edge.pipeline.cheapest import Integers, compile_cheapest
 from tqs_edge.pipeline.directory import C_PACKAGE, RANGES, write_package
 from tqs_edge.pipeline.expected_usage import expected_usage
 from tqs_edge.pipeline.fitting import fit_compiled
@@ -36,6 +37,7 @@ from tqs_edge.pipeline.verification import (
 )
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.error_target import ErrorTarget
 from tqs_edge.plan.feedback import ErrorFeedback, parse_feedback
 from tqs_edge.plan.pins import resolve_pins
 from tqs_edge.plan.problem import Decided
@@ -51,7 +53,8 @@ SCORES = "tqs.json"
 
 @dataclass(frozen=True)
 class CompileJob:
-    """What `tqs-edge compile` was asked for. At most one of budget, plan and uniform.
+    """What `tqs-edge compile` was asked for. At most one of budget, plan and uniform; with `target`
+    the cheapest plan that errs no more, within the budget.
 
     pins: widths by name of sites (plan/pins.py); block_rows: rows that share one width; all_cores:
     also verify on every core with every installed compiler and simulator; stream: compute only what
@@ -63,6 +66,7 @@ class CompileJob:
     board: str
     output: Path
     budget: Budget = field(default_factory=Budget)
+    target: ErrorTarget | None = None
     plan: Path | None = None
     uniform: str | None = None
     method: str = Method.TQS
@@ -99,6 +103,8 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     if job.name is not None:
         checked_name(job.name)
     given = _given_plan(job)
+    if given and job.target:
+        raise InputError("a target of error chooses the widths; drop it, or the given plan")
     if given and job.pins:
         raise InputError("pins decide widths of a planned budget; drop them, or the given plan")
     reports: list[dict[str, Any]] = []
@@ -138,7 +144,24 @@ def _compiled(
     """Firmware of the given plan or of one within the budget, its integers fitted if asked for."""
     board = load_board(job.board)
     toolchain = find_toolchain(job.compiler, board.core, parse_optimize(job.optimize))
+    decided = Decided(job.act_bits, job.state_bits, job.pins)
+    rounding, feedback = parse_rounding(job.rounding), parse_feedback(job.error_feedback)
     with stage("plan and build") as advance:
+        if job.target is not None:
+            return compile_cheapest(
+                prepared,
+                scores,
+                board,
+                toolchain,
+                job.target,
+                job.budget,
+                folder,
+                Integers(rounding, feedback, job.seed),
+                method=job.method,
+                decided=decided,
+                progress=advance,
+                dump_ir=job.dump_ir,
+            )
         if given is not None:
             widths = given(prepared)
             compiled = compile_plan(prepared, widths, board, toolchain, folder, dump_ir=job.dump_ir)
@@ -151,7 +174,7 @@ def _compiled(
                 job.budget,
                 folder,
                 method=job.method,
-                decided=Decided(job.act_bits, job.state_bits, job.pins),
+                decided=decided,
                 progress=advance,
                 dump_ir=job.dump_ir,
             )
@@ -163,8 +186,8 @@ def _compiled(
             toolchain,
             job.budget,
             folder / "fitted",
-            parse_rounding(job.rounding),
-            feedback=parse_feedback(job.error_feedback),
+            rounding,
+            feedback=feedback,
             seed=job.seed,
             progress=advance,
             dump_ir=job.dump_ir,

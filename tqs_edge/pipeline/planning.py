@@ -18,7 +18,7 @@ from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.pareto import ParetoFront, pareto
 from tqs_edge.plan.pins import least_average_bits
 from tqs_edge.plan.planner import PlanResult, check_method, plan
-from tqs_edge.plan.problem import NOTHING_DECIDED, Decided, make_problem
+from tqs_edge.plan.problem import NOTHING_DECIDED, Decided, Problem, make_problem
 from tqs_edge.plan.search import Method
 from tqs_edge.sensitivity.exact import DamageTable, measure_damage
 from tqs_edge.sensitivity.score import PROBES, SensitivityReport, score
@@ -150,7 +150,16 @@ def pareto_widths(
 ) -> ParetoFront:
     """The front of error against `resource` ("flash", "insns", "avg_bits") within the other limits
     of `budget`; see plan.pareto.pareto."""
+    problem, chosen = problem_of(prepared, scores, board, budget, method, decided)
+    return pareto(problem, resource, chosen, progress=progress)
+
+
+def problem_of(
+    prepared: Prepared, scores: Scores, board: Board, budget: Budget, method: str, decided: Decided
+) -> tuple[Problem, Method]:
+    """What is searched for a plan on a board, with the planning contexts, and by which method."""
     table = scores.table if method == Method.EXACT and scores.table else scores.report
+    chosen = check_method(method, table)
     problem = make_problem(
         prepared.model,
         table,
@@ -163,7 +172,7 @@ def pareto_widths(
         exog=prepared.planning.exog,
         fixed=estimate_for(prepared, board, decided),
     )
-    return pareto(problem, resource, check_method(method, table), progress=progress)
+    return problem, chosen
 
 
 def _least_bits(scores: Scores, pins: Mapping[str, int]) -> float:

@@ -14,6 +14,7 @@ from tqs_edge.graph.graph import Graph, Node
 from tqs_edge.kernel_table import DENSE_KERNELS, dense_kernel
 from tqs_edge.plan.fixed_cost import NOTHING_FIXED, Fixed
 from tqs_edge.plan.wide_states import WIDE_STATE_BITS
+from tqs_edge.quant.fixed_point import SHORT_BOUND
 from tqs_edge.quant.pack import packed_bytes
 from tqs_edge.quant.scheme import quantize_rows
 from tqs_edge.sensitivity.fake_quant import WIDTHS, site_scale
@@ -188,65 +189,59 @@ def _dense_uses(
     for node in graph.dense_nodes():
         column = activations[node.inputs[0]]
         vectors = prod(graph.shapes[node.inputs[0]][:-1])
-        least = _least_rows(graph, node, fixed.factors.get(node.name, {}))
-        layer = np.any(least, axis=2)
-        blocks: list[_Block] = []
+        layer = _rows_of(graph, node, ranges, fixed.factors.get(node.name, {}))
+        blocks: list[_Rows] = []
         for i, site in enumerate(sites):
             if site.kind is not SiteKind.WEIGHT or site.tensor != node.weight:
                 continue
-            bias = np.zeros(site.end - site.begin)
-            if node.bias is not None:
-                bias = np.abs(graph.constants[node.bias][site.begin : site.end])
-            weights = graph.constants[site.tensor][site.begin : site.end]
-            stored = any(use.weight == i for use in uses)
-            flash, acc64 = _block_bytes(weights, bias, ranges, node.inputs[0], stored)
+            blocks.append(layer.between(site.begin, site.end))
+            flash = blocks[-1].flash(stored=any(use.weight == i for use in uses))
             if not any(use.activation == column for use in uses):
                 flash[:, WIDTHS.index(8)] += fixed.narrow_flash.get(node.inputs[0], 0.0)
-            own = np.any(least[:, :, site.begin : site.end], axis=2)
-            blocks.append(_Block(len(weights), weights.shape[1], acc64, own, layer))
-            insns, call = _block_insns(blocks, isa)
+            insns, call = _block_insns(blocks, layer, isa)
             previous = len(uses) - 1 if len(blocks) > 1 else None
             insns = vectors * (insns + fixed.call)
             call = vectors * (call + fixed.call) if previous is not None else call
-            uses.append(DenseUse(i, column, flash, insns, call, acc64, previous))
+            uses.append(DenseUse(i, column, flash, insns, call, blocks[-1].acc64, previous))
     return tuple(uses)
 
 
-def _block_bytes(
-    weights: np.ndarray,
-    bias: np.ndarray,
-    ranges: Mapping[str, float],
-    tensor: str,
-    stored: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """flash and acc64 of a DenseUse; stored: whether an earlier use has the rows."""
-    rows, depth = weights.shape
-    shape = len(WIDTHS), len(WIDTHS)
-    flash, acc64 = np.zeros(shape), np.zeros(shape, bool)
-    for k, weight_bits in enumerate(WIDTHS):
-        q, scale = quantize_rows(weights, weight_bits)
-        row_sum = np.abs(q.astype(np.int64)).sum(axis=1)
-        for a, act_bits in enumerate(WIDTHS):
-            if act_bits not in ACTIVATION_WIDTHS:
-                continue
-            unit = scale * site_scale(ranges, tensor, act_bits)
-            reach = bias / unit + (1 << (act_bits - 1)) * row_sum
-            acc64[k, a] = weight_bits == 16 or reach.max() >= 2.0**31
-            flash[k, a] = CALL_BYTES + rows * (MULTIPLIER_BYTES + (8 if acc64[k, a] else 4))
-            flash[k, a] += 0 if stored else packed_bytes(rows, depth, weight_bits)
-    return flash, acc64
-
-
 @dataclass(frozen=True, eq=False)
-class _Block:
-    """Rows of a dense node that are chosen together; least: where a call for them alone shifts by
-    LEAST_SHIFT, layer_least: where one for all rows does, each (weight widths, act widths)."""
+class _Rows:
+    """Rows of a dense node: reach, the largest accumulators, and large, whether a row's factor
+    leaves no larger shift than LEAST_SHIFT, both (weight widths, act widths, rows)."""
 
-    rows: int
     depth: int
-    acc64: np.ndarray
-    least: np.ndarray
-    layer_least: np.ndarray
+    reach: np.ndarray
+    large: np.ndarray
+
+    @property
+    def rows(self) -> int:
+        return int(self.reach.shape[2])
+
+    def between(self, begin: int, end: int) -> _Rows:
+        """Some of the rows."""
+        return _Rows(self.depth, self.reach[:, :, begin:end], self.large[:, :, begin:end])
+
+    @cached_property
+    def acc64(self) -> np.ndarray:
+        """Whether a call for these rows accumulates in 64 bits, by both widths."""
+        wide = np.array(WIDTHS)[:, None] == 16
+        return np.asarray(wide | (self.reach.max(axis=2) >= 2.0**31))
+
+    @cached_property
+    def least(self) -> np.ndarray:
+        """Whether a call for these rows shifts by LEAST_SHIFT, by both widths: as one row has to
+        (quant.fixed_point.to_multiplier_shift) or as all may (output_multiplier_shift)."""
+        return np.asarray(self.large.any(axis=2) | (self.reach.max(axis=2) <= SHORT_BOUND))
+
+    def flash(self, *, stored: bool) -> np.ndarray:
+        """Bytes of a call and its constants, by both widths; stored: whether the packed rows are
+        already counted."""
+        flash = CALL_BYTES + self.rows * (MULTIPLIER_BYTES + np.where(self.acc64, 8.0, 4.0))
+        packed = [0 if stored else packed_bytes(self.rows, self.depth, bits) for bits in WIDTHS]
+        legal = [bits in ACTIVATION_WIDTHS for bits in WIDTHS]
+        return np.asarray((flash + np.array(packed)[:, None]) * legal)
 
     def insns(self, isa: str, cell: tuple[int, int], rows: int, least: np.ndarray) -> float:
         """Instructions of a call for so many rows of this kind."""
@@ -255,7 +250,28 @@ class _Block:
         return kernel.instructions(isa, rows, self.depth, least_shift=bool(least[cell]))
 
 
-def _block_insns(blocks: Sequence[_Block], isa: str) -> tuple[np.ndarray, np.ndarray]:
+def _rows_of(
+    graph: Graph, node: Node, ranges: Mapping[str, float], factors: Mapping[int, np.ndarray]
+) -> _Rows:
+    """All rows of a dense node. factors: as in Fixed."""
+    assert node.weight is not None
+    weights = graph.constants[node.weight]
+    bias = np.zeros(len(weights)) if node.bias is None else np.abs(graph.constants[node.bias])
+    shape = len(WIDTHS), len(WIDTHS), len(weights)
+    reach, large = np.zeros(shape), np.zeros(shape, bool)
+    for k, weight_bits in enumerate(WIDTHS):
+        q, scale = quantize_rows(weights, weight_bits)
+        row_sum = np.abs(q.astype(np.int64)).sum(axis=1)
+        for act_bits in ACTIVATION_WIDTHS:
+            cell = k, WIDTHS.index(act_bits)
+            unit = scale * site_scale(ranges, node.inputs[0], act_bits)
+            reach[cell] = bias / unit + (1 << (act_bits - 1)) * row_sum
+            if act_bits in factors:  # zeros have any factor
+                large[cell] = (scale * factors[act_bits] >= LARGE_FACTOR) & (row_sum > 0)
+    return _Rows(weights.shape[1], reach, large)
+
+
+def _block_insns(blocks: Sequence[_Rows], layer: _Rows, isa: str) -> tuple[np.ndarray, np.ndarray]:
     """insns and call_insns of a DenseUse for the last of a node's blocks so far.
 
     A call shifts as its rows need together. Blocks that share a call are taken to shift as all rows
@@ -269,22 +285,8 @@ def _block_insns(blocks: Sequence[_Block], isa: str) -> tuple[np.ndarray, np.nda
             insns[cell] = block.insns(isa, cell, block.rows, block.least)
             if before is None or before.acc64[cell] != block.acc64[cell]:
                 continue
-            both = block.insns(isa, cell, before.rows + block.rows, block.layer_least)
+            both = block.insns(isa, cell, before.rows + block.rows, layer.least)
             # What the rows before are reckoned at where they join others themselves.
-            counted = before.least if len(blocks) == 2 else block.layer_least
+            counted = before.least if len(blocks) == 2 else layer.least
             call[cell] = insns[cell] + block.insns(isa, cell, before.rows, counted) - both
     return insns, call
-
-
-def _least_rows(graph: Graph, node: Node, factors: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Whether a call for a row of a dense node shifts by LEAST_SHIFT (weight widths, act widths,
-    rows): its factor is so large that no more is left (quant.fixed_point.to_multiplier_shift)."""
-    assert node.weight is not None
-    weights = graph.constants[node.weight]
-    least = np.zeros((len(WIDTHS), len(WIDTHS), len(weights)), bool)
-    for k, weight_bits in enumerate(WIDTHS):
-        q, scale = quantize_rows(weights, weight_bits)
-        for act_bits, factor in factors.items():
-            large = scale * factor >= LARGE_FACTOR
-            least[k, WIDTHS.index(act_bits)] = large & q.any(axis=1)  # zeros have any factor
-    return least

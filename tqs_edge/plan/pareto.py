@@ -71,7 +71,7 @@ def pareto(
         raise InputError(f"no front over '{resource}'; use one of {', '.join(RESOURCES)}")
     others = {name: limit for name, limit in problem.limits.items() if name != resource}
     open_ = replace(problem, limits=others)
-    limits = sorted(values) or _spread(open_, resource)
+    limits = sorted(values) or spread(open_, resource, POINTS)
     responses = weight_responses(problem.clean, problem.quantized, problem.allowed)
     uniforms = measured_uniforms(open_)
     points: list[ParetoPoint] = []
@@ -92,15 +92,16 @@ def pareto(
     return ParetoFront(resource, _non_dominated(points, resource), _uniform_points(open_, uniforms))
 
 
-def _spread(problem: Problem, resource: str) -> list[float]:
-    """Limits from the least usage that works to that of the plan of least damage."""
+def spread(problem: Problem, resource: str, count: int) -> list[float]:
+    """`count` limits from the least usage that works to that of the plan of least damage, each a
+    fixed part more than the one before. Raises BudgetInfeasible."""
     least = least_usage(problem.costs, problem.allowed, problem.limits, resource)
     if least is None:
         solve(problem.costs, problem.damage, problem.limits)  # says which limit binds
         raise AssertionError("a plan fits, and none was found")
     free = np.where(problem.allowed, problem.damage, np.inf).argmin(axis=1)
     most = max(least, float(problem.costs.usage(free)[resource][0]))
-    return [float(value) for value in np.geomspace(least, most, POINTS)]
+    return [float(value) for value in np.geomspace(least, most, count)]
 
 
 def _point(

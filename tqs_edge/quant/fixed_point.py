@@ -17,6 +17,7 @@ from tqs_edge.errors import OverflowUnproven
 MIN_SHIFT = 32
 MAX_SHIFT = 62
 MAX_MULTIPLIER = 2**31 - 1
+SHORT_BOUND = 2**27  # of accumulators that MIN_SHIFT suits, however small the factors
 
 
 def saturate(value: int, bits: int) -> int:
@@ -90,6 +91,19 @@ def to_multiplier_shift(factors: Sequence[float], bounds: Sequence[int]) -> Mult
         "a 32-bit multiplier and a 64-bit product (factor < 1/2, |acc| * factor < 2^31); use a "
         "coarser output scale or a finer weight scale"
     )
+
+
+def output_multiplier_shift(factors: Sequence[float], bounds: Sequence[int]) -> MultiplierShift:
+    """to_multiplier_shift for the rows of a dense kernel, but with the least shift where that moves
+    no output by more than 2^-6 LSB: cores round a product there as they take its high word.
+
+    A multiplier is half an LSB off at most, which moves a row by bounds[r] / 2^(shift+1).
+    """
+    chosen = to_multiplier_shift(factors, bounds)
+    if max(bounds) > SHORT_BOUND:
+        return chosen
+    exact = [_positive_fraction(factor, row) for row, factor in enumerate(factors)]
+    return MultiplierShift(tuple(_round_half_up(f, MIN_SHIFT) for f in exact), MIN_SHIFT)
 
 
 def _positive_fraction(factor: float, row: int) -> Fraction:

@@ -11,7 +11,7 @@ static void copy_s16(const int16_t *from, int16_t *to, int32_t count) {
 
 static void step_y(const int16_t *x, const uint32_t *weights_0, const int32_t *bias_0,
                    const int32_t *multiplier_0, int16_t *y) {
-    tqs_dense_a16w8(x, weights_0, bias_0, multiplier_0, 38, y, 2, 2);
+    tqs_dense_a16w8(x, weights_0, bias_0, multiplier_0, 32, y, 2, 2);
 }
 
 void tqs_model_reset(tqs_model_t *model) {

@@ -20,7 +20,7 @@ extern "C" {
 #define TQS_MODEL_SNAPSHOT_BYTES 21 /* a saved state */
 #define TQS_MODEL_WEIGHTS_BYTES 56 /* a weights image */
 #define TQS_MODEL_HASH "0123abcd"
-#define TQS_MODEL_PROGRAM "3d7b37081d763afa0ab71a73a52728d5" /* names the images that fit */
+#define TQS_MODEL_PROGRAM "3cac9c35fcb1cd275cba87ded964bc48" /* names the images that fit */
 
 /* real value = integer * scale, for x and y */
 #define TQS_MODEL_SCALE 4.310739445294154e-05

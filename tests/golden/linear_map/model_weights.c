@@ -2,9 +2,9 @@
 #include "model_weights.h"
 
 #if TQS_W8_OFFSET
-#define TQS_MODEL_CRC 0x03b4bc41u
+#define TQS_MODEL_CRC 0xe88ddc25u
 #else
-#define TQS_MODEL_CRC 0x9b122756u
+#define TQS_MODEL_CRC 0x702b4732u
 #endif
 
 /* A linker script can place this section; those that do not know it take it for .rodata. */
@@ -30,7 +30,7 @@ const struct tqs_model_image tqs_model_weights TQS_MODEL_SECTION = {
             0, 0,
         },
         { /* y_multiplier_0 */
-            1947953620, 1947953620,
+            30436775, 30436775,
         },
     },
 };

@@ -12,7 +12,7 @@
 #else
 #define TQS_MODEL_IMAGE_FORMAT UINT32_C(1)
 #endif
-#define TQS_MODEL_IMAGE_PROGRAM {0x08377b3du, 0xfa3a761du, 0x731ab70au, 0xd52827a5u}
+#define TQS_MODEL_IMAGE_PROGRAM {0x359cac3cu, 0x27cdb1fcu, 0xde87ba5cu, 0x48bc64d9u}
 #define TQS_MODEL_READY UINT32_C(0x5afe7951) /* of an instance whose weights were accepted */
 
 typedef struct {

@@ -1,0 +1,141 @@
+"""Stage 3 the other way round: the cheapest plan whose rollout errs little enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqs_edge.errors import BudgetInfeasible
+from tqs_edge.firmware.board import Board
+from tqs_edge.firmware.toolchain import Toolchain
+from tqs_edge.graph.threads import one_thread
+from tqs_edge.integer.build import build_program
+from tqs_edge.pipeline.building import MEASURED, Compiled, compile_plan
+from tqs_edge.pipeline.fitting import fed_plans, is_fitted, responses_of, with_integers
+from tqs_edge.pipeline.judging import judge
+from tqs_edge.pipeline.planning import Scores, problem_of
+from tqs_edge.pipeline.prepare import Prepared
+from tqs_edge.pipeline.usage import measure_usage
+from tqs_edge.plan.bit_plan import BitPlan
+from tqs_edge.plan.budget import Budget
+from tqs_edge.plan.cheapest import cheapest
+from tqs_edge.plan.error_target import ErrorTarget
+from tqs_edge.plan.feedback import ErrorFeedback
+from tqs_edge.plan.problem import NOTHING_DECIDED, Decided
+from tqs_edge.plan.rounding import FloatResponses, Rounding
+from tqs_edge.plan.search import Method
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Integers:
+    """How plans get their integers; responses: of the float model, where they are known."""
+
+    rounding: Rounding = Rounding.AUTO
+    feedback: ErrorFeedback = ErrorFeedback.AUTO
+    seed: int = 0
+    responses: FloatResponses | None = None
+
+
+@one_thread()
+def cheapest_plan(
+    prepared: Prepared,
+    scores: Scores,
+    board: Board,
+    target: ErrorTarget,
+    budget: Budget,
+    integers: Integers,
+    *,
+    method: str = Method.TQS,
+    decided: Decided = NOTHING_DECIDED,
+    progress: Progress | None = None,
+) -> BitPlan:
+    """The plan, with its integers, that takes least of `target.resource` by the cost model, keeps
+    the limits of `budget`, and errs at most by `target.nrmse` on the planning contexts.
+
+    Errors are those of the integers as they will run. Raises BudgetInfeasible where the best plan
+    within the budget errs by more.
+    """
+    responses = integers.responses
+    if responses is None and is_fitted(prepared, integers.rounding):
+        responses = responses_of(prepared, seed=integers.seed)
+    tried: list[tuple[float, BitPlan]] = []
+
+    def fitted(widths: BitPlan) -> BitPlan:
+        return with_integers(
+            prepared,
+            [widths],
+            integers.rounding,
+            integers.feedback,
+            seed=integers.seed,
+            responses=responses,
+        )[0]
+
+    def errs(plan: BitPlan) -> float:
+        program = build_program(prepared.model.graph, plan, prepared.ranges)
+        return judge(program, prepared.model, prepared.planning, prepared.horizon).error.nrmse
+
+    def is_good(widths: BitPlan) -> bool:
+        plan = fed_plans(prepared, [widths], integers.feedback)[0]
+        error = errs(plan)
+        if error > target.nrmse:  # fitting takes the time, and nearest integers may do
+            plan = fitted(widths)
+            error = errs(plan)
+        tried.append((error, plan))
+        return error <= target.nrmse
+
+    problem, chosen = problem_of(prepared, scores, board, budget, method, decided)
+    if not cheapest(problem, target.resource, chosen, is_good, progress=progress):
+        best = f": the best one errs by {tried[0][0]:.2g}" if tried else ""
+        raise BudgetInfeasible(
+            f"no plan within the limits errs at most by {target.nrmse:g} on the planning contexts"
+            f"{best}; allow more, or wider states (--state-bits 32)"
+        )
+    found = [plan for error, plan in tried if error <= target.nrmse][-1]
+    better = found if found.fitted else fitted(replace(found, feedback=()))
+    return better if errs(better) <= target.nrmse else found
+
+
+def compile_cheapest(
+    prepared: Prepared,
+    scores: Scores,
+    board: Board,
+    toolchain: Toolchain,
+    target: ErrorTarget,
+    budget: Budget,
+    folder: Path,
+    integers: Integers,
+    *,
+    method: str = Method.TQS,
+    decided: Decided = NOTHING_DECIDED,
+    progress: Progress | None = None,
+    dump_ir: Path | None = None,
+) -> Compiled:
+    """Firmware of the cheapest plan, built in `folder`. Raises BudgetInfeasible also where it
+    measures above a limit that it was reckoned to keep."""
+    plan = cheapest_plan(
+        prepared,
+        scores,
+        board,
+        target,
+        budget,
+        integers,
+        method=method,
+        decided=decided,
+        progress=progress,
+    )
+    compiled = compile_plan(prepared, plan, board, toolchain, folder, dump_ir=dump_ir)
+    limits = {name: limit for name, limit in budget.limits().items() if name in MEASURED}
+    if limits:
+        usage = measure_usage(compiled.firmware, compiled.lowered, prepared.planning)
+        over = [
+            f"{n} {usage[n]:.0f} of {limit:.0f}" for n, limit in limits.items() if usage[n] > limit
+        ]
+        if over:
+            raise BudgetInfeasible(
+                f"the plan that errs at most by {target.nrmse:g} measures above the budget "
+                f"({', '.join(over)}); allow a few per cent more"
+            )
+    return compiled
