@@ -19,6 +19,7 @@ def test_a_mixed_plan_has_all_widths(small: Prepared) -> None:
     assert widths == {2, 4, 8} and set(plan.activations.values()) == {8, 16}
 
 
+@pytest.mark.slow
 @pytest.mark.arm
 @pytest.mark.qemu
 @pytest.mark.unicorn
