@@ -14,9 +14,11 @@ from tqs_edge.frontend.canonicalize import canonicalize
 from tqs_edge.frontend.check_import import check_import
 from tqs_edge.frontend.extract import extract_graph
 from tqs_edge.frontend.form import infer_form
+from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.frontend.importer import import_step
 from tqs_edge.frontend.named_step import NamedStep
 from tqs_edge.frontend.obstacles import find_obstacles
+from tqs_edge.frontend.one_axis import has_scalars, with_one_axis
 from tqs_edge.frontend.signature import StepSignature, input_shapes, read_signature
 from tqs_edge.frontend.source import ModelSource, Source, export_step, find_step
 from tqs_edge.frontend.step_program import reject_bad_constants
@@ -111,6 +113,9 @@ def _examine(
     graph, unsupported = extract_graph(module, constants)
     if graph is None:
         return None, unsupported
+    if has_scalars(graph):
+        graph = with_one_axis(graph)
+        module = graph_module(graph)
     model = RolloutModel(
         name=opened.name,
         source=opened.label,
