@@ -95,15 +95,6 @@ class Kernel:
         words = (depth + self.group - 1) // self.group
         return self.costs[isa].of(rows, words, least_shift=least_shift)
 
-    def merged_call(
-        self, isa: str, rows: int, before: int, depth: int, *, least_shift: bool = False
-    ) -> float:
-        """Instructions that one call for `before` + `rows` rows saves against two."""
-        apart = sum(
-            self.instructions(isa, n, depth, least_shift=least_shift) for n in (before, rows)
-        )
-        return apart - self.instructions(isa, before + rows, depth, least_shift=least_shift)
-
 
 @dataclass(frozen=True)
 class StepCosts:

@@ -16,7 +16,8 @@ from tqs_edge.plan.choice import to_bit_plan, to_choice
 from tqs_edge.plan.cost import CALL_BYTES, CostTable, cost_table
 from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.uniform import uniform_plan
-from tqs_edge.sensitivity.sites import list_sites
+from tqs_edge.sensitivity.fake_quant import WIDTHS
+from tqs_edge.sensitivity.sites import SiteKind, list_sites
 
 MODEL = gru_graph(0, hidden=16)
 
@@ -86,22 +87,53 @@ def test_unfolded_activations_are_narrowed_before_they_are_repeated() -> None:
     assert costs.ram[patches].max() == 32  # the 11 * 2 padded inputs, not the 9 * 6 patches
 
 
+def factors_of(rows: dict[str, int], large: slice) -> dict[str, dict[int, np.ndarray]]:
+    """Of 16-bit activations: rows `large` of every dense node shift by LEAST_SHIFT."""
+    factors = {name: np.zeros(count) for name, count in rows.items()}
+    for factor in factors.values():
+        factor[large] = 1e9
+    return {name: {16: factor} for name, factor in factors.items()}
+
+
 def test_calls_cost_their_arguments_and_a_shift_of_32_its_own_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
     sites = list_sites(MODEL.graph)
     shapes = {n.name: MODEL.graph.constants[n.weight].shape for n in MODEL.graph.dense_nodes()}
-    coarse, fine = dict.fromkeys(shapes, 1.0), dict.fromkeys(shapes, 1e-9)
+    rows = {name: shape[0] for name, shape in shapes.items()}
     kernel = dense_kernel(16, 8, 32)
-    for scales, bound, least in ((coarse, 0, False), (fine, 0, True), (coarse, 1 << 27, True)):
+    none, one = slice(0), slice(1)
+    for large, bound, least in ((none, 0, False), (one, 0, True), (none, 1 << 27, True)):
         monkeypatch.setattr("tqs_edge.plan.cost.SHORT_BOUND", bound)
-        fixed = Fixed(0.0, 0.0, 5.0, call=7.0, scales=scales)
+        fixed = Fixed(0.0, 0.0, 5.0, call=7.0, factors=factors_of(rows, large))
         costs = cost_table(MODEL.graph, sites, ranges, "dsp", fixed)
         wanted = 5.0 + sum(
             7.0 + kernel.instructions("dsp", *shape, least_shift=least) for shape in shapes.values()
         )
         assert usage_of(costs, "a16w8")["insns"] == pytest.approx(wanted)
+
+
+def test_calls_for_some_rows_shift_as_these_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tqs_edge.plan.cost.SHORT_BOUND", 0)
+    ranges = observe_ranges(MODEL, gru_contexts(MODEL, 3), 20)
+    sites = list_sites(MODEL.graph)
+    shapes = {n.name: MODEL.graph.constants[n.weight].shape for n in MODEL.graph.dense_nodes()}
+    rows = {name: shape[0] for name, shape in shapes.items()}
+    fixed = Fixed(0.0, 0.0, 0.0, factors=factors_of(rows, slice(4)))
+    costs = cost_table(MODEL.graph, sites, ranges, "dsp", fixed)
+    blocks = [site for site in sites if site.kind is SiteKind.WEIGHT]
+    choice = to_choice(sites, uniform_plan(MODEL.graph, "a16w8"))
+    for number, block in enumerate(blocks):
+        choice[sites.index(block)] = WIDTHS.index((8, 4)[number % 2])
+    wanted = 0.0
+    for node in MODEL.graph.dense_nodes():
+        for number, block in enumerate(blocks):
+            if block.tensor == node.weight:
+                kernel = dense_kernel(16, (8, 4)[number % 2], 32)
+                shape = block.end - block.begin, shapes[node.name][1]
+                wanted += kernel.instructions("dsp", *shape, least_shift=block.begin == 0)
+    assert float(costs.usage(choice)["insns"][0]) == pytest.approx(wanted)
 
 
 def test_eight_bit_activations_cost_what_the_step_says_of_each() -> None:

@@ -16,9 +16,9 @@ from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.build import build
 from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.pipeline.building import Compiled
+from tqs_edge.pipeline.expected_usage import expected_usage
 from tqs_edge.pipeline.judging import Judged, judge
 from tqs_edge.pipeline.lowering import lower_plan
-from tqs_edge.pipeline.planning import estimate_for, predict
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
 from tqs_edge.pipeline.verification import runners_for
@@ -104,8 +104,7 @@ def _cost(
 ) -> ModelCost:
     model, lowered = case.prepared.model, compiled.lowered
     board = compiled.firmware.board
-    fixed = estimate_for(case.prepared, board)
-    predicted = predict(case.prepared, lowered.plan, board.core.isa, fixed)
+    predicted = expected_usage(lowered, board.core.isa)
     return ModelCost(
         model=model.source,
         board=board.name,

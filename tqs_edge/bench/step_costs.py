@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import nnls
 
-from tqs_edge.bench.step_samples import INPUTS, sample_graph, small_graph
+from tqs_edge.bench.sample_graph import INPUTS
+from tqs_edge.bench.step_samples import sample_graph, small_graph
 from tqs_edge.codegen.emit import emit
 from tqs_edge.codegen.join_loops import join_loops
 from tqs_edge.codegen.operation_counts import ARGUMENT, DENSE

@@ -3,21 +3,21 @@ lengths, from which the costs of loops and kernels are told apart (bench/step_co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
 
+from tqs_edge.bench.sample_graph import INPUTS, REACH, Samples, binary, dense, layer, unary
 from tqs_edge.graph.functions import FUNCTIONS
-from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
+from tqs_edge.graph.graph import Graph, Op
 from tqs_edge.plan.bit_plan import BitPlan, RowBlock
 
-CHAINS = 72
+CHAINS, SHORT_CHAINS = 72, 36
+LONGEST, SHORTEST = 7, 2  # operations of a chain at most
 CONSTANT_SHARE = 0.15  # of second operands
-INPUTS = 96  # elements of x, of which chains read slices
 LENGTHS = (4, 8, 12, 16, 20, 24, 32, 5, 6, 7, 9, 13)  # multiples of four go on lanes
-REACH = 4.0  # of x
+SHORT_LENGTHS = (8, 20, 24, 48, 64, 15)
+COARSE_ROWS = (4, 12, 36)  # of dense layers so coarse that tables take their outputs rescaled
 TABLES = ("gelu", "sin")
 POWERS = ("sqrt", "rsqrt", "reciprocal", "log")
 SMOOTH = (Op.AFFINE, Op.TANH, Op.SIGMOID, Op.TANH, Op.SIGMOID)
@@ -45,68 +45,19 @@ REDUCED: tuple[tuple[Op, dict[str, Any]], ...] = (
 )
 
 
-@dataclass
-class _Samples:
-    """A graph in the making; every part ends in a state of its own, so none is left out."""
-
-    rng: np.random.Generator
-    nodes: list[Node] = field(default_factory=list)
-    states: list[StateVariable] = field(default_factory=list)
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    ranges: dict[str, float] = field(default_factory=dict)
-    constants: dict[str, np.ndarray] = field(default_factory=dict)
-    narrow: set[str] = field(default_factory=set)
-
-    def node(
-        self, op: Op, inputs: tuple[str, ...], shape: tuple[int, ...], reach: float, **rest: Any
-    ) -> str:
-        """The name of a new node of values up to `reach`."""
-        name = f"v{len(self.nodes)}"
-        self.nodes.append(Node(name, op, inputs, shape, **rest))
-        self.shapes[name], self.ranges[name] = shape, reach
-        return name
-
-    def state(self, shape: tuple[int, ...]) -> str:
-        """The name of a state to be read, whose update is told later."""
-        name = f"h{len(self.states)}"
-        self.states.append(StateVariable(name, name, shape))
-        self.shapes[name], self.ranges[name] = shape, float(self.rng.uniform(1.0, 4.0))
-        return name
-
-    def constant(self, shape: tuple[int, ...]) -> str:
-        """A new constant of values around 1."""
-        path = f"c{len(self.nodes)}"
-        self.constants[path] = self.rng.uniform(-1.5, 1.5, shape).astype(np.float32)
-        self.ranges[path] = 1.5
-        return path
-
-    def update(self, state: str, made: str, rows_of: str | None = None) -> None:
-        """`made` becomes the state's next value."""
-        number = int(state.removeprefix("h"))
-        self.states[number] = StateVariable(state, made, self.shapes[made], rows_of)
-        reach = max(self.ranges[state], self.ranges[made])
-        self.ranges[state] = self.ranges[made] = reach
-
-    def keep(self, made: str) -> None:
-        """A state of its own for `made`."""
-        self.update(self.state(self.shapes[made]), made)
-
-    def piece(self, shape: tuple[int, ...]) -> str:
-        """Consecutive elements of x in this shape."""
-        count = prod(shape)
-        begin = int(self.rng.integers(0, INPUTS - count + 1))
-        attrs = {"axis": -1, "begin": begin, "end": begin + count}
-        name = self.node(Op.SLICE, ("x",), (1, count), REACH, attrs=attrs)
-        return name if shape == (1, count) else self.node(Op.RESHAPE, (name,), shape, REACH)
-
-
 def sample_graph(seed: int = 0) -> tuple[Graph, dict[str, float], BitPlan]:
     """The step, the ranges of its tensors and a plan in which half of the activations that dense
     layers read have 8 bits."""
-    samples = _Samples(np.random.default_rng(seed))
+    samples = Samples(np.random.default_rng(seed))
     samples.shapes["x"], samples.ranges["x"] = (1, INPUTS), REACH
     for number in range(CHAINS):
-        _chain(samples, LENGTHS[number % len(LENGTHS)], smooth=number % 3 > 0)
+        _chain(samples, LENGTHS[number % len(LENGTHS)], LONGEST, smooth=number % 3 > 0)
+    for number in range(SHORT_CHAINS):
+        count = SHORT_LENGTHS[number % len(SHORT_LENGTHS)]
+        _chain(samples, count, SHORTEST, smooth=number % 2 > 0)
+    for rows in COARSE_ROWS:
+        for op in (Op.TANH, Op.SIGMOID, Op.RELU):
+            _coarse(samples, rows, op)
     for shape in ROW_SHAPES:
         _over_rows(samples, (1, *shape))
     for shape in ROW_KERNELS:
@@ -123,87 +74,69 @@ def sample_graph(seed: int = 0) -> tuple[Graph, dict[str, float], BitPlan]:
 
 def small_graph() -> tuple[Graph, dict[str, float], BitPlan]:
     """As little as a recurrent step does: h' = tanh(x0 + h), y = 0.9 x."""
-    samples = _Samples(np.random.default_rng(0))
+    samples = Samples(np.random.default_rng(0))
     samples.shapes["x"], samples.ranges["x"] = (1, INPUTS), REACH
     state = samples.state((1, 8))
-    total = _binary(samples, Op.ADD, samples.piece((1, 8)), state)
-    samples.update(state, _unary(samples, Op.TANH, total))
+    total = binary(samples, Op.ADD, samples.piece((1, 8)), state)
+    samples.update(state, unary(samples, Op.TANH, total))
     return _finished(samples)
 
 
-def _finished(samples: _Samples) -> tuple[Graph, dict[str, float], BitPlan]:
+def _finished(samples: Samples) -> tuple[Graph, dict[str, float], BitPlan]:
     y = samples.node(Op.AFFINE, ("x",), (1, INPUTS), REACH, attrs={"scale": 0.9, "offset": 0.0})
     graph = Graph(
         "x", None, tuple(samples.states), y, tuple(samples.nodes), samples.constants, samples.shapes
     )
-    return graph, samples.ranges, _plan(graph, samples.narrow)
+    return graph, samples.ranges, _plan(graph, samples)
 
 
-def _chain(samples: _Samples, count: int, *, smooth: bool) -> None:
-    """A few operations on a state and slices of x; sometimes a dense layer reads the result.
+def _chain(samples: Samples, count: int, most: int, *, smooth: bool) -> None:
+    """Up to `most` operations on a state and slices of x; sometimes a dense layer reads the result.
 
     smooth: without comparisons, for which there are no lanes.
     """
-    unary, binary = (SMOOTH, SUMS) if smooth else (UNARY, BINARY)
+    ones, twos = (SMOOTH, SUMS) if smooth else (UNARY, BINARY)
     rng, shape = samples.rng, (1, count)
     state = samples.state(shape)
     pool = [state, *(samples.piece(shape) for _ in range(3))]
     current = pool[1]
-    for _ in range(int(rng.integers(1, 8))):
+    for _ in range(int(rng.integers(1, most + 1))):
         if rng.uniform() < 0.4:
-            op = unary[rng.integers(len(unary))]
-            current = _unary(samples, op, current)
+            op = ones[rng.integers(len(ones))]
+            current = unary(samples, op, current)
         else:
             others = [name for name in pool if name != current]
-            op, other = binary[rng.integers(len(binary))], others[rng.integers(len(others))]
+            op, other = twos[rng.integers(len(twos))], others[rng.integers(len(others))]
             if rng.uniform() < CONSTANT_SHARE:
                 other = samples.constant(shape)
-            current = _binary(samples, op, current, other)
+            current = binary(samples, op, current, other)
         pool.append(current)
     rows, narrow = int(rng.integers(1, 9)), rng.uniform() < 0.6
     if rng.uniform() < 0.25:  # nothing but a dense layer reads the result
         samples.update(state, samples.piece(shape))
         last = Op.AFFINE if smooth else Op.RELU
-        _dense(samples, _unary(samples, last, current), rows, narrow=narrow)
+        dense(samples, unary(samples, last, current), rows, narrow=narrow)
         return
     samples.update(state, current)
     if rng.uniform() < 0.5:
-        _dense(samples, current, rows, narrow=narrow)
+        dense(samples, current, rows, narrow=narrow)
 
 
-def _unary(samples: _Samples, op: Op, x: str) -> str:
-    rng, reach, attrs = samples.rng, samples.ranges[x], {}
-    if op is Op.AFFINE:
-        scale, offset = float(rng.choice((0.5, 1.0, -0.7, 1.9))), float(rng.choice((0.0, 0.4)))
-        reach, attrs = abs(scale) * reach + offset, {"scale": scale, "offset": offset}
-    elif op is Op.CLAMP:
-        attrs = {"low": -0.6 * reach, "high": 0.7 * reach}
-        reach *= 0.7
-    elif op in (Op.TANH, Op.SIGMOID):
-        reach = 1.0
-    return samples.node(op, (x,), samples.shapes[x], reach, attrs=attrs)
+def _coarse(samples: Samples, rows: int, op: Op) -> None:
+    """What reads a dense layer whose rows of 2-bit weights leave no finer output scale."""
+    for narrow in (False, True):
+        x = samples.piece((1, 8))
+        samples.coarse.add(f"w{len(samples.nodes)}")
+        if narrow:
+            samples.narrow.add(x)
+        made = unary(samples, op, layer(samples, x, rows))
+        if narrow:
+            dense(samples, made, 2, narrow=True)
+        else:
+            samples.keep(made)
 
 
-def _binary(samples: _Samples, op: Op, a: str, b: str) -> str:
-    both = samples.ranges[a], samples.ranges[b]
-    reach = 0.7 * prod(both) if op is Op.MUL else 0.7 * sum(both)
-    if op is Op.MAXIMUM:
-        reach = max(both)
-    return samples.node(op, (a, b), samples.shapes[a], float(np.clip(reach, 0.1, 12.0)))
-
-
-def _dense(samples: _Samples, x: str, rows: int, *, narrow: bool) -> None:
-    depth, path = samples.shapes[x][-1], f"w{len(samples.nodes)}"
-    samples.constants[path] = samples.rng.normal(0, 0.3, (rows, depth)).astype(np.float32)
-    samples.constants[f"{path}_bias"] = np.zeros(rows, np.float32)
-    shape = (*samples.shapes[x][:-1], rows)
-    names = {"weight": path, "bias": f"{path}_bias"}
-    samples.keep(samples.node(Op.DENSE, (x,), shape, 2.0, **names))
-    if narrow:
-        samples.narrow.add(x)
-
-
-def _over_rows(samples: _Samples, shape: tuple[int, ...]) -> None:
+def _over_rows(samples: Samples, shape: tuple[int, ...]) -> None:
     """Kernels over rows, products of matrices, reductions, copies."""
     lead, rows, length = shape
     for op, attrs in OVER_ROWS:
@@ -227,16 +160,16 @@ def _over_rows(samples: _Samples, shape: tuple[int, ...]) -> None:
     patches = (lead, rows - kernel + 1, kernel * length)
     for narrow in (False, True):
         x = samples.node(Op.UNFOLD, (samples.piece(shape),), patches, REACH, attrs=unfolded)
-        _dense(samples, x, rows=3, narrow=narrow)
-        _dense(samples, samples.piece(shape), rows=4, narrow=narrow)
+        dense(samples, x, rows=3, narrow=narrow)
+        dense(samples, samples.piece(shape), rows=4, narrow=narrow)
     samples.keep(samples.node(Op.UNFOLD, (samples.piece(shape),), patches, REACH, attrs=unfolded))
 
 
-def _broadcast(samples: _Samples, op: Op, a: str, b: str) -> str:
+def _broadcast(samples: Samples, op: Op, a: str, b: str) -> str:
     return samples.node(op, (a, b), samples.shapes[a], 5.0)
 
 
-def _function(samples: _Samples, function: str, count: int) -> None:
+def _function(samples: Samples, function: str, count: int) -> None:
     x = samples.piece((1, count))
     if FUNCTIONS[function].low == 0.0:
         x = samples.node(Op.SIGMOID, (x,), (1, count), 1.0)
@@ -244,7 +177,7 @@ def _function(samples: _Samples, function: str, count: int) -> None:
     samples.keep(samples.node(Op.FUNCTION, (x,), (1, count), 2.0, attrs=attrs))
 
 
-def _moves(samples: _Samples) -> None:
+def _moves(samples: Samples) -> None:
     """Quotients, choices, joined parts, kept rows that move on."""
     for count in (6, 20):
         shape = (1, count)
@@ -255,26 +188,37 @@ def _moves(samples: _Samples) -> None:
         samples.keep(samples.node(Op.SELECT, (a, b, c), shape, REACH, attrs=chosen))
         joined = {"axis": -1}
         samples.keep(samples.node(Op.CONCAT, (a, b, c), (1, 3 * count), REACH, attrs=joined))
+    for rows, width in ((3, 8), (5, 16)):
+        pair = samples.piece((1, rows, width)), samples.constant((1, 2, width))
+        along = {"axis": -2}
+        samples.keep(samples.node(Op.CONCAT, pair, (1, rows + 2, width), REACH, attrs=along))
+        heads, axes = samples.piece((1, rows, 2, width // 2)), {"axes": (-4, -2, -3, -1)}
+        turned = samples.node(Op.TRANSPOSE, (heads,), (1, 2, rows, width // 2), REACH, attrs=axes)
+        samples.keep(turned)
     for rows, width, narrow in KEPT_ROWS:
         state = samples.state((1, rows, width))
-        new = _unary(samples, Op.AFFINE, samples.piece((1, 1, width)))
+        new = unary(samples, Op.AFFINE, samples.piece((1, 1, width)))
         made = samples.node(Op.PUSH, (state, new), (1, rows, width), REACH, attrs={"axis": -2})
         samples.update(state, made, rows_of=new)
         if narrow:
-            _dense(samples, made, rows=2, narrow=True)
+            dense(samples, made, rows=2, narrow=True)
 
 
-def _plan(graph: Graph, narrow: set[str]) -> BitPlan:
-    """8-bit weights; activations of 8 bits where told."""
+def _plan(graph: Graph, samples: Samples) -> BitPlan:
+    """8-bit weights but for coarse ones; activations of 8 bits where told."""
     blocks = {
-        node.weight: (RowBlock(0, len(graph.constants[node.weight]), 8),)
+        node.weight: (
+            RowBlock(
+                0, len(graph.constants[node.weight]), 2 if node.weight in samples.coarse else 8
+            ),
+        )
         for node in graph.dense_nodes()
         if node.weight is not None
     }
     read = {node.inputs[0] for node in graph.dense_nodes()}
     return BitPlan(
         weights=blocks,
-        activations={name: 8 if name in narrow else 16 for name in read},
+        activations={name: 8 if name in samples.narrow else 16 for name in read},
         states={state.name: 16 for state in graph.states if state.rows_of is None},
         method="samples",
     )

@@ -176,7 +176,7 @@ def fit_compiled(
             prepared, plan, board, toolchain, folder / str(number), dump_ir=dump_ir
         )
         if keeps_budget(fitted, budget, prepared):
-            return replace(fitted, result=compiled.result, fixed=compiled.fixed)
+            return replace(fitted, result=compiled.result, calibrations=compiled.calibrations)
     return compiled
 
 

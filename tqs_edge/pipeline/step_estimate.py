@@ -11,19 +11,21 @@ from math import prod
 import numpy as np
 
 from tqs_edge.codegen.join_loops import join_loops
-from tqs_edge.codegen.step_profile import call_profile
+from tqs_edge.codegen.operation_counts import ARGUMENT
+from tqs_edge.codegen.step_profile import call_profile, dense_instructions
 from tqs_edge.codegen.weights_image import HEADER_BYTES
 from tqs_edge.graph.dense_views import dense_inputs, unmoved
 from tqs_edge.graph.graph import Graph
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.program import DenseOp, IntegerProgram
-from tqs_edge.kernel_table import STEP_COSTS
+from tqs_edge.kernel_table import DENSE_KERNELS, STEP_COSTS
 from tqs_edge.passes.assign_storage import assign_storage
 from tqs_edge.passes.lower import lower_program
 from tqs_edge.passes.step_calls import step_calls
 from tqs_edge.pipeline.usage import INSTANCE_BYTES
 from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.uniform import STATE_BITS, uniform_plan
+from tqs_edge.quant.scheme import quantize_rows
 
 DENSE_ARGUMENTS = 8
 
@@ -38,6 +40,34 @@ class _Step:
     code: Mapping[str, float]
     linked: float
     arena: int
+
+
+@dataclass(frozen=True)
+class PlanEstimate:
+    """What one plan takes: bytes of code, instructions per step, and those of them that are not
+    dense kernels'."""
+
+    code: float
+    insns: float
+    loops: float
+
+
+def estimate_plan(program: IntegerProgram, isa: str) -> PlanEstimate:
+    """The costs of all calls of the lowered program on cores of class `isa`."""
+    costs, kernels = STEP_COSTS[isa], {kernel.symbol: kernel.costs[isa] for kernel in DENSE_KERNELS}
+    step = join_loops(step_calls(lower_program(program), program))
+    profiles = [call_profile(call, isa) for call in step.calls]
+    calls = [call for profile in profiles for call in profile.dense]
+    argument = costs.features.get(ARGUMENT, (0.0, 0.0))
+    insns = costs.around[0] + DENSE_ARGUMENTS * argument[0] * sum(call.times for call in calls)
+    code = costs.around[1] + DENSE_ARGUMENTS * argument[1] * len(calls)
+    for profile in profiles:
+        executed, written = costs.of(profile.executed, profile.written)
+        insns, code = insns + executed, code + written
+    linked = frozenset[str]().union(*(profile.linked for profile in profiles))
+    code += sum(costs.linked.get(symbol, 0) for symbol in linked)
+    code += sum(kernels[symbol].code_bytes for symbol in {call.symbol for call in calls})
+    return PlanEstimate(code, insns + dense_instructions(calls, kernels), insns)
 
 
 def estimate_step(
@@ -58,8 +88,8 @@ def estimate_step(
         insns=costs.around[0] + sum(wide.insns.values()),
         narrow=_by_activation(graph, narrow.program, wide.insns, narrow.insns),
         narrow_flash=_by_activation(graph, narrow.program, wide.code, narrow.code),
-        call=DENSE_ARGUMENTS * costs.features.get("call", (0.0, 0.0))[0],
-        scales={node.name: wide.program.tensors[node.name].scale for node in graph.dense_nodes()},
+        call=DENSE_ARGUMENTS * costs.features.get(ARGUMENT, (0.0, 0.0))[0],
+        factors=_factors(graph, wide.program, narrow.program),
     )
 
 
@@ -88,6 +118,22 @@ def _lowered(
             size[call.output] += sum(o.nbytes for o in call.operands if isinstance(o, np.ndarray))
     extra = sum(costs.linked.get(symbol, 0) for symbol in linked)
     return _Step(program, insns, size, extra, assign_storage(step).memory.arena_bytes)
+
+
+def _factors(graph: Graph, *programs: IntegerProgram) -> dict[str, dict[int, np.ndarray]]:
+    """Fixed.factors, of programs of uniform plans with 8-bit weights."""
+    found: dict[str, dict[int, np.ndarray]] = {node.name: {} for node in graph.dense_nodes()}
+    for program in programs:
+        dense = {op.output: op for op in program.ops if isinstance(op, DenseOp)}
+        for node in graph.dense_nodes():
+            op = dense.get(node.name) or dense.get(f"{node.name}_rows")  # of 32 bits
+            if op is None or node.weight is None:
+                continue
+            _, scale = quantize_rows(graph.constants[node.weight], 8)
+            bits = program.tensors[op.input].bits
+            multipliers = [block.multiplier * 2.0**-block.shift for block in op.blocks]
+            found[node.name][bits] = np.concatenate(multipliers) / scale
+    return found
 
 
 def _by_activation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -24,7 +24,7 @@ RESOURCES = ("flash", "ram", "insns", "avg_bits")
 
 MULTIPLIER_BYTES = 4  # per row
 ACT_PADDING = 16  # elements; dense kernels may read that far (kernels/README.md)
-LARGE_FACTOR = 0.25  # from which on the shift is LEAST_SHIFT, whatever the accumulators are
+LARGE_FACTOR = 0.25  # from which on the shift is LEAST_SHIFT
 CALL_BYTES = 48  # code of one kernel call with its eight arguments
 
 
@@ -189,79 +189,104 @@ def _dense_uses(
     for node in graph.dense_nodes():
         column = activations[node.inputs[0]]
         vectors = prod(graph.shapes[node.inputs[0]][:-1])
-        least = _least_shifts(graph, node, ranges, fixed.scales.get(node.name))
-        previous, before = None, 0
+        layer = _rows_of(graph, node, ranges, fixed.factors.get(node.name, {}))
+        blocks: list[_Rows] = []
         for i, site in enumerate(sites):
             if site.kind is not SiteKind.WEIGHT or site.tensor != node.weight:
                 continue
-            bias = np.zeros(site.end - site.begin)
-            if node.bias is not None:
-                bias = np.abs(graph.constants[node.bias][site.begin : site.end])
-            weights = graph.constants[site.tensor][site.begin : site.end]
-            stored = any(use.weight == i for use in uses)
-            flash, insns, call, acc64 = _block_costs(
-                weights, bias, ranges, node.inputs[0], isa, least, stored, before
-            )
+            blocks.append(layer.between(site.begin, site.end))
+            flash = blocks[-1].flash(stored=any(use.weight == i for use in uses))
             if not any(use.activation == column for use in uses):
                 flash[:, WIDTHS.index(8)] += fixed.narrow_flash.get(node.inputs[0], 0.0)
+            insns, call = _block_insns(blocks, layer, isa)
+            previous = len(uses) - 1 if len(blocks) > 1 else None
             insns = vectors * (insns + fixed.call)
             call = vectors * (call + fixed.call) if previous is not None else call
-            uses.append(DenseUse(i, column, flash, insns, call, acc64, previous))
-            previous, before = len(uses) - 1, site.end - site.begin
+            uses.append(DenseUse(i, column, flash, insns, call, blocks[-1].acc64, previous))
     return tuple(uses)
 
 
-def _block_costs(
-    weights: np.ndarray,
-    bias: np.ndarray,
-    ranges: Mapping[str, float],
-    tensor: str,
-    isa: str,
-    least: np.ndarray,
-    stored: bool,
-    before: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a DenseUse for one kernel call; least: where the shift is LEAST_SHIFT however
-    small the accumulators; stored: whether an earlier use has the rows; before: rows of the use
-    before, 0 where there is none."""
-    rows, depth = weights.shape
-    shape = len(WIDTHS), len(WIDTHS)
-    flash, insns, call = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    acc64 = np.zeros(shape, bool)
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Rows of a dense node: reach, the largest accumulators, and large, whether a row's factor
+    leaves no larger shift than LEAST_SHIFT, both (weight widths, act widths, rows)."""
+
+    depth: int
+    reach: np.ndarray
+    large: np.ndarray
+
+    @property
+    def rows(self) -> int:
+        return int(self.reach.shape[2])
+
+    def between(self, begin: int, end: int) -> _Rows:
+        """Some of the rows."""
+        return _Rows(self.depth, self.reach[:, :, begin:end], self.large[:, :, begin:end])
+
+    @cached_property
+    def acc64(self) -> np.ndarray:
+        """Whether a call for these rows accumulates in 64 bits, by both widths."""
+        wide = np.array(WIDTHS)[:, None] == 16
+        return np.asarray(wide | (self.reach.max(axis=2) >= 2.0**31))
+
+    @cached_property
+    def least(self) -> np.ndarray:
+        """Whether a call for these rows shifts by LEAST_SHIFT, by both widths: as one row has to
+        (quant.fixed_point.to_multiplier_shift) or as all may (output_multiplier_shift)."""
+        return np.asarray(self.large.any(axis=2) | (self.reach.max(axis=2) <= SHORT_BOUND))
+
+    def flash(self, *, stored: bool) -> np.ndarray:
+        """Bytes of a call and its constants, by both widths; stored: whether the packed rows are
+        already counted."""
+        flash = CALL_BYTES + self.rows * (MULTIPLIER_BYTES + np.where(self.acc64, 8.0, 4.0))
+        packed = [0 if stored else packed_bytes(self.rows, self.depth, bits) for bits in WIDTHS]
+        legal = [bits in ACTIVATION_WIDTHS for bits in WIDTHS]
+        return np.asarray((flash + np.array(packed)[:, None]) * legal)
+
+    def insns(self, isa: str, cell: tuple[int, int], rows: int, least: np.ndarray) -> float:
+        """Instructions of a call for so many rows of this kind."""
+        act_bits, weight_bits = WIDTHS[cell[1]], WIDTHS[cell[0]]
+        kernel = dense_kernel(act_bits, weight_bits, 64 if self.acc64[cell] else 32)
+        return kernel.instructions(isa, rows, self.depth, least_shift=bool(least[cell]))
+
+
+def _rows_of(
+    graph: Graph, node: Node, ranges: Mapping[str, float], factors: Mapping[int, np.ndarray]
+) -> _Rows:
+    """All rows of a dense node. factors: as in Fixed."""
+    assert node.weight is not None
+    weights = graph.constants[node.weight]
+    bias = np.zeros(len(weights)) if node.bias is None else np.abs(graph.constants[node.bias])
+    shape = len(WIDTHS), len(WIDTHS), len(weights)
+    reach, large = np.zeros(shape), np.zeros(shape, bool)
     for k, weight_bits in enumerate(WIDTHS):
         q, scale = quantize_rows(weights, weight_bits)
         row_sum = np.abs(q.astype(np.int64)).sum(axis=1)
-        for a, act_bits in enumerate(WIDTHS):
-            if act_bits < 8:
-                continue
-            unit = scale * site_scale(ranges, tensor, act_bits)
-            reach = bias / unit + (1 << (act_bits - 1)) * row_sum
-            acc64[k, a] = weight_bits == 16 or reach.max() >= 2.0**31
-            acc_bits = 64 if acc64[k, a] else 32
-            flash[k, a] = CALL_BYTES + rows * (MULTIPLIER_BYTES + acc_bits // 8)
-            flash[k, a] += 0 if stored else packed_bytes(rows, depth, weight_bits)
-            kernel = dense_kernel(act_bits, weight_bits, acc_bits)
-            at_least = bool(least[k, a] or reach.max() <= SHORT_BOUND)
-            insns[k, a] = kernel.instructions(isa, rows, depth, least_shift=at_least)
-            if before:
-                call[k, a] = kernel.merged_call(isa, rows, before, depth, least_shift=at_least)
-    return flash, insns, call, acc64
+        for act_bits in ACTIVATION_WIDTHS:
+            cell = k, WIDTHS.index(act_bits)
+            unit = scale * site_scale(ranges, node.inputs[0], act_bits)
+            reach[cell] = bias / unit + (1 << (act_bits - 1)) * row_sum
+            if act_bits in factors:  # zeros have any factor
+                large[cell] = (scale * factors[act_bits] >= LARGE_FACTOR) & (row_sum > 0)
+    return _Rows(weights.shape[1], reach, large)
 
 
-def _least_shifts(
-    graph: Graph, node: Node, ranges: Mapping[str, float], y_scale: float | None
-) -> np.ndarray:
-    """Whether a call for all rows of a dense node shifts by LEAST_SHIFT (weight, act widths):
-    a row's factor is so large that none is left beyond (quant.fixed_point.to_multiplier_shift).
+def _block_insns(blocks: Sequence[_Rows], layer: _Rows, isa: str) -> tuple[np.ndarray, np.ndarray]:
+    """insns and call_insns of a DenseUse for the last of a node's blocks so far.
 
-    A call for some of the rows may do better; most plans merge most rows into one call.
+    A call shifts as its rows need together. Blocks that share a call are taken to shift as all rows
+    of the node do, which is so where all share one; the first is corrected where the second joins.
     """
-    least = np.zeros((len(WIDTHS), len(WIDTHS)), bool)
-    assert node.weight is not None
-    for k, weight_bits in enumerate(WIDTHS if y_scale is not None else ()):
-        _, scale = quantize_rows(graph.constants[node.weight], weight_bits)
-        for a, act_bits in enumerate(WIDTHS):
-            if act_bits in ACTIVATION_WIDTHS:
-                factor = scale.max() * site_scale(ranges, node.inputs[0], act_bits) / y_scale
-                least[k, a] = factor >= LARGE_FACTOR
-    return least
+    insns, call = np.zeros((2, len(WIDTHS), len(WIDTHS)))
+    block, before = blocks[-1], blocks[-2] if len(blocks) > 1 else None
+    for a in map(WIDTHS.index, ACTIVATION_WIDTHS):
+        for k in range(len(WIDTHS)):
+            cell = k, a
+            insns[cell] = block.insns(isa, cell, block.rows, block.least)
+            if before is None or before.acc64[cell] != block.acc64[cell]:
+                continue
+            both = block.insns(isa, cell, before.rows + block.rows, layer.least)
+            # What the rows before are reckoned at where they join others themselves.
+            counted = before.least if len(blocks) == 2 else layer.least
+            call[cell] = insns[cell] + block.insns(isa, cell, before.rows, counted) - both
+    return insns, call

@@ -27,8 +27,11 @@ def narrowest_plan(
     isa: str,
     decided: Decided,
     fixed: Fixed,
+    *,
+    activations: bool = False,
 ) -> tuple[BitPlan, dict[str, float]]:
-    """Weights at their narrowest, activations and states at their widest; and its usage.
+    """Weights at their narrowest, states and, unless `activations` is set, activations at their
+    widest; and its usage.
 
     It calls one kernel for each activation width, so no plan shares less code with the others.
     Widths that are decided stay.
@@ -36,8 +39,9 @@ def narrowest_plan(
     sites, damage = damage_matrix(model.graph, scores, ranges)
     allowed = np.isfinite(decided_damage(sites, damage, decided))
     widest = np.where(allowed, np.arange(len(WIDTHS)), -1).max(axis=1)
-    weights = np.array([site.kind is SiteKind.WEIGHT for site in sites])
-    choice = np.where(weights, allowed.argmax(axis=1), widest)
+    kinds = {SiteKind.WEIGHT, *([SiteKind.ACTIVATION] if activations else [])}
+    narrow = np.array([site.kind in kinds for site in sites])
+    choice = np.where(narrow, allowed.argmax(axis=1), widest)
     wide = wide_states(sites, decided.state_bits, resolve_pins(sites, decided.pins))
     costs = cost_table(model.graph, sites, ranges, isa, fixed, wide)
     usage = {name: float(value[0]) for name, value in costs.usage(choice).items()}
