@@ -79,7 +79,15 @@ PROGRAMS = {
     },
     **{
         f"product {shape}": product(*shape)
-        for shape in ((1, 1, 1), (3, 7, 2), (2, 8, 5), (2, 9, 3), (1, 40, 4), (4, 4, 11))
+        for shape in (
+            (1, 1, 1),
+            (3, 7, 2),
+            (2, 8, 5),
+            (2, 9, 3),
+            (1, 40, 4),
+            (4, 4, 11),
+            (1, 1, 9363),
+        )
     },
 }
 QUICK = ("softmax 7 0.002", "normalize 9 987654321 17", "deviation 16", "product (2, 9, 3)")

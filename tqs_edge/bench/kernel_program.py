@@ -23,7 +23,7 @@ from tqs_edge.kernel_table import Kernel
 from tqs_edge.quant.fixed_point import output_multiplier_shift
 
 FRACTION_BITS = 12  # of what the tables read: int16 then covers +-8
-# Real layers rarely need more; from 1/4 on the shift is 32, and DSP kernels do single rows.
+# Real layers rarely need more; from 1/4 on the shift is 32 whatever the accumulators are.
 MAX_FACTOR = 0.2
 BIAS_REACH = 1 << 12
 
