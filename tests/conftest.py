@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -58,21 +59,28 @@ TOOLS: dict[str, tuple[Callable[[], bool], str]] = {
 
 # Here tests have many slow cases: without --slow, the first case of each test runs.
 SWEEPS = (
+    "backends/test_same_scores.py",
     "backends/test_torch_backend.py",
-    "bench/test_costs.py",
+    "backends/test_tvm_backend.py",
+    "bench/test_kernels.py",
     "codegen",
     "device/test_qemu_serial.py",
+    "device/test_uart_drivers.py",
+    "firmware/test_boot.py",
     "firmware/test_build.py",
+    "firmware/test_formats.py",
     "firmware/test_stack_bound.py",
     "flash/test_links.py",
     "frontend/aten",
     "frontend/onnx",
     "frontend/test_batched_rollouts.py",
+    "graph/test_merged_dense.py",
     "integer",
     "kernels",
     "package",
     "passes",
     "pipeline",
+    "plan/test_pareto.py",
     "plan/test_planner.py",
     "run",
     "zoo",
@@ -82,6 +90,14 @@ SWEEPS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
     parser.addoption("--slow", action="store_true", help="slow tests and all cases too, as CI does")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A property that names no number of examples takes fewer without --slow; a busy machine is no
+    failure."""
+    examples = 100 if config.getoption("--slow") else 20
+    hypothesis.settings.register_profile("here", deadline=None, max_examples=examples)
+    hypothesis.settings.load_profile("here")
 
 
 def pytest_report_header() -> str:

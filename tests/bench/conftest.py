@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli import factories
+from tests.cli.conftest import models_load_once as models_load_once
 from tqs_edge.bench.case import Case, make_case
 from tqs_edge.firmware.board import load_board
 from tqs_edge.pipeline.planning import Scores, score_sites

@@ -22,6 +22,7 @@ def test_no_plan_is_judged_by_its_own_build() -> None:
     assert not set(CALIBRATED) & set(PLANS)
 
 
+@pytest.mark.slow
 @pytest.mark.arm
 @pytest.mark.qemu
 @pytest.mark.unicorn

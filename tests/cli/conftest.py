@@ -34,7 +34,7 @@ def _loaded(name: str) -> LoadedModel:
 
 @pytest.fixture(autouse=True)
 def models_load_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models of the zoo and of factories.py are traced for the first command that names them."""
+    """Models of the zoo and of factories.py are traced when one is first named."""
 
     def load(source: object, **options: object) -> LoadedModel:
         named = isinstance(source, str) and source.startswith(("tests.cli.factories:", "zoo:"))
@@ -43,6 +43,7 @@ def models_load_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return load_model(source, **options)
 
     monkeypatch.setattr(prepare, "load_model", load)
+
 
 @pytest.fixture
 def cli(capfd: pytest.CaptureFixture[str]) -> Cli:

@@ -74,6 +74,7 @@ def test_an_old_opset_is_scored_with_a_note(cli: Cli, tmp_path: Path) -> None:
     assert "since it does not compile: 'm.onnx' has opset 12" in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.arm
 @pytest.mark.onnx
 def test_an_onnx_file_goes_the_whole_way(cli: Cli, onnx_file: Path, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model, inputs = factories.small_gru()
     output = tmp_path_factory.mktemp("verbs") / "out"
     options = {"board": "mps2-an386", "uniform": "a16w8", "horizon": 16, "runner": "host"}
+    options |= {"rounding": "nearest"}
     tqs_edge.compile(model, example_inputs=inputs, output=output, **options)
     return output
 

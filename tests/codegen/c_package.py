@@ -75,6 +75,10 @@ class CPackage:
         )
         self.model, self.library = model, ctypes.CDLL(str(library))
         self.snapshot_bytes = 20 + bundle.state_bytes
+        self.power_on()
+
+    def power_on(self) -> None:
+        """A new instance in memory of its own."""
         self.instance = guarded(self.library.tqs_host_model_bytes())
         self.arena = guarded(self.library.tqs_host_arena_bytes())
         assert self.init() == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,16 +17,22 @@ NAMES = ("gru", "lstm", "delay_line", "kept_rows")
 OK, NOT_READY, OTHER_MODEL, CORRUPT = 0, 1, 4, 5
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(scope="module", params=NAMES)
 def case(request: pytest.FixtureRequest) -> Case:
     return make_case(MODELS[request.param]())
 
 
-@pytest.fixture
-def package(case: Case, tmp_path: Path) -> CPackage:
+@pytest.fixture(scope="module")
+def built(case: Case, tmp_path_factory: pytest.TempPathFactory) -> CPackage:
     assert case.model.form is RolloutForm.RECURRENT
     bundle = emit(lower(case.module, case.program), case.program, case.model, "0123abcd")
-    return CPackage(bundle, case.model, tmp_path)
+    return CPackage(bundle, case.model, tmp_path_factory.mktemp("resume"))
+
+
+@pytest.fixture
+def package(built: CPackage) -> CPackage:
+    built.power_on()
+    return built
 
 
 def rows(package: CPackage, case: Case, begin: int, count: int) -> Iterator[np.ndarray]:

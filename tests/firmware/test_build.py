@@ -118,7 +118,7 @@ def test_an_isa_folder_is_preferred_where_it_has_the_file() -> None:
     assert kernel_file("tqs_dense_a16w4.c", "dsp") == kernels / "dsp" / "tqs_dense_a16w4.c"
     assert kernel_file("tqs_dense_a16w4.c", "v7m") == kernels / "v7m" / "tqs_dense_a16w4.c"
     assert kernel_file("tqs_dense_a16w4.c", "portable") == kernels / "tqs_dense_a16w4.c"
-    assert kernel_file("tqs_softmax_s16.c", "mve") == kernels / "tqs_softmax_s16.c"
+    assert kernel_file("tqs_push_rows_s16.c", "mve") == kernels / "tqs_push_rows_s16.c"
 
 
 @pytest.mark.arm

@@ -219,8 +219,9 @@ def test_a_board_without_a_link_is_told_so(cli: Cli, tmp_path: Path, connected: 
     assert "cannot be flashed" in cli("flash", output).errors[0]
 
 
+@pytest.mark.slow
 @pytest.mark.qemu
-@pytest.mark.parametrize("console", ["semihosting", pytest.param("uart", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("console", ["uart", "semihosting"])
 def test_a_board_with_a_link_is_verified(console: str, cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "linked.toml").write_text(f'inherits = "mps2-an386"\nconsole = "{console}"\n')
     output = compile_for(str(tmp_path / "linked.toml"), tmp_path / "out")

@@ -76,6 +76,7 @@ def test_what_pyocd_takes_for_success_fails_the_read_back(
     assert chip.counts.resets <= resets + 1  # at most the one of the connection
 
 
+@pytest.mark.slow
 def test_a_pulled_cable_is_reported_with_the_stage(job: FlashJob, connected: Connected) -> None:
     probe = SimProbe(SimChip())
     connected(probe)

@@ -19,10 +19,10 @@ from tqs_edge.flash.job import FlashFailed, FlashJob, Stage
 pytestmark = pytest.mark.arm
 
 
-@pytest.fixture
-def job(tmp_path: Path) -> FlashJob:
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> FlashJob:
     board = load_board("raspberry-pi-pico")
-    firmware = build(toy_bundle(), board, find_toolchain(), tmp_path / "build")
+    firmware = build(toy_bundle(), board, find_toolchain(), tmp_path_factory.mktemp("build"))
     images = firmware.board_images
     assert images["uf2"].name == "device.uf2"
     return FlashJob(board, images, read_hex(images["hex"]), timeout=5.0)

@@ -32,6 +32,24 @@ def test_expressions_of_constants_are_evaluated():
     np.testing.assert_array_equal(call.args[1].value.numpy(), [[0.5, 0.25]])
 
 
+def test_a_constant_that_adds_axes_keeps_them():
+    @I.ir_module
+    class Before:
+        @R.function
+        def main(x: R.Tensor((2,), "float32"), c: R.Tensor((1, 1), "float32")):
+            R.func_attr({"num_input": 1, "constants": ["c"]})
+            with R.dataflow():
+                moved = R.add(x, c)
+                scaled = R.divide(moved, R.const([[[2.0]]], "float32"))
+                result = (scaled,)
+                R.output(result)
+            return result
+
+    after = cleaned(FoldConstants({"c": np.ones((1, 1), np.float32)})(Before))
+    shapes = [b.var.ty.shape for b in after["main"].body.blocks[0].bindings[:-1]]
+    assert [tuple(int(n) for n in shape) for shape in shapes] == [(1, 2), (1, 1, 2)]
+
+
 def test_dense_of_a_constant_state_becomes_its_value():
     @I.ir_module
     class Before:

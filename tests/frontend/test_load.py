@@ -51,6 +51,26 @@ def test_gru_cell_becomes_the_expected_graph():
     )
 
 
+class _Scalars(nn.Module):
+    """Tensors and constants without axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("least", torch.tensor(0.4))
+
+    def forward(self, x):
+        level = torch.exp(x.mean() * self.least)
+        turned = torch.cosine_similarity(x, x.flip(-1), dim=-1)
+        chosen = torch.where(level > self.least, level, 0.1)
+        return torch.tanh(torch.maximum(x, self.least) * chosen + turned + x.amin() + x.min(1)[0])
+
+
+def test_tensors_without_axes_get_one():
+    graph = load_model(_Scalars(), example_inputs=(torch.randn(1, 3),)).model.graph
+    shapes = [*graph.shapes.values(), *(c.shape for c in graph.constants.values())]
+    assert (1,) in shapes and () not in shapes
+
+
 def test_recurrent_layer_keeps_reshapes_only_around_its_state():
     graph = models.loaded("one-layer GRU").model.graph
     reshapes = [n for n in graph.nodes if n.op is Op.RESHAPE]

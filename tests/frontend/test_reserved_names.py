@@ -59,6 +59,7 @@ def check_c_and_llvm(case: Case, folder: Path) -> None:
         np.testing.assert_array_equal(package.rollout(context, HORIZON), frames)
 
 
+@pytest.mark.slow
 def test_model_with_reserved_names_everywhere_compiles(tmp_path: Path) -> None:
     model = load_model(Reserved(), example_inputs=(torch.zeros(1, 2),) * 4).model
     names = {*model.graph.shapes}

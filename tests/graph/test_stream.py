@@ -55,6 +55,14 @@ def test_a_convolution_that_looks_ahead_is_not_streamed() -> None:
     assert stream(model) is model
 
 
+def test_rows_beside_the_same_rows_as_columns_are_not_streamed() -> None:
+    step = Step(8, 1)
+    columns = step.op(Op.RESHAPE, ("x",), (8,))
+    table = step.op(Op.ADD, ("x", columns), (1, 8, 8))
+    model = step.model(step.dense(step.last(table), 1))
+    assert stream(model) is model
+
+
 def test_rows_before_the_last_can_be_read() -> None:
     step = Step(12, 2)
     h = step.same(Op.TANH, step.conv(step.conv("x", 4, 3), 4, 2))

@@ -34,6 +34,16 @@ def tensor(*shape: int, name: str = "x", scale: float = 1e-4) -> QTensor:
     return QTensor(name, shape, 16, scale)
 
 
+def test_a_magnitude_is_exact_at_its_corner() -> None:
+    x, y = tensor(1, 3), QTensor("y", (1, 3), 16, 1e-4)
+    node = Node("y", Op.FUNCTION, ("x",), (1, 3), {"function": "abs"})
+    built = build_nonlinear(node, (x,), y)
+    tensors = {t.name: t for t in (x, y, *built.tensors)}
+    program = IntegerProgram("x", None, "y", (), tensors, {}, tuple(built.ops))
+    values = run_step(program, {"x": np.array([[[-3, 0, 32767]]])}, dict.fromkeys(tensors, 0))
+    assert values["y"].tolist() == [[[3, 0, 32767]]]
+
+
 @pytest.mark.parametrize(
     ("function", "scale", "kind"),
     [

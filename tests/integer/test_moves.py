@@ -120,10 +120,22 @@ def test_a_sum_that_cancels_is_coarse_enough_to_be_proven() -> None:
 
 
 def test_a_clamp_keeps_the_scale_of_what_it_clamps() -> None:
-    bounded = node("bounded", Op.CLAMP, "x", low=-0.01, high=0.01)
+    bounded = node("bounded", Op.CLAMP, "x", low=-0.5, high=0.5)
     y = node("y", Op.AFFINE, "bounded", scale=1.0, offset=0.0)
     program, *_ = built(bounded, y)
     assert program.tensors["bounded"].scale == program.tensors["x"].scale
+
+
+def test_bounds_far_within_what_is_clamped_are_not_rounded_to_its_scale() -> None:
+    loud = node("loud", Op.AFFINE, "x", scale=1000.0, offset=0.0)
+    bounded = node("bounded", Op.CLAMP, "loud", low=-1.0, high=1.0)
+    y = node("y", Op.AFFINE, "bounded", scale=1.0, offset=0.0)
+    program, got, want, counts = built(loud, bounded, y)
+    lsb = program.tensors["bounded"].scale
+    assert 100 * lsb < program.tensors["loud"].scale
+    far = np.abs(want) == 1.0
+    assert far.any() and np.abs(got - want)[far].max() <= lsb
+    assert not any(counts.values())  # what the copy cuts off lies beyond the bounds
 
 
 def test_a_table_reads_a_power_of_two_through_a_transpose() -> None:

@@ -127,6 +127,7 @@ def test_portable_kernels_on_riscv_equal_the_twins(tmp_path: Path) -> None:
     compare((*qemu_command(board), "-kernel", str(elf)), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.cortex_a
 @pytest.mark.parametrize(
     "compiler",

@@ -68,6 +68,7 @@ def test_cppcheck(name: str, written: Packages) -> None:
     assert not cppcheck([*package.sources, package.selftest], package.includes)
 
 
+@pytest.mark.slow
 @pytest.mark.clang_tidy
 @pytest.mark.parametrize("name", NAMES)
 def test_clang_tidy(name: str, written: Packages) -> None:
@@ -75,6 +76,7 @@ def test_clang_tidy(name: str, written: Packages) -> None:
     assert not clang_tidy([*package.sources, package.selftest], package.includes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_gcc_analyzer(name: str, written: Packages, tmp_path: Path) -> None:
     if "Free Software Foundation" not in run(["gcc", "--version"]):

@@ -94,6 +94,7 @@ def test_sums_at_one_scale_are_exact() -> None:
     np.testing.assert_array_equal(values["w"], exact.clip(-(1 << 31), (1 << 31) - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.arm
 def test_gcc_for_cortex_m0_has_no_warning(tmp_path: Path) -> None:
     for number, (ops, w) in enumerate(cases().values()):

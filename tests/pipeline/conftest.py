@@ -10,6 +10,7 @@ import pytest
 
 import tqs_edge
 from tests.cli import factories
+from tests.cli.conftest import models_load_once as models_load_once
 
 BOARD = "mps2-an386"
 Compiled = Callable[..., tuple[Path, dict[str, Any]]]
@@ -23,16 +24,12 @@ def compiled(
     made: dict[str, tuple[Path, dict[str, Any]]] = {}
 
     def make(factory: str, **options: Any) -> tuple[Path, dict[str, Any]]:
-        key = repr((factory, sorted(options.items())))
+        asked = {"board": BOARD, "uniform": "a16w8", "horizon": 24} | options
+        key = repr((factory, sorted(asked.items())))
         if key not in made:
             model, inputs = getattr(factories, factory)()
             directory = tmp_path_factory.mktemp("package") / "out"
-            report = tqs_edge.compile(
-                model,
-                example_inputs=inputs,
-                output=directory,
-                **{"board": BOARD, "uniform": "a16w8", "horizon": 24} | options,
-            )
+            report = tqs_edge.compile(model, example_inputs=inputs, output=directory, **asked)
             made[key] = directory, report
         return made[key]
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.arm, pytest.mark.unicorn]
 Compiled = Callable[..., tuple[Path, dict[str, Any]]]
 
 
-SIZE = {"board": "arduino-zero", "optimize": "size", "runner": "unicorn"}
+SIZE = {"board": "arduino-zero", "optimize": "size", "runner": "unicorn", "rounding": "nearest"}
 SPEED = {"board": "mps2-an386", "optimize": "speed", "runner": "unicorn"}
 
 

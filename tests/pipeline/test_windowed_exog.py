@@ -60,6 +60,7 @@ def compiled(folder: Path, rows: int) -> dict:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.arm
 @pytest.mark.qemu
 def test_frames_are_equal_on_all_executors(tmp_path: Path) -> None:

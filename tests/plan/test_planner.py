@@ -73,6 +73,7 @@ def test_all_limits_hold_at_once(measured: Measured) -> None:
         assert result.usage[name] <= limit * (1 + 1e-9)
 
 
+@pytest.mark.slow
 def test_the_same_request_gives_the_same_plan(measured: Measured) -> None:
     first, second = (planned(measured, Budget(avg_bits=5)) for _ in range(2))
     assert first == second

@@ -121,6 +121,7 @@ def dense_blocks(ops: tuple) -> list:
     return [block for op in ops if isinstance(op, DenseOp) for block in op.blocks]
 
 
+@pytest.mark.slow
 def test_one_context_serves_for_both_purposes(
     model: RolloutModel, ranges: dict[str, float], contexts: np.ndarray
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_broken_page_is_found(look, broken, by, complaint):
     assert any(fault.startswith(complaint) for fault in found), found
 
 
+@pytest.mark.slow
 def test_a_request_is_found_when_the_policy_is_taken_away(look):
     page = re.sub(
         r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", render_html(example_report())

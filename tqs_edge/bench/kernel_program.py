@@ -20,7 +20,7 @@ from tqs_edge.integer.program import (
     SliceOp,
 )
 from tqs_edge.kernel_table import Kernel
-from tqs_edge.quant.fixed_point import to_multiplier_shift
+from tqs_edge.quant.fixed_point import output_multiplier_shift
 
 FRACTION_BITS = 12  # of what the tables read: int16 then covers +-8
 # Real layers rarely need more; from 1/4 on the shift is 32, and DSP kernels do single rows.
@@ -72,7 +72,7 @@ def _random_block(kernel: Kernel, rows: int, depth: int, seed: int) -> DenseBloc
     bound = np.abs(bias) + largest_x * np.abs(weights.astype(np.int64)).sum(axis=1)
     typical = largest_x * largest_w * np.sqrt(depth) / 3.0
     factors = np.minimum(rng.uniform(2.0**13, 2.0**15, rows) / typical, MAX_FACTOR)
-    requant = to_multiplier_shift(factors.tolist(), bound.tolist())
+    requant = output_multiplier_shift(factors.tolist(), bound.tolist())
     multiplier = np.array(requant.multipliers, np.int32)
     return DenseBlock(
         0, rows, kernel.weight_bits, weights, bias, multiplier, requant.shift, kernel.acc_bits

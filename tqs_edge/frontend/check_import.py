@@ -43,8 +43,12 @@ def check_import(model: RolloutModel, module: tvm.IRModule, step: Step) -> None:
 
 
 def relax_step(module: tvm.IRModule, graph: Graph) -> Step:
-    """The module's main as a function of torch tensors, compiled for this machine by LLVM."""
-    executable = tvm.compile(module, target="llvm")
+    """The module's main as a function of torch tensors, compiled for this machine by LLVM.
+
+    Unoptimised: a few steps run, and LLVM's optimisation takes three quarters of compiling.
+    """
+    target = tvm.target.Target({"kind": "llvm", "opt-level": 0})
+    executable = tvm.compile(module, target=target)
     machine = relax.VirtualMachine(executable, tvm.cpu())
     paths = [str(path) for path in module["main"].attrs["constants"]]
     constants = [tvm.runtime.tensor(np.ascontiguousarray(graph.constants[path])) for path in paths]

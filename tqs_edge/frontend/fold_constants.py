@@ -69,13 +69,19 @@ class _FoldConstants(PyExprMutator):
         if name == "strided_slice" and arrays[0] is not None:
             return _const(arrays[0][_slices(call, arrays[0].ndim)])
         if name == "divide" and arrays[1] is not None and np.all(arrays[1] != 0):
-            return relax.op.multiply(call.args[0], _const(_scalar(1 / arrays[1])))
+            by = 1 / arrays[1]
+            factor = _scalar(by) if shape_of(call.args[0]) == shape else by
+            return relax.op.multiply(call.args[0], _const(factor))
         if name in ELEMENTWISE and any(a is not None and a.size == 1 for a in arrays):
-            args = [
-                arg if array is None or array.size != 1 else _const(_scalar(array))
-                for arg, array in zip(call.args, arrays, strict=True)
-            ]
-            return relax.Call(call.op, args, call.attrs)
+            tensors = [arg for arg, a in zip(call.args, arrays, strict=True) if a is None]
+            if all(
+                shape_of(tensor) == shape for tensor in tensors
+            ):  # no axis comes of the constant
+                args = [
+                    arg if array is None or array.size != 1 else _const(_scalar(array))
+                    for arg, array in zip(call.args, arrays, strict=True)
+                ]
+                return relax.Call(call.op, args, call.attrs)
         return call
 
     def value_of(self, expr: relax.Expr) -> np.ndarray | None:
@@ -105,4 +111,4 @@ def _scalar(array: np.ndarray) -> np.ndarray:
 
 
 def _const(array: np.ndarray) -> relax.Expr:
-    return relax.const(np.ascontiguousarray(array, dtype=np.float32), "float32")
+    return relax.const(np.asarray(array, np.float32, order="C"), "float32")

@@ -18,6 +18,7 @@ from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.frontend.importer import import_step
 from tqs_edge.frontend.named_step import NamedStep
 from tqs_edge.frontend.obstacles import find_obstacles
+from tqs_edge.frontend.one_axis import has_scalars, with_one_axis
 from tqs_edge.frontend.signature import StepSignature, input_shapes, read_signature
 from tqs_edge.frontend.source import ModelSource, Source, export_step, find_step
 from tqs_edge.frontend.step_program import reject_bad_constants
@@ -113,9 +114,9 @@ def _examine(
     graph, unsupported = extract_graph(module, constants)
     if graph is None:
         return None, unsupported
-    merged = merge_dense(graph)
-    if merged is not graph:
-        graph, module = merged, graph_module(merged)
+    rewritten = merge_dense(with_one_axis(graph) if has_scalars(graph) else graph)
+    if rewritten is not graph:
+        graph, module = rewritten, graph_module(rewritten)
     model = RolloutModel(
         name=opened.name,
         source=opened.label,

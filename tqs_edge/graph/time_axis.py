@@ -119,8 +119,9 @@ def _joined(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | Non
     names = [name for name in node.inputs if name not in graph.constants]
     inputs = [timed[name] for name in names]
     axis, period = inputs[0].axis, inputs[0].period
-    extents = {graph.shapes[name][axis] for name in names}
-    if any((x.axis, x.period) != (axis, period) for x in inputs) or len(extents) > 1:
+    if any((x.axis, x.period) != (axis, period) for x in inputs):
+        return None
+    if len({graph.shapes[name][axis] for name in names}) > 1:
         return None
     for name in node.inputs:
         shape = graph.constants[name].shape if name in graph.constants else ()

@@ -216,7 +216,8 @@ class _Builder:
 
     def _nonlinear(self, node: Node, y: QTensor) -> None:
         inputs = tuple(self._sixteen_bits(name) for name in node.inputs)
-        built = build_nonlinear(node, inputs, y, spare=self._free_name(f"{y.name}_p"))
+        spare, opposite = (self._free_name(f"{y.name}_{end}") for end in "pn")
+        built = build_nonlinear(node, inputs, y, spare, opposite)
         self.tensors |= {tensor.name: tensor for tensor in built.tensors}
         self.ops += built.ops
 

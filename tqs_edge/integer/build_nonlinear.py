@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from tqs_edge.errors import InputError, OverflowUnproven
 from tqs_edge.graph.functions import FUNCTIONS
 from tqs_edge.graph.graph import Node, Op
+from tqs_edge.integer.bound_ops import ExtremumOp
 from tqs_edge.integer.constants import affine_op
 from tqs_edge.integer.nonlinear_ops import (
     FUNCTION_OPS,
@@ -35,24 +36,30 @@ Q15 = 2.0**-15
 class Built:
     """Operations in order and the tensors that they make besides the node's own.
 
-    spare: the name of such a tensor
+    spare, opposite: names of such tensors
     """
 
     spare: str
+    opposite: str
     tensors: list[QTensor] = field(default_factory=list)
     ops: list[IntegerOp] = field(default_factory=list)
 
 
 def build_nonlinear(
-    node: Node, inputs: tuple[QTensor, ...], y: QTensor, spare: str | None = None
+    node: Node,
+    inputs: tuple[QTensor, ...],
+    y: QTensor,
+    spare: str | None = None,
+    opposite: str | None = None,
 ) -> Built:
     """The operations that compute `node` from 16-bit `inputs` into `y`.
 
-    spare: a name for a tensor between, where one is needed; by default that of y and "_p".
+    spare, opposite: names for tensors between, where they are needed; by default that of y and
+    "_p" or "_n".
     Raises OverflowUnproven where the scales leave no multiplier, InputError for shapes that no
     kernel takes.
     """
-    built = Built(spare or f"{y.name}_p")
+    built = Built(spare or f"{y.name}_p", opposite or f"{y.name}_n")
     match node.op:
         case Op.FUNCTION:
             _function(node, inputs[0], y, built)
@@ -88,7 +95,9 @@ def _rescale(made: QTensor, y: QTensor, built: Built) -> None:
 def _function(node: Node, x: QTensor, y: QTensor, built: Built) -> None:
     function = str(node.attrs["function"])
     kind = FUNCTION_OPS.get(function, TableOp)
-    if kind is PowerOp:
+    if function == "abs":
+        _magnitude(x, y, built)
+    elif kind is PowerOp:
         _power(function, x, y, built)
     elif kind is LogOp:
         # Beyond an output LSB of 2^-16, nothing of the logarithm's 23 fraction bits is lost.
@@ -100,6 +109,21 @@ def _function(node: Node, x: QTensor, y: QTensor, built: Built) -> None:
         built.ops.append(WaveOp(y.name, x.name, function, table, turn))
     else:
         built.ops.append(table_op(function, x, y))
+
+
+def _magnitude(x: QTensor, y: QTensor, built: Built) -> None:
+    """The larger of x and -x: exact, where a table would round the corner at zero off."""
+    made = y
+    if (x.bits, x.scale) != (y.bits, y.scale):
+        made = replace(x, name=built.spare)
+        built.tensors.append(made)
+    opposite = replace(x, name=built.opposite)
+    built.tensors.append(opposite)
+    built.ops += [
+        affine_op((x,), (-1.0,), 0.0, opposite),
+        ExtremumOp(made.name, (x.name, opposite.name), "maximum"),
+    ]
+    _rescale(made, y, built)
 
 
 def table_op(function: str, x: QTensor, y: QTensor) -> TableOp:

@@ -18,18 +18,24 @@ FINEST_RESCALE = 2.0**-12  # of an operand that is rescaled; bounded by constant
 # A mean may lie anywhere among its inputs, though it was not seen there: levels drift. It has at
 # most two bits more of resolution than they have: a quarter of their range is left for it.
 MEAN_ROOM = 4.0
+CLAMP_ROOM = 16.0  # up to four bits are given up so that a clamp need not rescale
 SUM_LIMIT = 2.0**30  # output LSBs that a sum of the largest inputs may reach before saturation
 
 
 def keeps_scale(node: Node, source: QTensor) -> bool:
-    """Whether the output has the width and scale of `source`: it is made of the same integers.
+    """Whether the output has the width and scale of `source`: it is made of the same integers, or
+    of their opposites.
 
-    A clamp keeps them unless one of its bounds lies beyond all that `source` can hold.
+    A clamp keeps them unless one of its bounds lies beyond all that `source` can hold, or both
+    leave so little of it that its LSB is coarse beside them.
     """
     if node.op is Op.CLAMP:
         least, most = integer_limits(source.bits)
         low, high = float(node.attrs["low"]), float(node.attrs["high"])
-        return low <= most * source.scale and high >= least * source.scale
+        within = low <= most * source.scale and high >= least * source.scale
+        return within and CLAMP_ROOM * max(abs(low), abs(high)) >= most * source.scale
+    if node.op is Op.FUNCTION:
+        return bool(node.attrs["function"] == "abs") and source.bits == 16
     return node.op in SCALE_KEEPING
 
 
@@ -39,7 +45,7 @@ def finest_scale(node: Node, operands: list[QTensor]) -> float:
         (x,) = operands
         finest = sum_gain(node, x) * sum_bound(node, x) * x.scale / SUM_LIMIT
         return max(finest, x.scale / MEAN_ROOM) if node.op is Op.MEAN else finest
-    if node.op in (Op.MAXIMUM, Op.MINIMUM, Op.SELECT):
+    if node.op in (Op.MAXIMUM, Op.MINIMUM, Op.SELECT, Op.CLAMP):
         return FINEST_RESCALE * max((x.scale for x in operands), default=0.0)
     return 0.0
 

@@ -116,6 +116,7 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
         f"tqs.function.{name}": (AffineOp, TableOp, FUNCTION_OPS.get(name, TableOp))
         for name in FUNCTIONS
     },
+    "tqs.function.abs": (AffineOp, ExtremumOp),
 }
 
 
@@ -158,7 +159,10 @@ def _check_binding(var: relax.Var, kind: str, op: IntegerOp, tensor: QTensor) ->
         raise InputError(f"layer '{var.name}' is {kind}, the program has {type(op).__name__}")
     if isinstance(op, LutOp) and kind != f"relax.{op.function}":
         raise InputError(f"layer '{var.name}' is {kind}, the program has a {op.function} table")
-    if isinstance(op, ExtremumOp) and kind != f"relax.{op.function}":
+    extremum = (
+        "relax.maximum" if kind == "tqs.function.abs" else kind
+    )  # of a number and its opposite
+    if isinstance(op, ExtremumOp) and extremum != f"relax.{op.function}":
         raise InputError(f"layer '{var.name}' is {kind}, the program has a {op.function}")
     if isinstance(op, TableOp | WaveOp | PowerOp) and kind != f"tqs.function.{op.function}":
         raise InputError(f"layer '{var.name}' is {kind}, the program has the {op.function}")

@@ -6,10 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tqs_edge.firmware.board import Board
+from tqs_edge.graph.stream import products
 from tqs_edge.graph.threads import one_thread
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.step_estimate import estimate_step
@@ -26,6 +30,7 @@ from tqs_edge.sensitivity.sites import BLOCK_ROWS
 from tqs_edge.sensitivity.sweep import Executor
 
 Progress = Callable[[int, int], None]
+LEAST_CONTEXTS = 2
 DEFAULT_AVG_BITS = 8.0  # without any budget: what uniform 8-bit weights would take
 
 
@@ -42,6 +47,7 @@ def score_sites(
     prepared: Prepared,
     *,
     exact: bool = True,
+    most_work: float = inf,
     probes: int = PROBES,
     block_rows: int = BLOCK_ROWS,
     seed: int = 0,
@@ -51,8 +57,9 @@ def score_sites(
 ) -> Scores:
     """TQS of every site on the planning rollouts; `exact` also measures every width of each.
 
-    block_rows: rows of a weight that have one width together. executor, resume: see
-    `sensitivity.score.score`; by default, a thread for every core.
+    block_rows: rows of a weight that have one width together. most_work: numbers and products that
+    measuring may compute; where all contexts would take more, fewer are measured on. executor,
+    resume: see `sensitivity.score.score`; by default, a thread for every core.
     """
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         report = score_report(
@@ -64,7 +71,7 @@ def score_sites(
             executor=executor or threads,
             resume=resume,
         )
-    return Scores(report, measured_table(prepared, report) if exact else None)
+    return Scores(report, measured_table(prepared, report, most_work) if exact else None)
 
 
 def score_report(prepared: Prepared, **options: Any) -> SensitivityReport:
@@ -81,14 +88,25 @@ def score_report(prepared: Prepared, **options: Any) -> SensitivityReport:
     )
 
 
-def measured_table(prepared: Prepared, report: SensitivityReport) -> DamageTable:
-    """Exact mode on the planning rollouts: every site of the report at every width."""
-    trials = prepared.planning
+def measured_table(
+    prepared: Prepared, report: SensitivityReport, most_work: float = inf
+) -> DamageTable:
+    """Exact mode on the planning rollouts: every site of the report at every width.
+
+    On evenly spaced ones of them, at least LEAST_CONTEXTS, where all would take more than
+    `most_work`.
+    """
+    trials, graph = prepared.planning, prepared.model.graph
+    pairs = sum(len(scored.site.widths) for scored in report.sites)
+    numbers = sum(prod(shape) for shape in graph.shapes.values()) + products(graph)
+    each = pairs * prepared.horizon * numbers
+    count = min(len(trials.contexts), max(LEAST_CONTEXTS, int(min(most_work / each, 1e9))))
+    chosen = np.linspace(0, len(trials.contexts) - 1, count).astype(np.int64)
     return measure_damage(
         prepared.model,
-        trials.contexts,
+        trials.contexts[chosen],
         prepared.horizon,
-        trials.exog,
+        None if trials.exog is None else trials.exog[chosen],
         report=report,
         ranges=prepared.ranges,
     )

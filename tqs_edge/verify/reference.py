@@ -99,6 +99,9 @@ def run_step(
         for position, name in enumerate(op.inputs)
         if name == f"{op.output}_{position}"  # rescaled for this operation alone
     }
+    cut = {op.input for op in program.ops if isinstance(op, ClampOp)} & {
+        f"{op.output}_0" for op in program.ops if isinstance(op, ClampOp)
+    }
     clips: dict[str, Ints] = {}
     for op in program.ops:
         y = program.tensors[op.output]
@@ -108,7 +111,9 @@ def run_step(
         low, high = -(1 << (y.bits - 1)), (1 << (y.bits - 1)) - 1
         clipped = np.clip(exact, low, high)
         lost = clipped != exact
-        if op.output in copies:  # clipped, but only lost where it is chosen
+        if op.output in cut:  # what lies beyond the copy's range lies beyond the bounds too
+            pass
+        elif op.output in copies:  # clipped, but only lost where it is chosen
             clips[op.output] = lost.astype(np.int64)
         elif isinstance(op, ExtremumOp):
             saturations[op.output] += _chosen_losses(op, y, clipped, values, clips)

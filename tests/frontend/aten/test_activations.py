@@ -21,6 +21,10 @@ BECOMES = {
     "mish": (F.mish, {"mish": 1}),
     "softplus": (F.softplus, {"softplus": 1}),
     "softplus with beta": (nn.Softplus(beta=2), {"softplus": 1, "mul": 2}),
+    "softplus that turns straight": (
+        nn.Softplus(beta=2, threshold=3),
+        {"softplus": 1, "mul": 2, "choose": 1},
+    ),
     "elu": (F.elu, {"elu": 1}),
     "elu with alpha": (nn.ELU(0.5), {"elu": 1, "relu": 1, "mul": 2, "add": 1}),
     "selu": (F.selu, {"elu": 1, "relu": 1, "mul": 2, "add": 1}),
@@ -41,6 +45,7 @@ BECOMES = {
     "expm1": (torch.expm1, {"exp": 1, "add": 1}),
     "sin and cos": (lambda x: torch.sin(x) + torch.cos(x), {"sin": 1, "cos": 1, "add": 1}),
     "abs": (torch.abs, {"abs": 1}),
+    "only numbers": (lambda x: torch.nan_to_num(x.exp()), {"exp": 1}),
     "erf": (torch.erf, {"erf": 1}),
     "square": (torch.square, {"mul": 1}),
     "cube": (lambda x: x**3, {"mul": 2}),
@@ -90,6 +95,14 @@ def test_activation_becomes(name):
 def test_function_of_positive_numbers_becomes(name):
     function, expected = POSITIVE[name]
     assert check(function, X + 4.5) == expected
+
+
+def test_the_larger_of_a_tensor_and_itself_is_that_tensor() -> None:
+    assert check(lambda x: torch.maximum(x.exp(), x.exp()) + 1, X) == {"exp": 1, "add": 1}
+
+
+def test_a_tangent_is_a_quotient_that_keeps_its_sign() -> None:
+    assert check(lambda x: torch.tan(x / 5), X)["div"] == 1
 
 
 def test_glu_is_a_gated_half():

@@ -33,6 +33,7 @@ def test_layers_of_a_gru_read_their_own_row_of_the_state():
     assert graph.node("rnn_hh_l1").weight == "rnn.weight_hh_l1"
 
 
+@pytest.mark.slow
 def test_tcn_needs_no_transposes():
     graph = graph_of("TCN")
     assert not [n for n in graph.nodes if n.op is Op.TRANSPOSE]
@@ -42,6 +43,7 @@ def test_tcn_needs_no_transposes():
     assert graph.constants["blocks.0.net.0.weight"].shape == (4, 9)
 
 
+@pytest.mark.slow
 def test_transformer_has_one_softmax_under_a_finite_mask():
     graph = graph_of("causal transformer")
     (softmax,) = (n for n in graph.nodes if n.op is Op.SOFTMAX)
@@ -49,6 +51,7 @@ def test_transformer_has_one_softmax_under_a_finite_mask():
     assert softmax.shape == (1, 2, 8, 8) and mask.min() == -1e4
 
 
+@pytest.mark.slow
 def test_poles_are_computed_when_loading():
     graph = graph_of("LRU")
     assert {n.op for n in graph.nodes} == {

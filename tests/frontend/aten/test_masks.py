@@ -31,6 +31,7 @@ def test_masks_are_one_sum(name: str) -> None:
     assert found["add"] == 1 and found["cat"] == 0 and found["mul"] == 0
 
 
+@pytest.mark.slow
 def test_integers_keep_the_scale_of_masked_scores() -> None:
     class Attention(nn.Module):
         def __init__(self) -> None:

@@ -92,6 +92,11 @@ def test_standardisation_in_arithmetic_is_one_normalisation(name):
     assert set(found) <= {"normalize", "permute", "mul"}
 
 
+def test_the_variance_over_axes_that_stand_apart_is_one_deviation():
+    found = check(lambda x: x / x.reshape(2, 4, 4).std((0, 2), keepdim=True).reshape(4), X)
+    assert found["deviation"] == 1
+
+
 def test_deviation_by_itself_serves_the_way_back():
     found = check(lambda x: x * x.std(1, keepdim=True) + x.mean(1, keepdim=True), X)
     assert found["deviation"] == 1 and "sqrt" not in found

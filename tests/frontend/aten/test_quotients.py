@@ -42,6 +42,7 @@ def test_any_other_divisor_keeps_its_sign(name: str) -> None:
     assert found["choose"] == 1 and found["abs"] == 1
 
 
+@pytest.mark.slow
 def test_integers_divide_by_negative_numbers() -> None:
     class Step(nn.Module):
         def __init__(self) -> None:

@@ -10,11 +10,13 @@ import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.hidden import exponential
-from tqs_edge.frontend.aten.quotients import reciprocal
+from tqs_edge.frontend.aten.quotients import quotient, reciprocal
+from tqs_edge.frontend.aten.step_ops import tqs
 from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value, shape_of
 from tqs_edge.frontend.aten.variance import reciprocal_root, root_of_variance
 
 aten = torch.ops.aten
+SAME_AS_STRAIGHT = 16.0  # from here on softplus is its argument in float32
 
 
 def _function(name: str) -> Callable[..., Value]:
@@ -71,8 +73,12 @@ def celu(e: Emitter, _node: torch.fx.Node, x: Value, alpha: float = 1.0) -> Valu
 def softplus(
     e: Emitter, _node: torch.fx.Node, x: Value, beta: float = 1.0, threshold: float = 20.0
 ) -> Value:
-    """log(1 + exp(beta x)) / beta; beyond the threshold both are x in float32."""
-    return e.affine(e.function(e.affine(x, beta), "softplus"), 1 / beta)
+    """log(1 + exp(beta x)) / beta, x where beta x lies beyond the threshold."""
+    scaled = e.affine(x, beta)
+    curved = e.affine(e.function(scaled, "softplus"), 1 / beta)
+    if threshold >= SAME_AS_STRAIGHT or not isinstance(scaled, torch.fx.Node):
+        return curved
+    return e.call(tqs.choose.default, scaled, x, curved, float(threshold), True)
 
 
 def log_sigmoid(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
@@ -163,6 +169,13 @@ def erfc(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
     return e.affine(e.function(x, "erf"), -1.0, 1.0)
 
 
+def tan(e: Emitter, node: torch.fx.Node, x: Value) -> Value:
+    """sin(x) / cos(x)."""
+    cosine = e.function(x, "cos")
+    assert isinstance(cosine, torch.fx.Node)
+    return quotient(e, node, e.function(x, "sin"), cosine)
+
+
 def exp2(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
     """exp(x * log(2))."""
     return e.function(e.affine(x, math.log(2)), "exp")
@@ -211,6 +224,7 @@ HANDLERS: Handlers = {
     aten.glu.default: glu,
     aten.log1p.default: log1p,
     aten.expm1.default: expm1,
+    aten.tan.default: tan,
     aten.exp2.default: exp2,
     aten.erfc.default: erfc,
     aten.log2.default: _logarithm(2),

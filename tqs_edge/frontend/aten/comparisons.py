@@ -108,10 +108,11 @@ def chosen(
     parts = []
     for part in (a, b):
         if isinstance(part, int | float):
-            part = Constant(torch.tensor([float(part)]), "choice.value")
+            part = Constant(torch.tensor(float(part)), "choice.value")
         if isinstance(part, Constant):
             value = part.value.to(torch.float32)
-            part = Constant(value if value.ndim else value.reshape(1), part.path)
+            bare = not value.ndim and shape_of(node)
+            part = Constant(value.reshape(1) if bare else value, part.path)
             if torch.isinf(part.value).any():
                 return None
         parts.append(part)
@@ -163,5 +164,6 @@ READ_AS_NUMBERS = frozenset(
 
 def as_number(e: Emitter, condition: Condition) -> torch.fx.Node:
     """1 where a comparison holds, 0 elsewhere."""
-    one, zero = (Constant(torch.tensor([n]), "choice.value") for n in (1.0, 0.0))
+    shape = (1,) if shape_of(condition.x) else ()
+    one, zero = (Constant(torch.full(shape, n), "choice.value") for n in (1.0, 0.0))
     return _choice(e, condition, one, zero)

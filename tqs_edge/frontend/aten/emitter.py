@@ -21,7 +21,8 @@ from tqs_edge.frontend.aten.values import (
 )
 
 aten = torch.ops.aten
-COMMUTATIVE = (aten.add.Tensor, aten.mul.Tensor, aten.maximum.default, aten.minimum.default)
+EXTREMES = (aten.maximum.default, aten.minimum.default)
+COMMUTATIVE = (aten.add.Tensor, aten.mul.Tensor, *EXTREMES)
 WITH_NUMBERS = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor)
 
 
@@ -165,6 +166,8 @@ class Emitter(GraphBuilder):
 
     def binary(self, target: Any, a: Operand, b: Operand) -> Value:
         """An elementwise operation with broadcasting; a number stands for a uniform constant."""
+        if target in EXTREMES and a is b and isinstance(a, torch.fx.Node):
+            return a
         if not isinstance(a, torch.fx.Node) and not isinstance(b, torch.fx.Node):
             left, right = (v.value if isinstance(v, Constant) else v for v in (a, b))
             known = a if isinstance(a, Constant) else b

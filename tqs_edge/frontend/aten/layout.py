@@ -20,7 +20,7 @@ def to_own_shape(e: Emitter, node: torch.fx.Node, x: Value, *_args: Any, **_kwar
 
 
 def same(_e: Emitter, _node: torch.fx.Node, x: Value, *_args: Any, **_kwargs: Any) -> Value:
-    """Copies, and what only training does."""
+    """Copies, what only training does, and what replaces numbers that are not finite."""
     return x
 
 
@@ -108,6 +108,7 @@ HANDLERS: Handlers = {
             aten.contiguous.default,
             aten.lift_fresh_copy.default,
             aten.dropout.default,
+            aten.nan_to_num.default,
         )
     },
     aten.native_dropout.default: lambda _e, _node, x, *_args: (x, None),

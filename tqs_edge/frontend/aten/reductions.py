@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,22 +56,29 @@ def reduction(target: Any, scale: float = 1.0) -> Callable[..., Value]:
     return handle
 
 
-def maximum_and_index(
-    e: Emitter, node: torch.fx.Node, x: Value, dim: int, keepdim: bool = False
-) -> tuple[Value, None] | None:
-    """x.max(dim) where nothing reads the index."""
-    if any(user.args[1] == 1 and user.users for user in node.users):
-        return None
-    values = e.reduce(aten.amax.default, without_hidden(e, x, [dim]), [dim])
-    return e.reshape(values, tuple(node.meta["val"][0].shape)), None
+def extreme_and_index(scale: float) -> Callable[..., tuple[Value, None] | None]:
+    """A handler of x.max(dim) (1) or x.min(dim) (-1) where nothing reads the index."""
+
+    def handle(
+        e: Emitter, node: torch.fx.Node, x: Value, dim: int, keepdim: bool = False
+    ) -> tuple[Value, None] | None:
+        if any(user.args[1] == 1 and user.users for user in node.users):
+            return None
+        x = without_hidden(e, x, [dim]) if scale > 0 else x
+        values = e.affine(e.reduce(aten.amax.default, e.affine(x, scale), [dim]), scale)
+        return e.reshape(values, tuple(node.meta["val"][0].shape)), None
+
+    return handle
 
 
-def _flattened(e: Emitter, x: Value, axes: list[int]) -> tuple[Value, int] | None:
-    """(x with the axes as one, which one), None where other axes stand between them."""
+def _flattened(e: Emitter, x: Value, axes: list[int]) -> tuple[Value, int]:
+    """(x with the axes as one, which one); the last one where other axes stand between them."""
     shape, first, last = shape_of(x), min(axes), max(axes)
+    extent = math.prod(shape[axis] for axis in axes)
     if sorted(axes) != list(range(first, last + 1)):
-        return None
-    extent = torch.Size(shape[first : last + 1]).numel()
+        others = [axis for axis in range(len(shape)) if axis not in axes]
+        moved = e.permute(x, [*others, *axes])
+        return e.reshape(moved, [*(shape[axis] for axis in others), extent]), len(others)
     return e.reshape(x, [*shape[:first], extent, *shape[last + 1 :]]), first
 
 
@@ -85,14 +93,12 @@ def variance(
 ) -> Value | None:
     """The variance over axes, over n - correction."""
     axes = _axes(x, dims)
-    if len(axes) == 1:
-        result = variance_over(e, x, axes[0], 1.0 if correction is None else correction)
-        return result if keepdim else _reshaped(e, result, shape_of(node))
-    flat = _flattened(e, x, axes)
-    if flat is None:
+    flat = (x, axes[0]) if len(axes) == 1 else _flattened(e, x, axes)
+    less = 1.0 if correction is None else correction
+    if shape_of(flat[0])[flat[1]] <= less:
         return None
-    result = variance_over(e, *flat, 1.0 if correction is None else correction)
-    return _reshaped(e, result, shape_of(node))
+    result = variance_over(e, *flat, less)
+    return result if len(axes) == 1 and keepdim else _reshaped(e, result, shape_of(node))
 
 
 def _reshaped(e: Emitter, variance: Value, shape: tuple[int, ...]) -> Value:
@@ -107,13 +113,8 @@ def deviation(
     e: Emitter, node: torch.fx.Node, x: Value, dims: Any = None, **options: Any
 ) -> Value | None:
     """The standard deviation over axes."""
-    axes = _axes(x, dims)
-    flat = (x, axes[0]) if len(axes) == 1 else _flattened(e, x, axes)
-    if flat is None:
-        return None
-    correction = options.get("correction", 1)
-    found = variance_over(e, *flat, 1.0 if correction is None else correction)
-    root = root_of_variance(e, found)
+    found = variance(e, node, x, dims, **options)
+    root = None if found is None else root_of_variance(e, found)
     return None if root is None else e.reshape(root, shape_of(node))
 
 
@@ -147,7 +148,8 @@ HANDLERS: Handlers = {
     aten.max.default: reduction(aten.amax.default),
     aten.amin.default: reduction(aten.amax.default, -1.0),
     aten.min.default: reduction(aten.amax.default, -1.0),
-    aten.max.dim: maximum_and_index,
+    aten.max.dim: extreme_and_index(1.0),
+    aten.min.dim: extreme_and_index(-1.0),
     aten.var.correction: variance,
     aten.std.correction: deviation,
     aten.linalg_vector_norm.default: norm,

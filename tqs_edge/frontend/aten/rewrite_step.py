@@ -31,7 +31,7 @@ KEPT_WHOLE = (
     "silu mish softplus hardswish hardsigmoid hardtanh log_sigmoid celu selu glu "
     "scaled_dot_product_attention replication_pad1d reflection_pad1d pad avg_pool1d max_pool1d "
     "adaptive_avg_pool1d adaptive_max_pool1d unfold upsample_linear1d upsample_nearest1d roll "
-    "addcmul lerp bilinear "
+    "addcmul lerp bilinear nan_to_num "
     "mv dot prelu _prelu_kernel select_scatter logsumexp logaddexp logcumsumexp cummax prod "
     "_upsample_nearest_exact1d upsample_bilinear2d upsample_bicubic2d upsample_nearest2d "
     "_upsample_nearest_exact2d"
