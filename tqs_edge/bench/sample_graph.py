@@ -26,6 +26,7 @@ class Samples:
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     narrow: set[str] = field(default_factory=set)
     coarse: set[str] = field(default_factory=set)  # weights of 2 bits
+    taken: dict[int, set[int]] = field(default_factory=dict)  # begins of pieces by length
 
     def node(
         self, op: Op, inputs: tuple[str, ...], shape: tuple[int, ...], reach: float, **rest: Any
@@ -62,9 +63,13 @@ class Samples:
         self.update(self.state(self.shapes[made]), made)
 
     def piece(self, shape: tuple[int, ...]) -> str:
-        """Consecutive elements of x in this shape."""
+        """Consecutive elements of x in this shape, others each time while there are any: what reads
+        the same twice is simplified."""
         count = prod(shape)
-        begin = int(self.rng.integers(0, INPUTS - count + 1))
+        begins = set(range(INPUTS - count + 1))
+        free = begins - self.taken.setdefault(count, set()) or begins
+        begin = int(self.rng.choice(sorted(free)))
+        self.taken[count].add(begin)
         attrs = {"axis": -1, "begin": begin, "end": begin + count}
         name = self.node(Op.SLICE, ("x",), (1, count), REACH, attrs=attrs)
         return name if shape == (1, count) else self.node(Op.RESHAPE, (name,), shape, REACH)

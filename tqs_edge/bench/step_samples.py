@@ -12,11 +12,9 @@ from tqs_edge.graph.functions import FUNCTIONS
 from tqs_edge.graph.graph import Graph, Op
 from tqs_edge.plan.bit_plan import BitPlan, RowBlock
 
-CHAINS, SHORT_CHAINS = 72, 36
-LONGEST, SHORTEST = 7, 2  # operations of a chain at most
+CHAINS = 72
 CONSTANT_SHARE = 0.15  # of second operands
 LENGTHS = (4, 8, 12, 16, 20, 24, 32, 5, 6, 7, 9, 13)  # multiples of four go on lanes
-SHORT_LENGTHS = (8, 20, 24, 48, 64, 15)
 COARSE_ROWS = (4, 12, 36)  # of dense layers so coarse that tables take their outputs rescaled
 TABLES = ("gelu", "sin")
 POWERS = ("sqrt", "rsqrt", "reciprocal", "log")
@@ -51,10 +49,7 @@ def sample_graph(seed: int = 0) -> tuple[Graph, dict[str, float], BitPlan]:
     samples = Samples(np.random.default_rng(seed))
     samples.shapes["x"], samples.ranges["x"] = (1, INPUTS), REACH
     for number in range(CHAINS):
-        _chain(samples, LENGTHS[number % len(LENGTHS)], LONGEST, smooth=number % 3 > 0)
-    for number in range(SHORT_CHAINS):
-        count = SHORT_LENGTHS[number % len(SHORT_LENGTHS)]
-        _chain(samples, count, SHORTEST, smooth=number % 2 > 0)
+        _chain(samples, LENGTHS[number % len(LENGTHS)], smooth=number % 3 > 0)
     for rows in COARSE_ROWS:
         for op in (Op.TANH, Op.SIGMOID, Op.RELU):
             _coarse(samples, rows, op)
@@ -90,8 +85,8 @@ def _finished(samples: Samples) -> tuple[Graph, dict[str, float], BitPlan]:
     return graph, samples.ranges, _plan(graph, samples)
 
 
-def _chain(samples: Samples, count: int, most: int, *, smooth: bool) -> None:
-    """Up to `most` operations on a state and slices of x; sometimes a dense layer reads the result.
+def _chain(samples: Samples, count: int, *, smooth: bool) -> None:
+    """A few operations on a state and slices of x; sometimes a dense layer reads the result.
 
     smooth: without comparisons, for which there are no lanes.
     """
@@ -100,7 +95,7 @@ def _chain(samples: Samples, count: int, most: int, *, smooth: bool) -> None:
     state = samples.state(shape)
     pool = [state, *(samples.piece(shape) for _ in range(3))]
     current = pool[1]
-    for _ in range(int(rng.integers(1, most + 1))):
+    for _ in range(int(rng.integers(1, 8))):
         if rng.uniform() < 0.4:
             op = ones[rng.integers(len(ones))]
             current = unary(samples, op, current)

@@ -21,8 +21,9 @@ from tqs_edge.integer.program import DenseOp, IntegerProgram
 from tqs_edge.kernel_table import DENSE_KERNELS, STEP_COSTS
 from tqs_edge.passes.assign_storage import assign_storage
 from tqs_edge.passes.lower import lower_program
-from tqs_edge.passes.step_calls import step_calls
+from tqs_edge.passes.step_calls import Copy, StepCalls, step_calls
 from tqs_edge.pipeline.usage import INSTANCE_BYTES
+from tqs_edge.plan.cost import CALL_BYTES
 from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.uniform import STATE_BITS, uniform_plan
 from tqs_edge.quant.scheme import quantize_rows
@@ -58,16 +59,25 @@ def estimate_plan(program: IntegerProgram, isa: str) -> PlanEstimate:
     step = join_loops(step_calls(lower_program(program), program))
     profiles = [call_profile(call, isa) for call in step.calls]
     calls = [call for profile in profiles for call in profile.dense]
-    argument = costs.features.get(ARGUMENT, (0.0, 0.0))
-    insns = costs.around[0] + DENSE_ARGUMENTS * argument[0] * sum(call.times for call in calls)
-    code = costs.around[1] + DENSE_ARGUMENTS * argument[1] * len(calls)
-    for profile in profiles:
-        executed, written = costs.of(profile.executed, profile.written)
+    argument = DENSE_ARGUMENTS * costs.features.get(ARGUMENT, (0.0, 0.0))[0]
+    insns = costs.around[0] + argument * sum(call.times for call in calls)
+    code = costs.around[1] + CALL_BYTES * len(calls)
+    features = [(profile.executed, profile.written) for profile in profiles]
+    for counts in (*features, *_copies(step)):
+        executed, written = costs.of(*counts)
         insns, code = insns + executed, code + written
     linked = frozenset[str]().union(*(profile.linked for profile in profiles))
     code += sum(costs.linked.get(symbol, 0) for symbol in linked)
     code += sum(kernels[symbol].code_bytes for symbol in {call.symbol for call in calls})
     return PlanEstimate(code, insns + dense_instructions(calls, kernels), insns)
+
+
+def _copies(step: StepCalls) -> list[tuple[dict[str, float], dict[str, float]]]:
+    """Features, executed and written, of what storage copies beside the calls."""
+    storage = assign_storage(step)
+    copies = [call for call in storage.calls if isinstance(call, Copy)]
+    counts = [float(storage.tensors[copy.input].elements) for copy in copies]
+    return [({"copy": 1.0, "copied": count}, {"copy": 1.0}) for count in counts]
 
 
 def estimate_step(
@@ -116,6 +126,8 @@ def _lowered(
         linked |= profile.linked
         if not profile.dense:
             size[call.output] += sum(o.nbytes for o in call.operands if isinstance(o, np.ndarray))
+    for number, counts in enumerate(_copies(step)):
+        insns[f"copy {number}"], size[f"copy {number}"] = costs.of(*counts)
     extra = sum(costs.linked.get(symbol, 0) for symbol in linked)
     return _Step(program, insns, size, extra, assign_storage(step).memory.arena_bytes)
 

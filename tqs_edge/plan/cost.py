@@ -25,7 +25,7 @@ RESOURCES = ("flash", "ram", "insns", "avg_bits")
 MULTIPLIER_BYTES = 4  # per row
 ACT_PADDING = 16  # elements; dense kernels may read that far (kernels/README.md)
 LARGE_FACTOR = 0.25  # from which on the shift is LEAST_SHIFT
-CALL_BYTES = 48  # code of one kernel call with its eight arguments
+CALL_BYTES = 40  # code of a kernel call: three addresses, five numbers on the stack, a branch
 
 
 @dataclass(frozen=True, eq=False)
