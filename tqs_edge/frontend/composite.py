@@ -173,6 +173,7 @@ BODIES: Mapping[str, Callable[[Emit, relax.Expr], relax.Expr]] = {
     "sin": lambda _emit, x: relax.op.sin(x),
     "cos": lambda _emit, x: relax.op.cos(x),
     "atan": lambda _emit, x: relax.op.atan(x),
+    "asin": lambda emit, x: relax.op.asin(emit(relax.op.clip(x, -1.0, 1.0))),
     "sinh": lambda _emit, x: relax.op.sinh(x),
     "cosh": lambda _emit, x: relax.op.cosh(x),
     "asinh": lambda _emit, x: relax.op.asinh(x),

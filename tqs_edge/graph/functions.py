@@ -31,6 +31,13 @@ def _torch(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     return apply
 
 
+def _arcsine(x: torch.Tensor) -> torch.Tensor:
+    """arcsin of x within [-1, 1], at its ends beyond: rounding must not lead out of the domain."""
+    import torch
+
+    return torch.asin(x.clamp(-1.0, 1.0))
+
+
 def _activation(name: str, **options: str) -> Callable[[torch.Tensor], torch.Tensor]:
     def apply(x: torch.Tensor) -> torch.Tensor:
         from torch.nn import functional
@@ -51,6 +58,7 @@ FUNCTIONS: Mapping[str, ScalarFunction] = MappingProxyType(
         "sin": ScalarFunction(_torch("sin")),
         "cos": ScalarFunction(_torch("cos")),
         "atan": ScalarFunction(_torch("atan")),
+        "asin": ScalarFunction(_arcsine),
         "sinh": ScalarFunction(_torch("sinh")),
         "cosh": ScalarFunction(_torch("cosh")),
         "asinh": ScalarFunction(_torch("asinh")),

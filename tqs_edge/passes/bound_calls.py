@@ -29,6 +29,8 @@ def extremum_call(op: ExtremumOp, program: IntegerProgram) -> IntegerCall:
     placeholders = {name: placeholder_of(program.tensors[name]) for name in names}
 
     def element(*indices: tirx.Expr) -> tirx.Expr:
+        if len(constants) == 1 and names:  # C compilers refuse to compare a number with itself
+            return broadcast_at(placeholders[names[0]], indices, y)
         a, b = (
             tirx.const(constants[name], dtype_of(y))
             if constants[name] is not None

@@ -51,6 +51,8 @@ BECOMES = {
     "cube": (lambda x: x**3, {"mul": 2}),
     "fourth power": (lambda x: x**4, {"mul": 2}),
     "arctangent": (torch.atan, {"atan": 1}),
+    "arcsine": (lambda x: torch.asin(x / 4), {"mul": 1, "asin": 1}),
+    "arccosine": (lambda x: torch.acos(x / 4), {"mul": 2, "asin": 1, "add": 1}),
     "hyperbolic sine": (torch.sinh, {"sinh": 1}),
     "hyperbolic cosine": (torch.cosh, {"cosh": 1}),
     "inverse hyperbolic sine": (torch.asinh, {"asinh": 1}),

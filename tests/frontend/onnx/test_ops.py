@@ -38,6 +38,7 @@ Case = tuple[str, str, dict[str, Any], dict[str, np.ndarray]]
 CASES: dict[str, Case] = {
     **{op: (op, "x", {}, {}) for op in ALONE},
     "Log": ("Log", "e", {}, {}),
+    **{op: (op, "share", {}, {}) for op in ("Asin", "Acos", "Tan")},
     "Add a row": ("Add", "x c", {}, {}),
     "Add itself": ("Add", "x x", {}, {}),
     "Sub from a number": ("Sub", "two x", {}, {}),
@@ -163,6 +164,7 @@ def check_case(case: Case, folder: Path) -> None:
     nodes = [
         node("Transpose", "x", "t", perm=[0, 2, 1]),
         node("Exp", "x", "e"),
+        node("Sigmoid", "x", "share"),
         node(op, inputs, "out", **attributes),
         node("Identity", "out", "y"),
     ]

@@ -176,6 +176,11 @@ def tan(e: Emitter, node: torch.fx.Node, x: Value) -> Value:
     return quotient(e, node, e.function(x, "sin"), cosine)
 
 
+def acos(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
+    """pi / 2 - asin(x)."""
+    return e.affine(e.function(x, "asin"), -1.0, math.pi / 2)
+
+
 def exp2(e: Emitter, _node: torch.fx.Node, x: Value) -> Value:
     """exp(x * log(2))."""
     return e.function(e.affine(x, math.log(2)), "exp")
@@ -193,7 +198,7 @@ def _logarithm(base: float) -> Callable[..., Value]:
 HANDLERS: Handlers = {
     **{
         getattr(aten, name).default: _function(name)
-        for name in ("log sin cos atan sinh cosh asinh abs erf silu mish".split())
+        for name in ("log sin cos atan asin sinh cosh asinh abs erf silu mish".split())
     },
     **{getattr(aten, n).default: _same(getattr(aten, n).default) for n in ("tanh", "sigmoid")},
     aten.exp.default: exponential,
@@ -225,6 +230,7 @@ HANDLERS: Handlers = {
     aten.log1p.default: log1p,
     aten.expm1.default: expm1,
     aten.tan.default: tan,
+    aten.acos.default: acos,
     aten.exp2.default: exp2,
     aten.erfc.default: erfc,
     aten.log2.default: _logarithm(2),
