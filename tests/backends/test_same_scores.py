@@ -83,6 +83,7 @@ def test_a_black_box_scores_as_the_graph_does(name: str, tmp_path: Path) -> None
     assert (gains[0][:, None] > gains[0][None, :])[larger].all()
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_compiled_can_be_scored() -> None:
     module, inputs = steps()["norm-gelu"]
     with pytest.raises(UnsupportedOp, match="round"):

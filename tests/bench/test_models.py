@@ -54,6 +54,7 @@ def test_costs_repeat_and_follow_the_widths(nearest: ModelCase) -> None:
     assert wide.lyapunov_steps is None and wide.nrmse_lyapunov == pytest.approx(wide.nrmse)
 
 
+@pytest.mark.slow
 @pytest.mark.arm
 @pytest.mark.unicorn
 def test_every_board_runs_the_same_fitted_integers(fitted: ModelCase) -> None:
@@ -79,6 +80,7 @@ def test_the_error_until_a_step_is_that_of_the_steps_before() -> None:
     assert nrmse_until(per_step, None) == nrmse_until(per_step, 9) > 50.0
 
 
+@pytest.mark.slow
 def test_streaming_is_a_form_of_its_own() -> None:
     assert form_of(prepare("zoo:co2-tcn", horizon=2).model) == "streaming"
     whole = prepare("zoo:co2-tcn", horizon=2, stream=False).model

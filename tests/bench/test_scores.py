@@ -31,6 +31,7 @@ def test_the_command_line_has_the_default_probes(command: Callable[..., None]) -
     assert signature(command).parameters["probes"].default == PROBES_OF_A_SCORE
 
 
+@pytest.mark.slow
 @pytest.mark.arm
 @pytest.mark.unicorn
 def test_timing_names_what_was_timed(small: Prepared) -> None:

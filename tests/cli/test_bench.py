@@ -43,6 +43,7 @@ def test_models(cli: Cli, tmp_path: Path) -> None:
     assert {r["form"] for r in records} == {"recurrent"}
 
 
+@pytest.mark.slow
 @pytest.mark.arm
 @pytest.mark.unicorn
 def test_models_on_a_terminal(cli: Cli) -> None:

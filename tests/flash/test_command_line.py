@@ -210,6 +210,7 @@ def test_what_is_missing_names_the_extra(
     assert outcome.status == 3 and "pip install 'tqs-edge[device]'" in outcome.errors[0]
 
 
+@pytest.mark.slow
 @pytest.mark.qemu
 def test_a_board_without_a_link_is_told_so(cli: Cli, tmp_path: Path, connected: Connected) -> None:
     output = compile_for("mps2-an386", tmp_path / "plain")

@@ -39,6 +39,7 @@ class _Attention(nn.Module):
         return self.head((torch.softmax(scores, -1) if self.shares else scores) @ h)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "layers", "shares", "bits"),
     [("gru", 1, True, 8), ("lstm", 2, True, 16), ("lstm", 1, False, 8)],

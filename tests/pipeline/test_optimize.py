@@ -26,6 +26,7 @@ SIZE = {"board": "arduino-zero", "optimize": "size", "runner": "unicorn", "round
 SPEED = {"board": "mps2-an386", "optimize": "speed", "runner": "unicorn"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [SIZE, SPEED], ids=["size", "speed"])
 def test_frames_are_the_references(options: dict[str, str], compiled: Compiled) -> None:
     directory, report = compiled("small_gru", **options)

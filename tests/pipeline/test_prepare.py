@@ -40,6 +40,7 @@ def test_a_seed_draws_windows_and_their_truth_from_each_part() -> None:
         assert is_row_subset(joined, np.concatenate([contexts, truth], axis=1))
 
 
+@pytest.mark.slow
 def test_a_seed_draws_free_running_windows_too() -> None:
     model, inputs = factories.small_gru()
     one, two = (prepare(model, example_inputs=inputs, horizon=8, seed=s) for s in (1, 2))

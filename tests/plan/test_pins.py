@@ -152,6 +152,7 @@ def test_pins_cover_what_they_name_and_nothing_else(report: SensitivityReport) -
     assert {b.bits for b in blocks[1:]} != {2}
 
 
+@pytest.mark.slow
 def test_states_of_32_bits_are_planned_when_decided(report: SensitivityReport) -> None:
     free = planned(report, {}, Budget(avg_bits=4), state_bits=16)
     for found in (
