@@ -199,3 +199,26 @@ def test_one_tensor_may_be_the_example_of_two_states() -> None:
     zeros = torch.zeros(1, 4)
     loaded = load_model(Cell().eval(), example_inputs=(torch.zeros(1, 2), zeros, zeros))
     assert [state.name for state in loaded.model.graph.states] == ["h", "c"]
+
+
+class Reset(nn.Module):
+    """A state that a step sets to a constant, and, where asked for, an output that is one."""
+
+    def __init__(self, *, output: bool = False) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, x, h):
+        y = torch.ones_like(x) if self.output else 0.5 * x + 0.25 * h
+        return y, torch.tensor([[0.25, -0.5]])
+
+
+def test_a_state_may_be_reset_to_a_constant():
+    graph = load_model(Reset().eval(), example_inputs=(torch.zeros(1, 2),) * 2).model.graph
+    assert graph.states[0].update == "h_next"
+    assert graph.node("h_next").op is Op.ADD
+
+
+def test_an_output_that_is_a_constant_is_refused():
+    with pytest.raises(UnsupportedOp, match="let the output depend on the inputs"):
+        load_model(Reset(output=True).eval(), example_inputs=(torch.zeros(1, 2),) * 2)

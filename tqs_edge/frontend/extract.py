@@ -171,13 +171,29 @@ class _Reader:
         self.used[path] = self.values[path]
         return path
 
+    def result(self, var: relax.Var, state: str | None) -> str:
+        """The tensor that is an output or, if it is a constant, what `state` is reset to."""
+        if not self.is_constant(var):
+            return str(var.name)
+        if state is None:
+            raise UnsupportedOp("output", "a constant", "let the output depend on the inputs")
+        shape, update = shape_of(var), f"{state}_next"
+        zero = Node(f"{state}_cleared", Op.AFFINE, (state,), shape, {"scale": 0.0, "offset": 0.0})
+        inputs = zero.name, self.operand(update, 1, var)
+        self.nodes += [zero, Node(update, Op.ADD, inputs, shape)]
+        return update
+
     def graph(self) -> Graph:
         """The graph of what was read."""
         exog = int(self.main.attrs["num_exog"])
         names = [param.name for param in self.main.params[: self.inputs]]
-        outputs = [field.name for field in self.bindings[-1].value.fields]
-        shapes = {p.name: shape_of(p) for p in self.main.params[: self.inputs]}
         states = names[1 + exog :]
+        results = self.bindings[-1].value.fields
+        outputs = [
+            self.result(result, state)
+            for result, state in zip(results, [None, *states], strict=True)
+        ]
+        shapes = {p.name: shape_of(p) for p in self.main.params[: self.inputs]}
         return Graph(
             input=names[0],
             exog=names[1] if exog else None,
