@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,8 @@ from tqs_edge.plan.rounding import (
 from tqs_edge.sensitivity.batch import clean_rollouts
 
 Progress = Callable[[int, int], None]
+STARTS = 3  # fits at most
+ENOUGH = 0.01  # nRMSE on the planning contexts with which no other fit is begun
 
 
 @one_thread()
@@ -62,19 +65,18 @@ def settled(prepared: Prepared, plan: BitPlan, how: ErrorFeedback = ErrorFeedbac
     the planning rollouts better with it."""
     if not plan.feedback or how is not ErrorFeedback.AUTO:
         return plan
-    model, bare = prepared.model, replace(plan, feedback=())
-    fed, without = (
-        judge(
-            build_program(model.graph, each, prepared.ranges),
-            model,
-            prepared.planning,
-            prepared.horizon,
-        ).error.nrmse
-        for each in (plan, bare)
-    )
-    return plan if fed < without else bare
+    bare = replace(plan, feedback=())
+    better = _planning_error(prepared, plan) < _planning_error(prepared, bare)
+    return plan if better else bare
 
 
+def _planning_error(prepared: Prepared, plan: BitPlan) -> float:
+    """nRMSE of the integers of a plan, as they will run, on the planning contexts."""
+    program = build_program(prepared.model.graph, plan, prepared.ranges)
+    return judge(program, prepared.model, prepared.planning, prepared.horizon).error.nrmse
+
+
+@one_thread()
 def with_integers(
     prepared: Prepared,
     plans: Sequence[BitPlan],
@@ -86,11 +88,27 @@ def with_integers(
     progress: Progress | None = None,
 ) -> list[BitPlan]:
     """What `compile` makes of `plans`: error feedback and fitted integers where they are asked for
-    and lower the error on the planning rollouts; best first, at least one."""
+    and lower the error on the planning rollouts; best first, at least one.
+
+    A fit ends in the valley it starts in: where its integers err by more than ENOUGH, as they will
+    run, others are begun from other sketches of the responses, and the best one counts.
+    """
     plans = fed_plans(prepared, plans, feedback)
-    fits = fit_plans(prepared, plans, rounding, seed=seed, responses=responses, progress=progress)
-    better = [fit.plan for fit in fits if fit.plan.fitted] or [plans[0]]
-    return [settled(prepared, plan, feedback) for plan in better]
+    best, least = [settled(prepared, plans[0], feedback)], math.inf
+    for start in range(STARTS):
+        known = None if start else responses
+        fits = fit_plans(
+            prepared, plans, rounding, seed=seed + start, responses=known, progress=progress
+        )
+        found = [settled(prepared, fit.plan, feedback) for fit in fits if fit.plan.fitted]
+        if not found:
+            break
+        error = _planning_error(prepared, found[0])
+        if error < least:
+            best, least = found, error
+        if least <= ENOUGH:
+            break
+    return best
 
 
 @one_thread()
