@@ -86,7 +86,7 @@ def compile_within(
     fixed = estimate_for(prepared, board, decided)
     calibrations: tuple[Calibration, ...] = ()
     if limits:
-        fixed, calibrations = _calibrated(
+        fixed, calibrations = calibrated_costs(
             prepared, scores, board, toolchain, folder, decided, fixed, limits
         )
     options: dict[str, Any] = {"method": method, "decided": decided, "progress": progress}
@@ -155,7 +155,7 @@ def _over_budget(used: Mapping[str, tuple[float, float]]) -> BudgetInfeasible:
     )
 
 
-def _calibrated(
+def calibrated_costs(
     prepared: Prepared,
     scores: Scores,
     board: Board,

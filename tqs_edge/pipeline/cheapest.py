@@ -11,10 +11,11 @@ from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.graph.threads import one_thread
 from tqs_edge.integer.build import build_program
-from tqs_edge.pipeline.building import MEASURED, Compiled, compile_plan
+from tqs_edge.pipeline.building import MEASURED, Compiled, calibrated_costs, compile_plan
+from tqs_edge.pipeline.expected_usage import Calibration
 from tqs_edge.pipeline.fitting import fed_plans, is_fitted, responses_of, with_integers
 from tqs_edge.pipeline.judging import judge
-from tqs_edge.pipeline.planning import Scores, problem_of
+from tqs_edge.pipeline.planning import Scores, estimate_for, problem_of
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import measure_usage
 from tqs_edge.plan.bit_plan import BitPlan
@@ -22,6 +23,7 @@ from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.cheapest import cheapest
 from tqs_edge.plan.error_target import ErrorTarget
 from tqs_edge.plan.feedback import ErrorFeedback
+from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.problem import NOTHING_DECIDED, Decided
 from tqs_edge.plan.rounding import FloatResponses, Rounding
 from tqs_edge.plan.search import Method
@@ -50,6 +52,7 @@ def cheapest_plan(
     *,
     method: str = Method.TQS,
     decided: Decided = NOTHING_DECIDED,
+    fixed: Fixed | None = None,
     progress: Progress | None = None,
 ) -> BitPlan:
     """The plan, with its integers, that takes least of `target.resource` by the cost model, keeps
@@ -86,7 +89,7 @@ def cheapest_plan(
         tried.append((error, plan))
         return error <= target.nrmse
 
-    problem, chosen = problem_of(prepared, scores, board, budget, method, decided)
+    problem, chosen = problem_of(prepared, scores, board, budget, method, decided, fixed)
     if not cheapest(problem, target.resource, chosen, is_good, progress=progress):
         best = f": the best one errs by {tried[0][0]:.2g}" if tried else ""
         raise BudgetInfeasible(
@@ -115,6 +118,13 @@ def compile_cheapest(
 ) -> Compiled:
     """Firmware of the cheapest plan, built in `folder`. Raises BudgetInfeasible also where it
     measures above a limit that it was reckoned to keep."""
+    limits = {name: limit for name, limit in budget.limits().items() if name in MEASURED}
+    fixed = estimate_for(prepared, board, decided)
+    calibrations: tuple[Calibration, ...] = ()
+    if limits:
+        fixed, calibrations = calibrated_costs(
+            prepared, scores, board, toolchain, folder, decided, fixed, limits
+        )
     plan = cheapest_plan(
         prepared,
         scores,
@@ -124,10 +134,10 @@ def compile_cheapest(
         integers,
         method=method,
         decided=decided,
+        fixed=fixed,
         progress=progress,
     )
-    compiled = compile_plan(prepared, plan, board, toolchain, folder, dump_ir=dump_ir)
-    limits = {name: limit for name, limit in budget.limits().items() if name in MEASURED}
+    compiled = compile_plan(prepared, plan, board, toolchain, folder / "plan", dump_ir=dump_ir)
     if limits:
         usage = measure_usage(compiled.firmware, compiled.lowered, prepared.planning)
         over = [
@@ -135,7 +145,7 @@ def compile_cheapest(
         ]
         if over:
             raise BudgetInfeasible(
-                f"the plan that errs at most by {target.nrmse:g} measures above the budget "
-                f"({', '.join(over)}); allow a few per cent more"
+                f"the cheapest plan found that errs at most by {target.nrmse:g} measures "
+                f"{', '.join(over)}; allow that, or more error"
             )
-    return compiled
+    return replace(compiled, calibrations=calibrations)

@@ -173,9 +173,18 @@ def pareto_widths(
 
 
 def problem_of(
-    prepared: Prepared, scores: Scores, board: Board, budget: Budget, method: str, decided: Decided
+    prepared: Prepared,
+    scores: Scores,
+    board: Board,
+    budget: Budget,
+    method: str,
+    decided: Decided,
+    fixed: Fixed | None = None,
 ) -> tuple[Problem, Method]:
-    """What is searched for a plan on a board, with the planning contexts, and by which method."""
+    """What is searched for a plan on a board, with the planning contexts, and by which method.
+
+    fixed: what all plans share, by default as estimated before any build
+    """
     table = scores.table if method == Method.EXACT and scores.table else scores.report
     chosen = check_method(method, table)
     problem = make_problem(
@@ -188,7 +197,7 @@ def problem_of(
         board.core.isa,
         decided,
         exog=prepared.planning.exog,
-        fixed=estimate_for(prepared, board, decided),
+        fixed=fixed or estimate_for(prepared, board, decided),
     )
     return problem, chosen
 
