@@ -30,6 +30,9 @@ from tqs_edge.plan.uniform import uniform_plan
 from tqs_edge.run.host import HostModel, load_host_model
 from tqs_edge.verify.reference import dequantize_frames, quantize_inputs, run_reference
 
+# Of torch, about copies that it makes for some convolutions.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
+
 HORIZON, CONTEXTS = 8, 4
 NOISES = 3  # rollouts under noise, of which the one that errs most counts
 MARGIN, FLOOR = 8.0, 2e-3  # the noise is one draw of many; tables and powers err by a few LSBs
