@@ -116,8 +116,10 @@ class SemihostBoard:
             stderr=subprocess.DEVNULL,
         )
         os.close(qemus)
+        self._serving: threading.Thread | None = None
         if self._server is not None:
-            threading.Thread(target=self._serve, args=(self._server,), daemon=True).start()
+            self._serving = threading.Thread(target=self._serve, args=(self._server,), daemon=True)
+            self._serving.start()
 
     def _serve(self, server: socket.socket) -> None:
         """Connects whoever calls to QEMU, one after the other, until either ends for good."""
@@ -154,6 +156,8 @@ class SemihostBoard:
         if self._server is not None:
             self._server.shutdown(socket.SHUT_RDWR)
             self._server.close()
+        if self._serving is not None:  # it sees QEMU's end, and must not see what next has this fd
+            self._serving.join(5.0)
         os.close(self._line)
 
 
