@@ -1,7 +1,7 @@
 """What every test shares: what runs without --slow, tool requirements, seeds, golden files.
 
 Without --slow, tests marked slow are left out, and in the files of SWEEPS all cases of a test but
-the first; every package keeps a short test of what it does. That takes four minutes of one core.
+the first; every package keeps a short test of what it does. That takes five minutes of one core.
 """
 
 from __future__ import annotations
