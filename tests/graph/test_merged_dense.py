@@ -97,6 +97,26 @@ def test_layers_that_something_else_reads_stay():
     assert merge_dense(graph) is graph
 
 
+def test_layers_that_are_shared_may_be_merged_for_several_maps():
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(LENGTH, 1), nn.Linear(LENGTH, 1)
+
+        def split(self, x: torch.Tensor, scale: float) -> torch.Tensor:
+            trend = scale * moving_average(x)
+            rows: torch.Tensor = self.a(x - trend) + self.b(trend)
+            return rows
+
+        def forward(self, window: torch.Tensor) -> torch.Tensor:
+            x = window.transpose(1, 2)
+            once, twice = self.split(x, 1.0), self.split(x, 2.0)
+            return torch.tanh(once) + torch.tanh(twice).sin()
+
+    weights = {dense.weight for dense in graph_of(Shared(), 1).dense_nodes()}
+    assert weights == {"a.weight+b.weight", "a.weight+b.weight.2"}
+
+
 def test_pooled_windows_would_take_more_weights():
     class Pooled(nn.Module):
         def __init__(self) -> None:

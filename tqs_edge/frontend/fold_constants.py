@@ -74,9 +74,8 @@ class _FoldConstants(PyExprMutator):
             return relax.op.multiply(call.args[0], _const(factor))
         if name in ELEMENTWISE and any(a is not None and a.size == 1 for a in arrays):
             tensors = [arg for arg, a in zip(call.args, arrays, strict=True) if a is None]
-            if all(
-                shape_of(tensor) == shape for tensor in tensors
-            ):  # no axis comes of the constant
+            # The result's axes must not come of the constant.
+            if all(shape_of(tensor) == shape for tensor in tensors):
                 args = [
                     arg if array is None or array.size != 1 else _const(_scalar(array))
                     for arg, array in zip(call.args, arrays, strict=True)

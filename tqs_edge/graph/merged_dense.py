@@ -201,16 +201,26 @@ def _rewritten(
     bias: np.ndarray,
 ) -> Graph:
     """The graph with one layer instead of `layers` and `total`, and without what only they read."""
-    path = "+".join(str(layer.weight) for layer in layers)
+    constants = dict(graph.constants)
+    path = _store(constants, "+".join(str(layer.weight) for layer in layers), weight)
     biases = "+".join(layer.bias for layer in layers if layer.bias is not None)
-    constants = {**graph.constants, path: weight.astype(np.float32)}
-    bias_path = (biases or f"{path}.bias") if biases or bias.any() else None
-    if bias_path is not None:
-        constants[bias_path] = bias.astype(np.float32)
+    bias_path = None
+    if biases or bias.any():
+        bias_path = _store(constants, biases or f"{path}.bias", bias)
     merged = Node(total.name, Op.DENSE, (view[-1].name,), total.shape, weight=path, bias=bias_path)
     nodes = [n for node in graph.nodes for n in ([*view, merged] if node is total else [node])]
     shapes = {**graph.shapes, **{node.name: node.shape for node in view}}
     return _without_unread(replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes))
+
+
+def _store(constants: dict[str, np.ndarray], path: str, value: np.ndarray) -> str:
+    """Where `value` now is: `path`, numbered where the same layers were merged for another map."""
+    value, wanted, number = value.astype(np.float32), path, 1
+    while path in constants and not np.array_equal(constants[path], value):
+        number += 1
+        path = f"{wanted}.{number}"
+    constants[path] = value
+    return path
 
 
 def _without_unread(graph: Graph) -> Graph:

@@ -94,7 +94,8 @@ def with_integers(
     run, others are begun from other sketches of the responses, and the best one counts.
     """
     plans = fed_plans(prepared, plans, feedback)
-    best, least = [settled(prepared, plans[0], feedback)], math.inf
+    best: list[BitPlan] = []
+    least = math.inf
     for start in range(STARTS):
         known = None if start else responses
         fits = fit_plans(
@@ -108,7 +109,7 @@ def with_integers(
             best, least = found, error
         if least <= ENOUGH:
             break
-    return best
+    return best or [settled(prepared, plans[0], feedback)]
 
 
 @one_thread()
