@@ -11,7 +11,7 @@ from tests.codegen.c_package import CPackage
 from tests.codegen.executors import check_executors_agree, emitted, integers, program_of
 from tests.passes.small_models import gru, lstm, make_case
 from tqs_edge.codegen.emit import emit
-from tqs_edge.codegen.join_loops import join_loops
+from tqs_edge.codegen.join_loops import emitted_calls, join_loops
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 from tqs_edge.integer.program import AffineOp, IntegerProgram, LutOp, SliceOp
@@ -29,7 +29,7 @@ def half(output: str, *inputs: str) -> AffineOp:
 
 
 def joined(program: IntegerProgram) -> StepCalls:
-    return join_loops(step_calls(lower_program(program), program))
+    return emitted_calls(lower_program(program), program)
 
 
 def outputs(step: StepCalls) -> list[tuple[str, ...]]:
@@ -49,7 +49,7 @@ def test_error_feedback_is_one_loop_without_the_total() -> None:
 
 def test_two_states_of_an_lstm_are_updated_in_one_loop() -> None:
     case = make_case(lstm())
-    step = join_loops(step_calls(lower(case.module, case.program), case.program))
+    step = emitted_calls(lower(case.module, case.program), case.program)
     assert ("c_next", "h_next") in outputs(step)
     in_state = assign_storage(step).in_state
     assert in_state["c_next"] == "c" and in_state["h_next"] == "h"
@@ -106,7 +106,7 @@ def test_an_old_state_that_is_read_after_the_new_one_is_kept(tmp_path: Path) -> 
         Node("y", Op.TANH, ("change",), WIDE),
     )
     case = make_case(model)
-    step = join_loops(step_calls(lower(case.module, case.program), case.program))
+    step = emitted_calls(lower(case.module, case.program), case.program)
     assert ("next", "y_out") in outputs(step)
     storage = assign_storage(step)
     assert "next" not in storage.in_state

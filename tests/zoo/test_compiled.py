@@ -15,7 +15,7 @@ import pytest
 
 from tests.codegen.c_package import CPackage
 from tests.passes.small_models import mixed_plan
-from tqs_edge.codegen.join_loops import join_loops
+from tqs_edge.codegen.join_loops import emitted_calls
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.build import build
 from tqs_edge.firmware.toolchain import find_toolchain
@@ -24,7 +24,6 @@ from tqs_edge.passes.host_executor import run_llvm
 from tqs_edge.passes.lower import lower_program
 from tqs_edge.passes.plan_memory import check_overlap
 from tqs_edge.passes.quantize_sites import integer_module
-from tqs_edge.passes.step_calls import step_calls
 from tqs_edge.pipeline.lowering import Lowered, lower_plan
 from tqs_edge.pipeline.prepare import prepare
 from tqs_edge.pipeline.verification import CORE_BOARDS
@@ -99,8 +98,7 @@ def test_llvm_and_host_c_give_the_frames_of_the_reference(name: str, tmp_path: P
 @pytest.mark.parametrize("name", NAMES)
 def test_the_arena_is_at_most_5_percent_above_the_largest_live_set(name: str) -> None:
     program = compiled(name).lowered.program
-    calls = join_loops(step_calls(lower_program(program), program))
-    memory = assign_storage(calls).memory
+    memory = assign_storage(emitted_calls(lower_program(program), program)).memory
     assert memory.arena_bytes == compiled(name).lowered.bundle.arena_bytes
     assert check_overlap(memory) == []
     live = [

@@ -21,7 +21,7 @@ from scipy.optimize import nnls
 from tqs_edge.bench.sample_graph import INPUTS
 from tqs_edge.bench.step_samples import sample_graph, small_graph
 from tqs_edge.codegen.emit import emit
-from tqs_edge.codegen.join_loops import join_loops
+from tqs_edge.codegen.join_loops import emitted_calls
 from tqs_edge.codegen.operation_counts import ARGUMENT, DENSE
 from tqs_edge.codegen.source_bundle import SourceBundle
 from tqs_edge.codegen.step_profile import (
@@ -38,7 +38,7 @@ from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 from tqs_edge.integer.build import build_program
 from tqs_edge.kernel_table import Cost
 from tqs_edge.passes.lower import lower_program
-from tqs_edge.passes.step_calls import StepCall, step_calls
+from tqs_edge.passes.step_calls import StepCall
 from tqs_edge.pipeline.verification import runners_for
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.run.runner import run
@@ -92,7 +92,7 @@ def _whole_step(graph: Graph, ranges: Mapping[str, float], plan: BitPlan) -> Par
     model = RolloutModel("parts", "bench", graph, RolloutForm.RECURRENT, 1, INPUTS, 1, 0, 1)
     module = lower_program(program)
     bundle = emit(module, program, model, "0" * 64)
-    return Parts(bundle, join_loops(step_calls(module, program)).calls)
+    return Parts(bundle, emitted_calls(module, program).calls)
 
 
 def _one_case_per_call(source: str, outputs: Sequence[str]) -> str:

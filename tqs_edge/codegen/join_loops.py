@@ -18,9 +18,15 @@ from tvm import tirx
 from tqs_edge.codegen.c_names import identifier
 from tqs_edge.codegen.lanes import lanes_loop
 from tqs_edge.codegen.tir_to_c import pointer_parameters
+from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.passes.assign_storage import StoragePlan, assign_storage
 from tqs_edge.passes.lower_loops import LOOP_VARIABLE, scalar_intermediates
-from tqs_edge.passes.step_calls import StepCall, StepCalls
+from tqs_edge.passes.step_calls import StepCall, StepCalls, step_calls
+
+
+def emitted_calls(module: tvm.IRModule, program: IntegerProgram) -> StepCalls:
+    """The calls of a step as its C code makes them; module: from passes.lower."""
+    return join_loops(step_calls(module, program))
 
 
 def join_loops(step: StepCalls) -> StepCalls:

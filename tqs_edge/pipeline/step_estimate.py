@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from tqs_edge.codegen.join_loops import join_loops
+from tqs_edge.codegen.join_loops import emitted_calls
 from tqs_edge.codegen.operation_counts import ARGUMENT
 from tqs_edge.codegen.step_profile import call_profile, dense_instructions
 from tqs_edge.codegen.weights_image import HEADER_BYTES
@@ -21,7 +21,7 @@ from tqs_edge.integer.program import DenseOp, IntegerProgram
 from tqs_edge.kernel_table import DENSE_KERNELS, STEP_COSTS
 from tqs_edge.passes.assign_storage import assign_storage
 from tqs_edge.passes.lower import lower_program
-from tqs_edge.passes.step_calls import Copy, StepCalls, step_calls
+from tqs_edge.passes.step_calls import Copy, StepCalls
 from tqs_edge.pipeline.usage import INSTANCE_BYTES
 from tqs_edge.plan.cost import CALL_BYTES
 from tqs_edge.plan.fixed_cost import Fixed
@@ -56,7 +56,7 @@ class PlanEstimate:
 def estimate_plan(program: IntegerProgram, isa: str) -> PlanEstimate:
     """The costs of all calls of the lowered program on cores of class `isa`."""
     costs, kernels = STEP_COSTS[isa], {kernel.symbol: kernel.costs[isa] for kernel in DENSE_KERNELS}
-    step = join_loops(step_calls(lower_program(program), program))
+    step = emitted_calls(lower_program(program), program)
     profiles = [call_profile(call, isa) for call in step.calls]
     calls = [call for profile in profiles for call in profile.dense]
     argument = DENSE_ARGUMENTS * costs.features.get(ARGUMENT, (0.0, 0.0))[0]
@@ -107,7 +107,7 @@ def _lowered(
     graph: Graph, ranges: Mapping[str, float], isa: str, code: str, state_bits: int
 ) -> _Step:
     program = build_program(graph, uniform_plan(graph, code, state_bits), ranges)
-    step = join_loops(step_calls(lower_program(program), program))
+    step = emitted_calls(lower_program(program), program)
     costs = STEP_COSTS[isa]
     insns: defaultdict[str, float] = defaultdict(float)
     size: defaultdict[str, float] = defaultdict(float)
