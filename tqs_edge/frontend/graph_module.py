@@ -90,7 +90,8 @@ def graph_module(graph: Graph) -> tvm.IRModule:
             for node in graph.nodes:
                 values[node.name] = builder.emit(_value(builder, node, values), node.name)
             results = [graph.output, *(state.update for state in graph.states)]
-            out = builder.emit_output(relax.Tuple([values[name] for name in results]))
+            tensors = relax.Tuple([values[name] for name in results])
+            out = builder.emit_output(tensors, "results")
         builder.emit_func_output(out)
     return builder.get()
 
