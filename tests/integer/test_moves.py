@@ -14,7 +14,7 @@ from tqs_edge.graph.evaluate import step
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.chosen_scales import finest_scale
-from tqs_edge.integer.moves import sum_op
+from tqs_edge.integer.moves import sum_factor
 from tqs_edge.integer.program import AffineOp, IntegerProgram, QTensor
 from tqs_edge.plan.bit_plan import BitPlan, RowBlock
 from tqs_edge.quant.scheme import quantize
@@ -190,11 +190,11 @@ def test_every_sum_is_proven(op: Op, count: int, bits: int, x_scale: float, rati
     x = QTensor("x", (count, 1), bits, x_scale)
     reduce = Node("s", op, ("x",), (1, 1), {"axis": -2})
     y_scale = max(x_scale * ratio, finest_scale(reduce, [x]))
-    made = sum_op(reduce, x, QTensor("s", (1, 1), 16, y_scale))
-    assert 32 <= made.shift <= 62
-    assert (count << (bits - 1)) * made.factor + (1 << (made.shift - 1)) < 1 << 63
+    factor, shift = sum_factor(reduce, x, QTensor("s", (1, 1), 16, y_scale))
+    assert 32 <= shift <= 62
+    assert (count << (bits - 1)) * factor + (1 << (shift - 1)) < 1 << 63
     exact = x_scale / y_scale / (count if op is Op.MEAN else 1)
-    assert abs(made.factor / 2**made.shift - exact) <= exact * 2.0**-26 + 2.0**-62
+    assert abs(factor / 2**shift - exact) <= exact * 2.0**-26 + 2.0**-62
 
 
 @pytest.mark.parametrize(("op", "losses"), [(Op.MINIMUM, 0), (Op.MAXIMUM, 9 * 24)])

@@ -23,6 +23,7 @@ from tqs_edge.frontend.signature import StepSignature, input_shapes, read_signat
 from tqs_edge.frontend.source import ModelSource, Source, export_step, find_step
 from tqs_edge.frontend.step_program import reject_bad_constants
 from tqs_edge.graph.merged_dense import merge_dense
+from tqs_edge.graph.moving_sums import find_moving_sums
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 
 Step = Callable[..., tuple[torch.Tensor, ...]]
@@ -115,6 +116,7 @@ def _examine(
     if graph is None:
         return None, unsupported
     rewritten = merge_dense(with_one_axis(graph) if has_scalars(graph) else graph)
+    rewritten = find_moving_sums(rewritten)
     if rewritten is not graph:
         graph, module = rewritten, graph_module(rewritten)
     model = RolloutModel(
