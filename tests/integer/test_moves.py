@@ -64,6 +64,12 @@ GAIN = np.array([3.0, 0.01, -0.5, 0.2], np.float32)
 CASES = {
     "mean over time": (node("y", Op.MEAN, "x", (1, 1, 4), axis=-2),),
     "mean over channels": (node("y", Op.MEAN, "x", (1, 6, 1), axis=-1),),
+    "moving mean over time": (
+        node("y", Op.MOVING_SUM, "x", axis=-2, kernel=3, before=1, after=1, gain=1 / 3),
+    ),
+    "moving sum over channels": (
+        node("y", Op.MOVING_SUM, "x", (1, 6, 3), axis=-1, kernel=2, before=0, after=0, gain=1.5),
+    ),
     "sum over time": (node("y", Op.SUM, "x", (1, 1, 4), axis=-2),),
     "largest over time": (node("y", Op.MAX, "x", (1, 1, 4), axis=-2),),
     "transposed": (node("y", Op.TRANSPOSE, "x", (4, 1, 6), axes=(-1, -3, -2)),),
@@ -180,7 +186,7 @@ def test_a_tensor_that_others_read_too_stays_wide() -> None:
 
 
 @given(
-    op=st.sampled_from([Op.MEAN, Op.SUM]),
+    op=st.sampled_from([Op.MEAN, Op.SUM, Op.MOVING_SUM]),
     count=st.integers(1, 1 << 20),
     bits=st.sampled_from([8, 16]),
     x_scale=st.floats(1e-9, 1e9),
@@ -188,7 +194,8 @@ def test_a_tensor_that_others_read_too_stays_wide() -> None:
 )
 def test_every_sum_is_proven(op: Op, count: int, bits: int, x_scale: float, ratio: float) -> None:
     x = QTensor("x", (count, 1), bits, x_scale)
-    reduce = Node("s", op, ("x",), (1, 1), {"axis": -2})
+    moving = {"kernel": count, "before": 0, "after": 0, "gain": 1.0} if op is Op.MOVING_SUM else {}
+    reduce = Node("s", op, ("x",), (1, 1), {"axis": -2, **moving})
     y_scale = max(x_scale * ratio, finest_scale(reduce, [x]))
     factor, shift = sum_factor(reduce, x, QTensor("s", (1, 1), 16, y_scale))
     assert 32 <= shift <= 62

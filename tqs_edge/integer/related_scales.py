@@ -28,7 +28,8 @@ def related_unit(graph: Graph, node: Node, tensors: Mapping[str, QTensor]) -> fl
 
     A product takes after its factors and a rectifier after its input. A sum takes after a state
     that it reads, whose share then passes unchanged. What a sum reads of a dense layer is a power
-    of two, as is what tables read. A tensor that only dense layers read uses its full range.
+    of two, as is what tables read; of moving sums it has the scale of the series, from which
+    decompositions subtract them. A tensor that only dense layers read uses its full range.
     """
     readers = readers_through_views(graph, node.name)
     sources = [tensors[name] for name in node.inputs if name in tensors]
@@ -41,6 +42,8 @@ def related_unit(graph: Graph, node: Node, tensors: Mapping[str, QTensor]) -> fl
     if node.op in SUMS:
         odd = [x.scale for x in sources if math.frexp(x.scale)[0] != 0.5]
         return odd[0] if odd else 1.0
+    if node.op is Op.MOVING_SUM and any(reader.op in SUMS for reader in readers):
+        return sources[0].scale
     if node.op is Op.DENSE and any(reader.op in SUMS for reader in readers):
         return 1.0
     return None
