@@ -73,6 +73,7 @@ def test_subtracting_an_average_needs_no_64_bits(kernel: int) -> None:
     assert not affine_form(op, program).wide
     x, y = program.tensors["x"], program.tensors[season]
     assert np.log2(program.tensors[trend].scale / x.scale) % 1 == 0
+    assert np.log2(y.scale / x.scale) % 1 == 0
     assert op == affine_op((x, program.tensors[trend]), (1.0, -1.0), 0.0, y)
 
 

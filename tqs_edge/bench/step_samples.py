@@ -209,8 +209,8 @@ def _moving_sums(samples: Samples) -> None:
     for shape, axis, kernel, (before, after) in MOVING_SUMS:
         made = list(shape)
         made[axis] += before + after - kernel + 1
-        attrs = {"axis": axis, "kernel": kernel, "before": before, "after": after}
-        attrs = {**attrs, "gain": 1.0 / kernel}
+        ends = {"before": before, "after": after}
+        attrs = {"axis": axis, "kernel": kernel, **ends, "gain": 1.0 / kernel}
         x = samples.piece(shape)
         samples.keep(samples.node(Op.MOVING_SUM, (x,), tuple(made), REACH, attrs=attrs))
 
