@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graph.windowed_graphs import Step, strided_stack, tcn
+from tests.graph.windowed_graphs import Step, averages, strided_stack, tcn
 from tests.passes.small_models import mixed_plan
 from tqs_edge.graph.graph import Op
 from tqs_edge.graph.ranges import observe_ranges
@@ -95,6 +95,15 @@ def test_any_stack_of_strided_convolutions_keeps_its_integers(
     for kernel, stride, dilation in reversed(layers):
         rows = (rows - 1) * stride + (kernel - 1) * dilation + 1
     assert_same_integers(strided_stack(max(rows, block), layers, block))
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.lists(st.integers(2, 6), min_size=1, max_size=3), st.integers(1, 2), st.integers(1, 3))
+def test_any_stack_of_causal_averages_keeps_its_integers(
+    kernels: list[int], features: int, block: int
+) -> None:
+    length = max(block, 1 + sum(kernels) - len(kernels))
+    assert_same_integers(averages(length, tuple(kernels), features, block))
 
 
 def assert_same_integers(model: RolloutModel) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import tvm
 
-from tests.graph.windowed_graphs import strided_stack
+from tests.graph.windowed_graphs import averages, strided_stack
 from tests.graphs import gru_contexts, gru_graph, linear_map
-from tests.passes.window_models import convolution, mixer
+from tests.passes.window_models import convolution, decomposition, mixer
 from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.ranges import observe_ranges
@@ -190,8 +190,14 @@ def kept_patches() -> RolloutModel:
     return stream(strided_stack(20, [(5, 5, 1), (2, 1, 1)], 5))
 
 
-RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches)
-MODELS = {f.__name__: f for f in (*RECURRENT, window_network, convolution, mixer)}
+def kept_averages() -> RolloutModel:
+    """One new row per call of moving averages, of which nothing is computed twice."""
+    return stream(averages(14, (5, 4), 2))
+
+
+RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches, kept_averages)
+WINDOWED = (window_network, convolution, mixer, decomposition)
+MODELS = {f.__name__: f for f in (*RECURRENT, *WINDOWED)}
 
 
 def _node(name: str, op: Op, inputs: tuple[str, ...], width: int, **attrs) -> Node:

@@ -12,6 +12,7 @@ from tqs_edge.frontend.composite import (
     affine_function,
     dense_function,
     deviation_function,
+    moving_sum_function,
     normalize_function,
     push_function,
     scalar_function,
@@ -32,6 +33,10 @@ def _unfold(node: Node, args: Arguments) -> relax.Function:
     return unfold_function(args[0].ty, *sizes)
 
 
+def _moving_sum(node: Node, args: Arguments) -> relax.Function:
+    return moving_sum_function(args[0].ty, **node.attrs)
+
+
 def _push(node: Node, args: Arguments) -> relax.Function:
     axis = len(node.shape) + node.attrs["axis"]
     return push_function(args[0].ty, args[1].ty, axis)
@@ -46,6 +51,7 @@ COMPOSITES: Mapping[Op, Callable[[Node, Arguments], relax.Function]] = {
     Op.DENSE: lambda _node, args: dense_function([arg.ty for arg in args]),
     Op.AFFINE: _affine,
     Op.UNFOLD: _unfold,
+    Op.MOVING_SUM: _moving_sum,
     Op.PUSH: _push,
     Op.SELECT: _select,
     Op.NORMALIZE: lambda node, args: normalize_function(args[0].ty, node.attrs["eps"]),

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -143,8 +144,13 @@ class _Writer:
             self.add(Node(node.name, Op.RESHAPE, (view,), shape))
         else:
             inputs = tuple(views.get(name, name) for name in node.inputs)
-            self.add(replace(node, inputs=inputs, shape=shape))
+            self.add(replace(node, inputs=inputs, shape=shape, attrs=self.attrs_of_rows(node)))
         self.keep(node.name)
+
+    def attrs_of_rows(self, node: Node) -> Mapping[str, Any]:
+        """The attributes of a node of rows that are made without padding."""
+        along = node.op is Op.MOVING_SUM and node.attrs["axis"] == self.axes.timed[node.name].axis
+        return {**node.attrs, "before": 0, "after": 0} if along else node.attrs
 
     def lies_as_kept(self, node: Node, rows: int) -> bool:
         """Whether these rows of the node have the numbers of kept rows as they lie."""

@@ -20,6 +20,7 @@ def store(constants: dict[str, np.ndarray], path: str, value: np.ndarray) -> str
 
 
 def without_unread(graph: Graph) -> Graph:
+    """`graph` without the nodes and constants that neither its output nor a state needs."""
     read = {graph.output, *(state.update for state in graph.states)}
     nodes: list[Node] = []
     for node in reversed(graph.nodes):
