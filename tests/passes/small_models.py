@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tvm
 
-from tests.graph.windowed_graphs import strided_stack
+from tests.graph.windowed_graphs import driven_tcn, strided_stack
 from tests.graphs import gru_contexts, gru_graph, linear_map
 from tests.passes.window_models import convolution, mixer
 from tqs_edge.frontend.graph_module import graph_module
@@ -190,8 +190,19 @@ def kept_patches() -> RolloutModel:
     return stream(strided_stack(20, [(5, 5, 1), (2, 1, 1)], 5))
 
 
-RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches)
-MODELS = {f.__name__: f for f in (*RECURRENT, window_network, convolution, mixer)}
+def kept_exog() -> RolloutModel:
+    """Rows of a layer and exogenous rows are kept, these as they are known a moment ahead."""
+    return stream(driven_tcn(8, 1, 9))
+
+
+def kept_exog_blocks() -> RolloutModel:
+    """Three rows per call with three exogenous rows, and as many of these that wait."""
+    return stream(driven_tcn(11, 3, 14, (1,)))
+
+
+RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches, kept_exog)
+OTHERS = (window_network, convolution, mixer, kept_exog_blocks)
+MODELS = {f.__name__: f for f in (*RECURRENT, *OTHERS)}
 
 
 def _node(name: str, op: Op, inputs: tuple[str, ...], width: int, **attrs) -> Node:

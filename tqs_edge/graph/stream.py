@@ -3,7 +3,8 @@
 A window moves on by the K rows that a step yields, and with it every row of a timed tensor: what
 was the row of moment t is then that of moment t - K. So the newest rows of each timed tensor are
 computed, K in number or fewer after strides, and older rows that a later operation still reads are
-kept in a state, whose rows move on by Op.PUSH. Tensors that mix moments (a dense layer over time,
+kept in a state, whose rows move on by Op.PUSH. Exogenous rows move on alike: a step takes the K
+that are new, of the moments that it forecasts. Tensors that mix moments (a dense layer over time,
 say) are computed as a whole from kept rows. No number changes: each row is computed once instead of
 once per window that it lies in.
 """
@@ -17,7 +18,12 @@ from math import prod
 import numpy as np
 
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
-from tqs_edge.graph.needed_rows import Needed, needed_rows, passes_rows_on
+from tqs_edge.graph.needed_rows import (
+    Needed,
+    needed_rows,
+    oldest_moments,
+    passes_rows_on,
+)
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 from tqs_edge.graph.time_axis import TimeAxes
 
@@ -25,10 +31,8 @@ LEAST_GAIN = 1.5  # products of the windowed step over those of the streaming on
 
 
 def stream(model: RolloutModel) -> RolloutModel:
-    """The streaming form of a windowed model; `model` itself where that saves little, and for
-    models with exogenous inputs."""
-    windowed = model.form is RolloutForm.WINDOWED
-    if not windowed or model.graph.exog or model.graph.states:
+    """The streaming form of a windowed model; `model` itself where that saves little."""
+    if model.form is not RolloutForm.WINDOWED or model.graph.states:
         return model
     streamed = streaming_form(model)
     gains = products(model.graph) >= LEAST_GAIN * products(streamed.graph)
@@ -39,15 +43,27 @@ def streaming_form(model: RolloutModel) -> RolloutModel:
     """A windowed model so that a step takes K new rows and keeps what else it needs.
 
     Contexts stay as they were: `length` rows, now K per step from zero state, after which the
-    frames are the windowed model's.
+    frames are the windowed model's. Where exogenous rows of the context's first moments count,
+    steps on zeros before the context bring them in.
     """
     axes, needed = needed_rows(model.graph, model.length, model.block)
-    return replace(
+    streamed = replace(
         model,
         graph=_rewritten(model.graph, axes, needed),
         form=RolloutForm.RECURRENT,
         length=model.block,
         context_length=max(model.length, model.context_length),
+        window=model.length,
+    )
+    exog = model.graph.exog
+    if exog is None:
+        return streamed
+    oldest = oldest_moments(model.graph, axes, needed)[exog]
+    return replace(
+        streamed,
+        exog=prod(streamed.graph.shapes[exog]),
+        exog_rows=needed[exog].made,
+        context_length=max(streamed.context_length, needed[exog].newest + 1 - oldest),
     )
 
 
@@ -62,7 +78,8 @@ def products(graph: Graph) -> int:
 
 def _rewritten(graph: Graph, axes: TimeAxes, needed: Mapping[str, Needed]) -> Graph:
     writer = _Writer(graph, axes, needed)
-    writer.keep(graph.input)
+    for name in writer.outside:
+        writer.keep(name)
     for node in graph.nodes:
         writer.write(node)
     return writer.finish()
@@ -75,7 +92,8 @@ class _Writer:
         self.graph, self.axes, self.needed = graph, axes, needed
         self.nodes: list[Node] = []
         self.states: list[StateVariable] = []
-        self.shapes = {graph.input: self.shape_of(graph.input, needed[graph.input].made)}
+        self.outside = (graph.input, *([] if graph.exog is None else [graph.exog]))
+        self.shapes = {name: self.shape_of(name, needed[name].made) for name in self.outside}
         self.sources: dict[str, str] = {}  # of tensors whose rows are rows of another
 
     def shape_of(self, name: str, rows: int) -> tuple[int, ...]:
@@ -172,9 +190,13 @@ class _Writer:
                 read |= set(node.inputs)
         constants = _used_constants(nodes, self.graph.constants)
         shapes = {name: shape for name, shape in self.shapes.items() if name in read}
-        shapes.setdefault(self.graph.input, self.shapes[self.graph.input])
-        return Graph(
-            self.graph.input, None, tuple(self.states), output, tuple(nodes), constants, shapes
+        shapes |= {name: self.shapes[name] for name in self.outside}
+        return replace(
+            self.graph,
+            states=tuple(self.states),
+            nodes=tuple(nodes),
+            constants=constants,
+            shapes=shapes,
         )
 
 

@@ -54,12 +54,16 @@ class TimeAxes:
 
 
 def time_axes(graph: Graph, rows: int, push: int, mixed: Collection[str] = ()) -> TimeAxes:
-    """The timed tensors of a step whose input has `rows` rows along its axis -2.
+    """The timed tensors of a step whose input has `rows` rows along its axis -2, and whose
+    exogenous rows, along the same axis, end with that of moment rows + push - 1.
 
     push: rows by which the window moves on; a multiple of every period, so that rows stay rows.
     mixed: nodes that count as depending on the whole window.
     """
     timed = {graph.input: Timed(-2, 1, 0, 0, rows - 1)}
+    if graph.exog is not None:
+        behind, extent = rows + push, graph.shapes[graph.exog][-2]
+        timed[graph.exog] = Timed(-2, 1, behind - extent, behind - extent, behind - 1)
     reads: dict[str, tuple[Reads, ...]] = {}
     for node in graph.nodes:
         found = None if node.name in mixed else _timed(graph, node, timed)
