@@ -16,7 +16,7 @@ from tqs_edge.frontend.contexts import exog_of_calls, known_rows, zeros_first
 from tqs_edge.graph.graph import Op
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutModel
-from tqs_edge.graph.stream import stream, streaming_form
+from tqs_edge.graph.stream import KEPT_PRICE, stream, streaming_form
 from tqs_edge.integer.build import build_program
 from tqs_edge.verify.reference import quantize_inputs, run_reference
 
@@ -33,7 +33,10 @@ def integer_frames(model: RolloutModel, ranges: dict[str, float], **bits: int) -
 
 def with_kept_rows(model: RolloutModel, ranges: dict[str, float]) -> dict[str, float]:
     """Rows of a tensor are as large as the tensor."""
-    return {name: ranges[re.split("_rows|_new", name)[0]] for name in model.graph.shapes}
+    return {
+        name: ranges[re.split("_(rows|new|phase|laid|flat)", name)[0]]
+        for name in model.graph.shapes
+    }
 
 
 def contexts_of(model: RolloutModel) -> tuple[np.ndarray, np.ndarray | None]:
@@ -75,6 +78,10 @@ def patches() -> RolloutModel:
     return strided_stack(32, [(8, 4, 1), (2, 1, 1)], 4)
 
 
+def phases() -> RolloutModel:
+    return strided_stack(40, [(8, 4, 1), (3, 2, 1)], 1)
+
+
 def driven() -> RolloutModel:
     return driven_tcn(16, 1, 17, lead=1)
 
@@ -84,7 +91,7 @@ def driven_blocks() -> RolloutModel:
 
 
 @pytest.mark.parametrize("act_bits", [8, 16])
-@pytest.mark.parametrize("make", [tcn, wavenet, block_tcn, patches, driven, driven_blocks])
+@pytest.mark.parametrize("make", [tcn, wavenet, block_tcn, patches, phases, driven, driven_blocks])
 def test_frames_are_equal_bit_for_bit(make, act_bits: int) -> None:
     model = make()
     streamed = stream(model)
@@ -107,15 +114,16 @@ def test_any_stack_of_causal_convolutions_keeps_its_integers(
 @settings(deadline=None, max_examples=10)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2)), max_size=3),
-    st.sampled_from([1, 2, 4]),
+    st.sampled_from([1, 2, 3, 4]),
     st.integers(2, 4),
+    st.sampled_from([0, KEPT_PRICE]),
 )
 def test_any_stack_of_strided_convolutions_keeps_its_integers(
-    layers: list[tuple[int, int, int]], block: int, rows: int
+    layers: list[tuple[int, int, int]], block: int, rows: int, kept_price: int
 ) -> None:
     for kernel, stride, dilation in reversed(layers):
         rows = (rows - 1) * stride + (kernel - 1) * dilation + 1
-    assert_same_integers(strided_stack(max(rows, block), layers, block))
+    assert_same_integers(strided_stack(max(rows, block), layers, block), kept_price)
 
 
 @settings(deadline=None, max_examples=10)
@@ -128,9 +136,9 @@ def test_any_alignment_of_exogenous_rows_keeps_its_integers(
     assert_same_integers(driven_tcn(length, block, known, tuple(dilations), lead))
 
 
-def assert_same_integers(model: RolloutModel) -> None:
+def assert_same_integers(model: RolloutModel, kept_price: int = KEPT_PRICE) -> None:
     ranges = ranges_of(model)
-    streamed = streaming_form(model)
+    streamed = streaming_form(model, kept_price)
     assert (integer_frames(streamed, ranges) == integer_frames(model, ranges)).all()
 
 

@@ -190,6 +190,11 @@ def kept_patches() -> RolloutModel:
     return stream(strided_stack(20, [(5, 5, 1), (2, 1, 1)], 5))
 
 
+def kept_phases() -> RolloutModel:
+    """A patch of each moment is kept, of which every fourth is read."""
+    return stream(strided_stack(12, [(5, 4, 1), (2, 1, 1)], 1))
+
+
 def kept_exog() -> RolloutModel:
     """Rows of a layer and exogenous rows are kept, these as they are known a moment ahead."""
     return stream(driven_tcn(8, 1, 9))
@@ -201,7 +206,7 @@ def kept_exog_blocks() -> RolloutModel:
 
 
 RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches, kept_exog)
-OTHERS = (window_network, convolution, mixer, kept_exog_blocks)
+OTHERS = (window_network, convolution, mixer, kept_exog_blocks, kept_phases)
 MODELS = {f.__name__: f for f in (*RECURRENT, *OTHERS)}
 
 

@@ -18,7 +18,7 @@ from tqs_edge.run.runner import run
 from tqs_edge.verify.reference import run_reference
 
 HORIZON = 17
-NAMES = ("convolution", "mixer", "kept_patches", "kept_exog", "kept_exog_blocks")
+NAMES = (*("convolution", "mixer", "kept_patches", "kept_phases", "kept_exog", "kept_exog_blocks"),)
 
 
 @pytest.mark.arm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -38,10 +38,15 @@ class Needed:
         return self.newest - (self.made - 1) * self.period
 
 
-def needed_rows(graph: Graph, rows: int, push: int) -> tuple[TimeAxes, dict[str, Needed]]:
+def needed_rows(
+    graph: Graph, rows: int, push: int, whole: Collection[str] = ()
+) -> tuple[TimeAxes, dict[str, Needed]]:
     """Time axes of a step on a window of `rows` rows that moves on by `push`, and the rows needed
-    of each timed tensor that is needed at all; of what comes from outside at least the new ones."""
-    mixed: set[str] = set()
+    of each timed tensor that is needed at all; of what comes from outside at least the new ones.
+
+    whole: nodes to compute as a whole, although their rows could be made one by one
+    """
+    mixed = set(whole)
     while True:
         axes = time_axes(graph, rows, push, mixed)
         needed, spoilt = _demand(graph, axes, rows, push)
@@ -85,8 +90,8 @@ def _demand(
         if name in needed:
             oldest = min(oldest, needed[name].oldest)
             newest = max(newest, needed[name].newest)
-        period = axes.timed[name].period
-        needed[name] = Needed(oldest, newest, period, push // period)
+        grain = axes.timed[name].grain
+        needed[name] = Needed(oldest, newest, grain, push // grain)
 
     def demand_all(name: str) -> None:
         alive.add(name)

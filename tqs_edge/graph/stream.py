@@ -17,6 +17,7 @@ from math import prod
 
 import numpy as np
 
+from tqs_edge.graph.gather_rows import Gathering, gather, gathering
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.needed_rows import (
     Needed,
@@ -28,6 +29,7 @@ from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 from tqs_edge.graph.time_axis import TimeAxes
 
 LEAST_GAIN = 1.5  # products of the windowed step over those of the streaming one
+KEPT_PRICE = 2  # products by number: one for each byte
 
 
 def stream(model: RolloutModel) -> RolloutModel:
@@ -39,14 +41,16 @@ def stream(model: RolloutModel) -> RolloutModel:
     return streamed if gains else model
 
 
-def streaming_form(model: RolloutModel) -> RolloutModel:
+def streaming_form(model: RolloutModel, kept_price: int = KEPT_PRICE) -> RolloutModel:
     """A windowed model so that a step takes K new rows and keeps what else it needs.
 
     Contexts stay as they were: `length` rows, now K per step from zero state, after which the
     frames are the windowed model's. Where exogenous rows of the context's first moments count,
-    steps on zeros before the context bring them in.
+    steps on zeros before the context bring them in. kept_price: products that a number has to save
+    in each step to be kept for more phases than a window has.
     """
-    axes, needed = needed_rows(model.graph, model.length, model.block)
+    whole = _computed_whole(model, kept_price)
+    axes, needed = needed_rows(model.graph, model.length, model.block, whole)
     streamed = replace(
         model,
         graph=_rewritten(model.graph, axes, needed),
@@ -65,6 +69,26 @@ def streaming_form(model: RolloutModel) -> RolloutModel:
         exog_rows=needed[exog].made,
         context_length=max(streamed.context_length, needed[exog].newest + 1 - oldest),
     )
+
+
+def _computed_whole(model: RolloutModel, kept_price: int) -> set[str]:
+    """Of the nodes that begin more phases (see time_axis), those of which every row of the window
+    is better computed in each step than one row, kept with the rows of all phases."""
+    phased = needed_rows(model.graph, model.length, model.block)[0].phased
+
+    def price(whole: set[str]) -> int:
+        axes, needed = needed_rows(model.graph, model.length, model.block, whole)
+        graph = _rewritten(model.graph, axes, needed)
+        return products(graph) + kept_price * sum(prod(state.shape) for state in graph.states)
+
+    if not phased:
+        return set()
+    best, whole = min((price(trial), sorted(trial)) for trial in (set(phased), set[str]()))
+    for name in phased:
+        trial = set(whole) ^ {name}
+        if (found := price(trial)) < best:
+            best, whole = found, sorted(trial)
+    return set(whole)
 
 
 def products(graph: Graph) -> int:
@@ -156,20 +180,15 @@ class _Writer:
             )
             for read in self.axes.reads[node.name]
         }
-        if self.lies_as_kept(node, needed.made):
-            (view,) = views.values()
-            self.add(Node(node.name, Op.RESHAPE, (view,), shape))
+        if node.op in (Op.UNFOLD, Op.RESHAPE):
+            ((tensor, view),) = views.items()
+            source = self.axes.timed[tensor]
+            how = gathering(node, self.axes.timed[node.name], source)
+            self.gather(node.name, shape, needed.made, how, view, source.axis)
         else:
             inputs = tuple(views.get(name, name) for name in node.inputs)
             self.add(replace(node, inputs=inputs, shape=shape))
         self.keep(node.name)
-
-    def lies_as_kept(self, node: Node, rows: int) -> bool:
-        """Whether these rows of the node have the numbers of kept rows as they lie."""
-        if node.op is not Op.UNFOLD:
-            return node.op is Op.RESHAPE
-        side_by_side = rows == 1 or bool(node.attrs["stride"] == node.attrs["kernel"])
-        return bool(node.attrs["dilation"] == 1) and side_by_side
 
     def whole(self, name: str) -> str:
         """An operand of a node that is computed as a whole: every row of a timed tensor."""
@@ -177,7 +196,20 @@ class _Writer:
             return name
         time = self.axes.timed[name]
         extent = self.graph.shapes[name][time.axis]
-        return self.rows(name, time.offset, time.offset + (extent - 1) * time.period)
+        rows = self.rows(name, time.offset, time.offset + (extent - 1) * time.period)
+        if extent == 1 or time.phases == 1:
+            return rows
+        picked, how = f"{rows}_phase", Gathering(1, 1, time.phases)
+        if picked not in self.shapes:
+            self.gather(picked, self.shape_of(name, extent), extent, how, rows, time.axis)
+        return picked
+
+    def gather(
+        self, name: str, shape: tuple[int, ...], rows: int, how: Gathering, read: str, axis: int
+    ) -> None:
+        """Appends what makes `rows` rows of those along an axis of `read`."""
+        for node in gather(name, shape, rows, how, (read, self.shapes[read], axis)):
+            self.add(node)
 
     def finish(self) -> Graph:
         """The graph of what was written, without nodes that nothing reads."""

@@ -1,4 +1,4 @@
-"""A convolutional forecaster with covariates takes their new rows, from PyTorch to a core."""
+"""Covariates and patches: a streaming step computes what is new, from PyTorch to a core."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 import tqs_edge
 from tqs_edge.pipeline.directory import read_package
+from tqs_edge.pipeline.simulation import simulate_package
 
 LENGTH, KNOWN, HORIZON, BOARD = 64, 2, 9, "mps2-an386"
 
@@ -40,16 +41,31 @@ class DrivenTcn(nn.Module):
         return 0.3 * self.head(h[:, :, -1]).unsqueeze(2)
 
 
-def compiled(folder: Path, block: int, *, ahead: bool, stream: bool) -> dict:
+class PatchMlp(nn.Module):
+    """window [1, L, 1] -> [1, 1, 1]: overlapping patches through a network each, and a head."""
+
+    def __init__(self, patch: int = 16, stride: int = 8) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.patch, self.stride = patch, stride
+        self.embed = nn.Sequential(nn.Linear(patch, 32), nn.ReLU(), nn.Linear(32, 8))
+        self.head = nn.Linear(8 * ((LENGTH - patch) // stride + 1), 1)
+
+    def forward(self, window: torch.Tensor) -> torch.Tensor:
+        patches = window.unfold(1, self.patch, self.stride).flatten(2)
+        return self.head(self.embed(patches).flatten(1)).unsqueeze(2)
+
+
+def compiled(folder: Path, model: nn.Module, *inputs: tuple[int, ...], stream: bool) -> dict:
     time = np.arange(320.0)
     known = np.stack([np.sin(0.4 * time), np.cos(0.4 * time)], axis=1)
     np.save(folder / "series.npy", np.sin(0.4 * time[:260, None] + 0.3).astype(np.float32))
     np.save(folder / "known.npy", known.astype(np.float32))
     return tqs_edge.compile(
-        DrivenTcn(block, ahead).eval(),
-        example_inputs=(torch.zeros(1, LENGTH, 1), torch.zeros(1, LENGTH + block, KNOWN)),
+        model.eval(),
+        example_inputs=tuple(map(torch.zeros, inputs)),
         context=folder / "series.npy",
-        exog=folder / "known.npy",
+        exog=folder / "known.npy" if len(inputs) > 1 else None,
         board=BOARD,
         uniform="a16w8",
         rounding="nearest",
@@ -64,12 +80,26 @@ def compiled(folder: Path, block: int, *, ahead: bool, stream: bool) -> dict:
 @pytest.mark.qemu
 @pytest.mark.parametrize(("block", "ahead"), [(1, True), (3, False)])
 def test_a_step_costs_a_tenth_of_the_window(block: int, ahead: bool, tmp_path: Path) -> None:
-    windowed = compiled(tmp_path, block, ahead=ahead, stream=False)
-    report = compiled(tmp_path, block, ahead=ahead, stream=True)
+    model, shapes = DrivenTcn(block, ahead), ((1, LENGTH, 1), (1, LENGTH + block, KNOWN))
+    windowed = compiled(tmp_path, model, *shapes, stream=False)
+    report = compiled(tmp_path, model, *shapes, stream=True)
     assert all(report["bit_exact"].values()) and "qemu" in str(report["bit_exact"])
     assert report["instructions_per_step"] * 10 < windowed["instructions_per_step"]
     assert report["ram_bytes"] * 2 < windowed["ram_bytes"]
+    series = {"context": tmp_path / "series.npy", "exog": tmp_path / "known.npy"}
+    frames, _ = simulate_package(tmp_path / "streaming", runner="host", **series, horizon=6)
+    assert frames.shape[1:] == (6, 1)
     package = read_package(tmp_path / "streaming").lowered
     assert package.model.streams and package.model.exog == block * KNOWN
     header = package.bundle.files["model.h"]
     assert re.search(rf"#define TQS_MODEL_EXOG_ROWS {block}$", header, re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.arm
+@pytest.mark.qemu
+def test_a_step_embeds_one_patch_where_its_stride_is_eight_steps(tmp_path: Path) -> None:
+    windowed = compiled(tmp_path, PatchMlp(), (1, LENGTH, 1), stream=False)
+    report = compiled(tmp_path, PatchMlp(), (1, LENGTH, 1), stream=True)
+    assert all(report["bit_exact"].values()) and "qemu" in str(report["bit_exact"])
+    assert report["instructions_per_step"] * 4 < windowed["instructions_per_step"]
