@@ -34,12 +34,12 @@ static inline void tqs_move_words(const tqs_word **from, tqs_word **next) {
         const type *from = past + pushed;                                                          \
         int32_t left = kept;                                                                       \
         if ((((uintptr_t)from | (uintptr_t)next) & 3) == 0) {                                      \
-            const tqs_word *word = (const void *)from;                                             \
-            tqs_word *to = (void *)next;                                                           \
+            const tqs_word *word = (const tqs_word *)(const void *)from;                           \
+            tqs_word *to = (tqs_word *)(void *)next;                                               \
             for (; left >= block; left -= block)                                                   \
                 tqs_move_words(&word, &to);                                                        \
-            from = (const void *)word;                                                             \
-            next = (void *)to;                                                                     \
+            from = (const type *)(const void *)word;                                               \
+            next = (type *)(void *)to;                                                             \
         }                                                                                          \
         for (; left >= 4; left -= 4) {                                                             \
             const type a = from[0], b = from[1], c = from[2], d = from[3];                         \

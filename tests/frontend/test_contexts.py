@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from tests.frontend import models
+from tests.graph.windowed_graphs import all_known
 from tqs_edge.errors import InputError, NonFiniteRollout
 from tqs_edge.frontend import Contexts, free_running_contexts, read_contexts, split_contexts
 from tqs_edge.graph.rollout_model import RolloutModel
+from tqs_edge.graph.stream import streaming_form
 
 
 @pytest.fixture
@@ -179,3 +181,24 @@ def test_planning_and_judging_halves_share_nothing():
 def test_one_context_cannot_be_split():
     with pytest.raises(InputError, match="at least 2 contexts"):
         split_contexts(Contexts(np.zeros((1, 2, 1), np.float32), None, "one"))
+
+
+def test_zeros_come_before_a_window_whose_first_moments_have_exogenous_rows(tmp_path):
+    streamed = streaming_form(all_known(6, 2))  # reads exogenous rows of 8 moments
+    values, known = np.ones((2, 6, 1)), np.arange(40.0).reshape(2, 10, 2)
+    contexts = read_contexts(
+        streamed,
+        saved(tmp_path / "c.npy", values),
+        horizon=4,
+        exog_path=saved(tmp_path / "k.npy", known),
+    )
+    assert contexts.values.shape == (2, 8, 1) and not contexts.values[:, :2].any()
+    assert contexts.exog.shape == (2, 5, 4)
+    assert contexts.exog[0].tolist() == known[0].reshape(5, 4).tolist()
+    with pytest.raises(InputError, match="5 rows, want 6 or more"):
+        read_contexts(
+            streamed,
+            saved(tmp_path / "c.npy", values[:, 1:]),
+            horizon=4,
+            exog_path=tmp_path / "k.npy",
+        )

@@ -13,7 +13,7 @@ from tests.graph.windowed_graphs import Step, averages, strided_stack, tcn
 from tqs_edge.graph.graph import Op
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
-from tqs_edge.graph.stream import products, stream, streaming_form
+from tqs_edge.graph.stream import KEPT_PRICE, products, stream, streaming_form
 
 HORIZON = 12
 
@@ -155,15 +155,16 @@ def test_any_stack_of_causal_convolutions_streams(
     block=st.sampled_from([1, 2, 3, 4, 6]),
     rows=st.integers(1, 3),
     extra=st.integers(0, 4),
+    kept_price=st.sampled_from([0, KEPT_PRICE]),
 )
 def test_any_stack_of_strided_convolutions_streams(
-    layers: list[tuple[int, int, int]], block: int, rows: int, extra: int
+    layers: list[tuple[int, int, int]], block: int, rows: int, extra: int, kept_price: int
 ) -> None:
     length = rows
     for kernel, stride, dilation in reversed(layers):
         length = (length - 1) * stride + (kernel - 1) * dilation + 1
     model = strided_stack(max(length, block), layers, block)
-    assert_same_frames(model, streaming_form(model), extra)
+    assert_same_frames(model, streaming_form(model, kept_price), extra)
 
 
 def test_patches_are_embedded_once() -> None:
@@ -173,13 +174,6 @@ def test_patches_are_embedded_once() -> None:
     patches = next(node for node in streamed.graph.nodes if node.op is Op.DENSE)
     assert patches.shape == (1, 4, 4)  # the rows as they are lifted; then one patch of them
     assert [n.shape[-2] for n in streamed.graph.nodes if n.op is Op.TANH] == [1, 1]
-    assert_same_frames(model, streamed)
-
-
-def test_a_stride_that_does_not_divide_the_block_is_computed_as_a_whole() -> None:
-    model = strided_stack(31, [(4, 3, 1)], 4)
-    streamed = streaming_form(model)
-    assert [n.shape[-2] for n in streamed.graph.nodes if n.op is Op.TANH] == [10]
     assert_same_frames(model, streamed)
 
 

@@ -11,13 +11,16 @@ from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 
 
 class Step:
-    """A graph under construction; every method returns the name of the tensor it adds."""
+    """A graph under construction; every method returns the name of the tensor it adds. `exog` has
+    `known` rows of two columns."""
 
-    def __init__(self, length: int, features: int, seed: int = 0) -> None:
+    def __init__(self, length: int, features: int, seed: int = 0, known: int = 0) -> None:
         self.random = np.random.default_rng(seed)
         self.nodes: list[Node] = []
         self.constants: dict[str, np.ndarray] = {}
         self.shapes: dict[str, tuple[int, ...]] = {"x": (1, length, features)}
+        if known:
+            self.shapes["exog"] = (1, known, 2)
 
     def op(self, op: Op, inputs: tuple[str, ...], shape: tuple[int, ...], **fields: Any) -> str:
         """Any node; `fields` other than weight and bias are its attributes."""
@@ -89,14 +92,16 @@ class Step:
         made = self.dense(x, block * features)
         return self.op(Op.RESHAPE, (made,), (1, block, features))
 
-    def model(self, output: str, **sizes: int) -> RolloutModel:
+    def model(self, output: str) -> RolloutModel:
         """The step with this output, as a windowed model."""
         _, length, features = self.shapes["x"]
-        graph = Graph("x", None, (), output, tuple(self.nodes), self.constants, self.shapes)
-        form = RolloutForm.WINDOWED
-        block = self.shapes[output][1]
+        _, known, columns = self.shapes.get("exog", (1, 1, 0))
+        exog = "exog" if columns else None
+        graph = Graph("x", exog, (), output, tuple(self.nodes), self.constants, self.shapes)
+        form, block = RolloutForm.WINDOWED, self.shapes[output][1]
         return RolloutModel(
-            "step", "step", graph, form, length, features, block, sizes.get("exog", 0), length
+            *("step", "step", graph, form, length, features, block, known * columns, length),
+            exog_rows=known,
         )
 
 
@@ -115,16 +120,48 @@ def tcn(
 
 
 def averages(
-    length: int, kernels: tuple[int, ...], features: int = 1, block: int = 1
+    length: int, kernels: tuple[int, ...], features: int = 1, block: int = 1, stride: int = 1
 ) -> RolloutModel:
-    """What causal moving averages leave of layers, one after the other, read at the last row."""
+    """What causal moving averages leave of layers, one after the other, read at the last row. The
+    first layer has every `stride`-th row of the window."""
     step = Step(length, features)
-    h = step.dense("x", 4)
+    h = step.strided("x", 4, 1, stride)
     for kernel in kernels:
         trend = step.average(h, kernel)
         rest = step.same(Op.SUB, step.last(h, rows=step.shapes[trend][1]), trend)
         h = step.same(Op.ADD, step.same(Op.TANH, step.dense(rest, 4)), trend)
     return step.model(step.rows_ahead(step.last(h), block))
+
+
+def driven_tcn(
+    length: int, block: int, known: int, dilations: tuple[int, ...] = (1, 2), lead: int = 0
+) -> RolloutModel:
+    """A TCN on window rows beside the exogenous rows of `lead` moments later, as many as there are
+    of both, and a head on the last row and the exogenous rows of the block."""
+    step = Step(length, 1, known=known)
+    first = length + block - known  # moment of the first exogenous row
+    begin = max(first - lead, 0)
+    rows = length - begin
+    x = step.last("x", rows=rows)
+    later = step.last("exog", back=block - lead, rows=rows)
+    h = step.dense(step.op(Op.CONCAT, (x, later), (1, rows, 3), axis=-1), 4)
+    for dilation in dilations:
+        h = step.same(Op.ADD, h, step.same(Op.TANH, step.conv(h, 4, 3, dilation)))
+    ahead = step.dense(step.last("exog", rows=min(block, known)), 2)
+    code = step.op(Op.RESHAPE, (ahead,), (1, 1, 2 * min(block, known)))
+    depth = 4 + 2 * min(block, known)
+    both = step.op(Op.CONCAT, (step.last(h), code), (1, 1, depth), axis=-1)
+    return step.model(step.rows_ahead(both, block))
+
+
+def all_known(length: int, block: int) -> RolloutModel:
+    """A dense layer over every moment of window and forecast, each projected first: TiDE."""
+    step = Step(length, 1, known=length + block)
+    rows = step.same(Op.RELU, step.dense("exog", 2))
+    x = step.same(Op.TANH, step.dense("x", 2))
+    flat = [step.op(Op.RESHAPE, (part,), (1, 1, 2 * step.shapes[part][1])) for part in (rows, x)]
+    both = step.op(Op.CONCAT, tuple(flat), (1, 1, 4 * length + 2 * block), axis=-1)
+    return step.model(step.rows_ahead(both, block))
 
 
 def strided_stack(length: int, layers: list[tuple[int, int, int]], block: int) -> RolloutModel:

@@ -17,7 +17,7 @@ from tqs_edge.passes.lower import lower
 from tqs_edge.pipeline.c_package import golden_rollout
 
 # Every form: recurrent, with exogenous inputs, windowed with two rows per step, without a state.
-NAMES = ("gru", "lstm", "window_network", "midpoint")
+NAMES = ("gru", "lstm", "window_network", "midpoint", "kept_exog_blocks")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tvm
 
-from tests.graph.windowed_graphs import averages, strided_stack
+from tests.graph.windowed_graphs import averages, driven_tcn, strided_stack
 from tests.graphs import gru_contexts, gru_graph, linear_map
 from tests.passes.window_models import convolution, decomposition, mixer
 from tqs_edge.frontend.graph_module import graph_module
@@ -195,9 +195,27 @@ def kept_averages() -> RolloutModel:
     return stream(averages(14, (5, 4), 2))
 
 
-RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches, kept_averages)
-WINDOWED = (window_network, convolution, mixer, decomposition)
-MODELS = {f.__name__: f for f in (*RECURRENT, *WINDOWED)}
+def kept_phases() -> RolloutModel:
+    """A patch of each moment is kept, of which every fourth is read."""
+    return stream(strided_stack(12, [(5, 4, 1), (2, 1, 1)], 1))
+
+
+def kept_exog() -> RolloutModel:
+    """Rows of a layer and exogenous rows are kept, these as they are known a moment ahead."""
+    return stream(driven_tcn(8, 1, 9))
+
+
+def kept_exog_blocks() -> RolloutModel:
+    """Three rows per call with three exogenous rows, and as many of these that wait."""
+    return stream(driven_tcn(11, 3, 14, (1,)))
+
+
+RECURRENT = (
+    *(gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches, kept_averages),
+    kept_exog,
+)
+OTHERS = (window_network, convolution, mixer, decomposition, kept_exog_blocks, kept_phases)
+MODELS = {f.__name__: f for f in (*RECURRENT, *OTHERS)}
 
 
 def _node(name: str, op: Op, inputs: tuple[str, ...], width: int, **attrs) -> Node:

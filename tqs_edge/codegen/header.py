@@ -117,6 +117,17 @@ tqs_model_status tqs_model_restore(tqs_model_t *model, const void *snapshot);
 #endif
 """
 
+EXOG_ROWS = """
+/* Rows of exog, oldest first, E / TQS_MODEL_EXOG_ROWS values each. The last one is of the moment
+   that the last row of y is of. */
+#define TQS_MODEL_EXOG_ROWS {rows}
+"""
+
+EARLIER_EXOG = """
+/* Frames also depend on exogenous rows of the first of {known} context rows: the steps before those
+   that take them take zeros as x, so that context_rows is {needed} or more. */
+"""
+
 SNAPSHOT_HEADER_BYTES = 20  # program[4], crc32
 
 
@@ -132,10 +143,6 @@ def model_header(
     """The text of model.h, without its provenance line. weights: bytes of an image."""
     recurrent = model.form is not RolloutForm.WINDOWED
     arena, state = storage.memory.arena_bytes, state_bytes(storage, program)
-    exog_scale = ""
-    if program.exog is not None:
-        scale = float(program.tensors[program.exog].scale)
-        exog_scale = f"#define TQS_MODEL_EXOG_SCALE {scale!r}\n"
     return TEMPLATE.format(
         length=model.length,
         features=model.features,
@@ -149,15 +156,36 @@ def model_header(
         snapshot=SNAPSHOT_HEADER_BYTES + state,
         weights=weights,
         recurrent=int(recurrent),
-        calls="context_rows + horizon - 1" if recurrent else "horizon / K",
+        calls=_calls(model),
         model_hash=model_hash,
         program_id=program_id,
         scale=repr(float(program.tensors[program.input].scale)),
-        exog_scale=exog_scale,
+        exog_scale="" if program.exog is None else _exog_scale(program, model),
         exog_reads=" and exog (E)" if program.exog else "",
         exog_null="" if program.exog else " exog may be NULL.",
         members=_members(storage, program),
     )
+
+
+def _calls(model: RolloutModel) -> str:
+    """How many calls a rollout makes, as a C expression."""
+    if model.form is RolloutForm.WINDOWED:
+        return "horizon / K"
+    if model.exog and model.block > 1:
+        return "context_rows / K + horizon / K - 1"
+    return "context_rows + horizon - 1"
+
+
+def _exog_scale(program: IntegerProgram, model: RolloutModel) -> str:
+    """The scale of exogenous values and, unless they are one row of the call, whose they are."""
+    assert program.exog is not None
+    text = f"#define TQS_MODEL_EXOG_SCALE {float(program.tensors[program.exog].scale)!r}\n"
+    if not model.exog_lead:
+        return text
+    text += EXOG_ROWS.format(rows=model.exog_rows)
+    if model.context_length > model.least_context:
+        text += EARLIER_EXOG.format(known=model.least_context, needed=model.context_length)
+    return text
 
 
 def state_bytes(storage: StoragePlan, program: IntegerProgram) -> int:

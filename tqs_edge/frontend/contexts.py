@@ -14,7 +14,7 @@ from tqs_edge.errors import InputError, NonFiniteRollout
 from tqs_edge.frontend.series_file import read_series
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
-from tqs_edge.graph.time_loop import RolloutSizes, calls_of
+from tqs_edge.graph.time_loop import RolloutSizes, calls_of, context_calls
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,8 @@ SETTLED = 1e-3  # spread below which a standardised free run no longer says anyt
 class Contexts:
     """Starts of rollouts, standardised as the model was trained.
 
-    values: float32 [N, L, F]. exog: float32 [N, calls, E], row t belongs to call t, or None.
+    values: float32 [N, L, F], rows of zeros first where the model needs more than are known. exog:
+    float32 [N, calls, E], row t belongs to call t, or None.
     origin: where they came from, for reports.
     """
 
@@ -66,7 +67,7 @@ def read_contexts(
     exog = None if exog_path is None else read_series(exog_path, columns)
     if values.ndim == 2:
         return _cut_series(model, path, values, exog, rows, count, horizon)
-    _check_length(path, values.shape[1], model.context_length)
+    _check_length(path, values.shape[1], model.least_context)
     if exog is not None:
         want = (len(values), known_rows(model, values.shape[1], horizon), columns)
         if exog.ndim != 3 or exog.shape[0] != want[0] or exog.shape[1] < want[1]:
@@ -75,6 +76,7 @@ def read_contexts(
                 f"{horizon}: {_rows_known(model)}"
             )
         exog = exog_of_calls(model, exog, values.shape[1], horizon)
+    values = zeros_first(values, model.context_length - values.shape[1])
     return Contexts(values, exog, f"{len(values)} contexts of '{path.name}'")
 
 
@@ -148,25 +150,35 @@ def split_contexts(contexts: Contexts) -> tuple[Contexts, Contexts]:
 
 def known_rows(model: RolloutSizes, context_rows: int, horizon: int) -> int:
     """How many moments, the first context row's and on, a rollout knows the exogenous inputs of."""
-    calls = calls_of(model, context_rows, horizon)
-    windowed = model.form is RolloutForm.WINDOWED
-    return context_rows + calls * model.block if windowed else calls
+    free = -(-horizon // model.block) - 1  # calls after the context
+    return context_rows + free * model.block + model.exog_lead
 
 
 def exog_of_calls(
     model: RolloutSizes, exog: np.ndarray, context_rows: int, horizon: int
 ) -> np.ndarray:
-    """What each call takes, (N, calls, E), of rows (N, `known_rows` or more, columns)."""
-    calls = calls_of(model, context_rows, horizon)
-    if model.form is not RolloutForm.WINDOWED:
-        return exog[:, :calls]
-    ends = [context_rows + (call + 1) * model.block for call in range(calls)]
-    taken = np.stack([exog[:, end - model.exog_rows : end] for end in ends], axis=1)
+    """What each call takes, (N, calls, E), of rows (N, `known_rows` or more, columns), the first of
+    which is of the moment of the first context row. Rows of zeros stand for moments before it,
+    which move no frame."""
+    rows = max(context_rows, model.context_length)
+    calls, fed = calls_of(model, rows, horizon), context_calls(model, rows)
+    last = context_rows + model.exog_lead  # behind the newest row of the call that ends the context
+    ends = [last + (call + 1 - fed) * model.block for call in range(calls)]
+    unknown = max(model.exog_rows - ends[0], 0)
+    known = zeros_first(exog, unknown)
+    ends = [end + unknown for end in ends]
+    taken = np.stack([known[:, end - model.exog_rows : end] for end in ends], axis=1)
     return taken.reshape(len(exog), calls, model.exog)
 
 
+def zeros_first(values: np.ndarray, count: int) -> np.ndarray:
+    """(N, rows, columns) with `count` rows of zeros before them, if above 0."""
+    missing = np.zeros((len(values), max(count, 0), values.shape[2]), values.dtype)
+    return np.concatenate([missing, values], axis=1)
+
+
 def _rows_known(model: RolloutSizes) -> str:
-    if model.form is RolloutForm.WINDOWED:
+    if model.exog_lead:
         return "a row for every row of the context and of the forecast"
     return "one row per call"
 

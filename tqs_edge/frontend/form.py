@@ -30,6 +30,16 @@ class FormSizes:
         """Rows of context that a rollout needs at least."""
         return self.length
 
+    @property
+    def least_context(self) -> int:
+        """Rows of context that have to be known."""
+        return self.length
+
+    @property
+    def exog_lead(self) -> int:
+        """Moments from the newest row that a call takes to its newest exogenous row."""
+        return self.block if self.form is RolloutForm.WINDOWED else 0
+
 
 def infer_form(signature: StepSignature, stated: RolloutForm | None = None) -> FormSizes:
     """The form and sizes of a step; InputError when it has none or not the stated one."""

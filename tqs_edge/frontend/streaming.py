@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from tqs_edge.errors import ImportMismatch
+from tqs_edge.frontend.contexts import exog_of_calls, known_rows, zeros_first
 from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.frontend.load import LoadedModel
 from tqs_edge.graph.rollout import rollout
@@ -30,14 +32,24 @@ def streaming(loaded: LoadedModel) -> LoadedModel:
 
 
 def _check_frames(model: RolloutModel, streamed: RolloutModel) -> None:
-    generator = torch.Generator().manual_seed(0)
-    shape = (CHECKED_CONTEXTS, model.length, model.features)
-    contexts = torch.randn(shape, generator=generator).double()
+    random = np.random.default_rng(0)
+    contexts = random.standard_normal((CHECKED_CONTEXTS, model.length, model.features))
+    moments = known_rows(model, model.length, CHECKED_STEPS)
+    known = random.standard_normal((CHECKED_CONTEXTS, moments, model.exog // model.exog_rows))
     constants = {p: torch.tensor(v, dtype=torch.float64) for p, v in model.graph.constants.items()}
-    frames = [
-        rollout(form, contexts, CHECKED_STEPS, weight=constants.__getitem__)
-        for form in (model, streamed)
-    ]
+    frames = []
+    for form in (model, streamed):
+        start = zeros_first(contexts, form.context_length - model.length)
+        exog = exog_of_calls(form, known, model.length, CHECKED_STEPS)
+        frames.append(
+            rollout(
+                form,
+                torch.from_numpy(start),
+                CHECKED_STEPS,
+                exog=torch.from_numpy(exog),
+                weight=constants.__getitem__,
+            )
+        )
     want, got = (torch.nan_to_num(f) for f in frames)  # random contexts may overflow both alike
     error = float((want - got).abs().max())
     if not error <= TOLERANCE * max(1.0, float(want.abs().max())):

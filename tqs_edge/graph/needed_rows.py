@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -37,16 +38,32 @@ class Needed:
         return self.newest - (self.made - 1) * self.period
 
 
-def needed_rows(graph: Graph, rows: int, push: int) -> tuple[TimeAxes, dict[str, Needed]]:
+def needed_rows(
+    graph: Graph, rows: int, push: int, whole: Collection[str] = ()
+) -> tuple[TimeAxes, dict[str, Needed]]:
     """Time axes of a step on a window of `rows` rows that moves on by `push`, and the rows needed
-    of each timed tensor that is needed at all; of the input at least the new ones."""
-    mixed: set[str] = set()
+    of each timed tensor that is needed at all; of what comes from outside at least the new ones.
+
+    whole: nodes to compute as a whole, although their rows could be made one by one
+    """
+    mixed = set(whole)
     while True:
         axes = time_axes(graph, rows, push, mixed)
         needed, spoilt = _demand(graph, axes, rows, push)
         if spoilt is None:
             return axes, needed
         mixed.add(spoilt)
+
+
+def oldest_moments(graph: Graph, axes: TimeAxes, needed: Mapping[str, Needed]) -> dict[str, int]:
+    """The oldest moment of each timed tensor that anything a step reads was made of."""
+    oldest = {name: rows.oldest for name, rows in needed.items()}
+    for node in reversed(graph.nodes):
+        if node.name in needed:
+            for read in axes.reads[node.name]:
+                moment = oldest[node.name] - read.oldest
+                oldest[read.tensor] = min(oldest[read.tensor], moment)
+    return oldest
 
 
 def passes_rows_on(node: Node, axes: TimeAxes) -> bool:
@@ -62,6 +79,10 @@ def _demand(
     """The needed rows, and a node that cannot be made row by row: rows of it are needed that are
     made of padding, that do not lie in one piece, or more for the output than a step makes."""
     needed = {graph.input: Needed(rows - push, rows - 1, 1, push)}
+    if graph.exog is not None:
+        outside = axes.timed[graph.exog]
+        oldest = max(outside.first, outside.last + 1 - push)
+        needed[graph.exog] = Needed(oldest, outside.last, 1, push)
     alive = {graph.output}
 
     def demand(name: str, oldest: int, newest: int) -> None:
@@ -69,8 +90,8 @@ def _demand(
         if name in needed:
             oldest = min(oldest, needed[name].oldest)
             newest = max(newest, needed[name].newest)
-        period = axes.timed[name].period
-        needed[name] = Needed(oldest, newest, period, push // period)
+        grain = axes.timed[name].grain
+        needed[name] = Needed(oldest, newest, grain, push // grain)
 
     def demand_all(name: str) -> None:
         alive.add(name)

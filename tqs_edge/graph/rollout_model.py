@@ -24,10 +24,12 @@ class RolloutModel:
     features: F, columns of the context and of the output
     block:    K, rows that one step appends (1 unless windowed or streaming)
     exog:     E, exogenous values known in advance that a call takes (0 without)
-    context_length: rows of context a rollout needs at least
+    context_length: rows of context a rollout needs at least; where they are more than
+              `least_context`, rows of zeros may come before those of the context
     source:   what the user named: a file name, "zoo:NAME" or "package.module:factory"
-    exog_rows: R, moments that those values are of; of a windowed model the last R up to the last
-              row that the call forecasts, else the moment of the row it takes
+    exog_rows: R, moments that those values are of: the last R up to `exog_lead` moments behind that
+              of the newest row that the call takes
+    window:   L of the windowed model that this is the streaming form of, else 0
     """
 
     name: str
@@ -40,8 +42,20 @@ class RolloutModel:
     exog: int
     context_length: int
     exog_rows: int = 1
+    window: int = 0
 
     @property
     def streams(self) -> bool:
-        """Whether it is the streaming form of a windowed model, which keeps rows."""
-        return any(state.rows_of is not None for state in self.graph.states)
+        """Whether it is the streaming form of a windowed model."""
+        return self.window > 0
+
+    @property
+    def least_context(self) -> int:
+        """Rows of context that have to be known: of a streaming model those of the window."""
+        return self.window or self.context_length
+
+    @property
+    def exog_lead(self) -> int:
+        """Moments from the newest row that a call takes to its newest exogenous row: K where that
+        is of the last row forecast, 0 of other recurrent models and maps."""
+        return self.block if self.streams or self.form is RolloutForm.WINDOWED else 0

@@ -3,7 +3,8 @@
 A window moves on by the K rows that a step yields, and with it every row of a timed tensor: what
 was the row of moment t is then that of moment t - K. So the newest rows of each timed tensor are
 computed, K in number or fewer after strides, and older rows that a later operation still reads are
-kept in a state, whose rows move on by Op.PUSH. Tensors that mix moments (a dense layer over time,
+kept in a state, whose rows move on by Op.PUSH. Exogenous rows move on alike: a step takes the K
+that are new, of the moments that it forecasts. Tensors that mix moments (a dense layer over time,
 say) are computed as a whole from kept rows. No number changes: each row is computed once instead of
 once per window that it lies in.
 """
@@ -17,39 +18,78 @@ from typing import Any
 
 import numpy as np
 
+from tqs_edge.graph.gather_rows import Gathering, gather, gathering
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
-from tqs_edge.graph.needed_rows import Needed, needed_rows, passes_rows_on
+from tqs_edge.graph.needed_rows import (
+    Needed,
+    needed_rows,
+    oldest_moments,
+    passes_rows_on,
+)
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 from tqs_edge.graph.time_axis import TimeAxes
 
 LEAST_GAIN = 1.5  # products of the windowed step over those of the streaming one
+KEPT_PRICE = 2  # products by number: one for each byte
 
 
 def stream(model: RolloutModel) -> RolloutModel:
-    """The streaming form of a windowed model; `model` itself where that saves little, and for
-    models with exogenous inputs."""
-    windowed = model.form is RolloutForm.WINDOWED
-    if not windowed or model.graph.exog or model.graph.states:
+    """The streaming form of a windowed model; `model` itself where that saves little."""
+    if model.form is not RolloutForm.WINDOWED or model.graph.states:
         return model
     streamed = streaming_form(model)
     gains = products(model.graph) >= LEAST_GAIN * products(streamed.graph)
     return streamed if gains else model
 
 
-def streaming_form(model: RolloutModel) -> RolloutModel:
+def streaming_form(model: RolloutModel, kept_price: int = KEPT_PRICE) -> RolloutModel:
     """A windowed model so that a step takes K new rows and keeps what else it needs.
 
     Contexts stay as they were: `length` rows, now K per step from zero state, after which the
-    frames are the windowed model's.
+    frames are the windowed model's. Where exogenous rows of the context's first moments count,
+    steps on zeros before the context bring them in. kept_price: products that a number has to save
+    in each step to be kept for more phases than a window has.
     """
-    axes, needed = needed_rows(model.graph, model.length, model.block)
-    return replace(
+    whole = _computed_whole(model, kept_price)
+    axes, needed = needed_rows(model.graph, model.length, model.block, whole)
+    streamed = replace(
         model,
         graph=_rewritten(model.graph, axes, needed),
         form=RolloutForm.RECURRENT,
         length=model.block,
         context_length=max(model.length, model.context_length),
+        window=model.length,
     )
+    exog = model.graph.exog
+    if exog is None:
+        return streamed
+    oldest = oldest_moments(model.graph, axes, needed)[exog]
+    return replace(
+        streamed,
+        exog=prod(streamed.graph.shapes[exog]),
+        exog_rows=needed[exog].made,
+        context_length=max(streamed.context_length, needed[exog].newest + 1 - oldest),
+    )
+
+
+def _computed_whole(model: RolloutModel, kept_price: int) -> set[str]:
+    """Of the nodes that begin more phases (see time_axis), those of which every row of the window
+    is better computed in each step than one row, kept with the rows of all phases."""
+    phased = needed_rows(model.graph, model.length, model.block)[0].phased
+
+    def price(whole: set[str]) -> int:
+        axes, needed = needed_rows(model.graph, model.length, model.block, whole)
+        graph = _rewritten(model.graph, axes, needed)
+        return products(graph) + kept_price * sum(prod(state.shape) for state in graph.states)
+
+    if not phased:
+        return set()
+    best, whole = min((price(trial), sorted(trial)) for trial in (set(phased), set[str]()))
+    for name in phased:
+        trial = set(whole) ^ {name}
+        if (found := price(trial)) < best:
+            best, whole = found, sorted(trial)
+    return set(whole)
 
 
 def products(graph: Graph) -> int:
@@ -63,7 +103,8 @@ def products(graph: Graph) -> int:
 
 def _rewritten(graph: Graph, axes: TimeAxes, needed: Mapping[str, Needed]) -> Graph:
     writer = _Writer(graph, axes, needed)
-    writer.keep(graph.input)
+    for name in writer.outside:
+        writer.keep(name)
     for node in graph.nodes:
         writer.write(node)
     return writer.finish()
@@ -76,7 +117,8 @@ class _Writer:
         self.graph, self.axes, self.needed = graph, axes, needed
         self.nodes: list[Node] = []
         self.states: list[StateVariable] = []
-        self.shapes = {graph.input: self.shape_of(graph.input, needed[graph.input].made)}
+        self.outside = (graph.input, *([] if graph.exog is None else [graph.exog]))
+        self.shapes = {name: self.shape_of(name, needed[name].made) for name in self.outside}
         self.sources: dict[str, str] = {}  # of tensors whose rows are rows of another
 
     def shape_of(self, name: str, rows: int) -> tuple[int, ...]:
@@ -139,9 +181,11 @@ class _Writer:
             )
             for read in self.axes.reads[node.name]
         }
-        if self.lies_as_kept(node, needed.made):
-            (view,) = views.values()
-            self.add(Node(node.name, Op.RESHAPE, (view,), shape))
+        if node.op in (Op.UNFOLD, Op.RESHAPE):
+            ((tensor, view),) = views.items()
+            source = self.axes.timed[tensor]
+            how = gathering(node, self.axes.timed[node.name], source)
+            self.gather(node.name, shape, needed.made, how, view, source.axis)
         else:
             inputs = tuple(views.get(name, name) for name in node.inputs)
             self.add(replace(node, inputs=inputs, shape=shape, attrs=self.attrs_of_rows(node)))
@@ -152,20 +196,26 @@ class _Writer:
         along = node.op is Op.MOVING_SUM and node.attrs["axis"] == self.axes.timed[node.name].axis
         return {**node.attrs, "before": 0, "after": 0} if along else node.attrs
 
-    def lies_as_kept(self, node: Node, rows: int) -> bool:
-        """Whether these rows of the node have the numbers of kept rows as they lie."""
-        if node.op is not Op.UNFOLD:
-            return node.op is Op.RESHAPE
-        side_by_side = rows == 1 or bool(node.attrs["stride"] == node.attrs["kernel"])
-        return bool(node.attrs["dilation"] == 1) and side_by_side
-
     def whole(self, name: str) -> str:
         """An operand of a node that is computed as a whole: every row of a timed tensor."""
         if name not in self.axes.timed:
             return name
         time = self.axes.timed[name]
         extent = self.graph.shapes[name][time.axis]
-        return self.rows(name, time.offset, time.offset + (extent - 1) * time.period)
+        rows = self.rows(name, time.offset, time.offset + (extent - 1) * time.period)
+        if extent == 1 or time.phases == 1:
+            return rows
+        picked, how = f"{rows}_phase", Gathering(1, 1, time.phases)
+        if picked not in self.shapes:
+            self.gather(picked, self.shape_of(name, extent), extent, how, rows, time.axis)
+        return picked
+
+    def gather(
+        self, name: str, shape: tuple[int, ...], rows: int, how: Gathering, read: str, axis: int
+    ) -> None:
+        """Appends what makes `rows` rows of those along an axis of `read`."""
+        for node in gather(name, shape, rows, how, (read, self.shapes[read], axis)):
+            self.add(node)
 
     def finish(self) -> Graph:
         """The graph of what was written, without nodes that nothing reads."""
@@ -178,9 +228,13 @@ class _Writer:
                 read |= set(node.inputs)
         constants = _used_constants(nodes, self.graph.constants)
         shapes = {name: shape for name, shape in self.shapes.items() if name in read}
-        shapes.setdefault(self.graph.input, self.shapes[self.graph.input])
-        return Graph(
-            self.graph.input, None, tuple(self.states), output, tuple(nodes), constants, shapes
+        shapes |= {name: self.shapes[name] for name in self.outside}
+        return replace(
+            self.graph,
+            states=tuple(self.states),
+            nodes=tuple(nodes),
+            constants=constants,
+            shapes=shapes,
         )
 
 

@@ -3,13 +3,15 @@
 A tensor is timed if its row i, along one axis, is made in the same way from input rows around
 moment offset + i * period, whatever i is. Moments count input rows: 0 is the window's first row. A
 row is called after the newest moment that it depends on. Strides and patches make periods above 1.
+Where the window moves on by less than a period, what was a row lies between two rows afterwards:
+steps make the rows of all those phases, and read every so many of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from math import prod
+from math import gcd, prod
 
 from tqs_edge.graph.graph import Graph, Node, Op
 
@@ -26,6 +28,8 @@ class Timed:
     """Rows of moments offset, offset + period, ... along `axis` (negative).
 
     first, last: moments between which rows are made of input rows; outside, of padding too.
+    grain: moments between rows that steps make; divides the period, and by how much a window moves
+    on. Where it is less than the period, rows of other phases are made too.
     """
 
     axis: int
@@ -33,6 +37,12 @@ class Timed:
     offset: int
     first: int
     last: int
+    grain: int = 1
+
+    @property
+    def phases(self) -> int:
+        """How many rows a step makes for each that a window has."""
+        return self.period // self.grain
 
 
 @dataclass(frozen=True)
@@ -47,25 +57,38 @@ class Reads:
 @dataclass(frozen=True)
 class TimeAxes:
     """Timed tensors by name, and what a row of each needs; the others depend on the whole window
-    or are listed as mixed."""
+    or are listed as mixed. phased: those that have more phases than what they read."""
 
     timed: Mapping[str, Timed]
     reads: Mapping[str, tuple[Reads, ...]]
+    phased: tuple[str, ...]
 
 
 def time_axes(graph: Graph, rows: int, push: int, mixed: Collection[str] = ()) -> TimeAxes:
-    """The timed tensors of a step whose input has `rows` rows along its axis -2.
+    """The timed tensors of a step whose input has `rows` rows along its axis -2, and whose
+    exogenous rows, along the same axis, end with that of moment rows + push - 1.
 
-    push: rows by which the window moves on; a multiple of every period, so that rows stay rows.
+    push: rows by which the window moves on.
     mixed: nodes that count as depending on the whole window.
     """
     timed = {graph.input: Timed(-2, 1, 0, 0, rows - 1)}
+    if graph.exog is not None:
+        behind, extent = rows + push, graph.shapes[graph.exog][-2]
+        timed[graph.exog] = Timed(-2, 1, behind - extent, behind - extent, behind - 1)
     reads: dict[str, tuple[Reads, ...]] = {}
+    phased: list[str] = []
     for node in graph.nodes:
         found = None if node.name in mixed else _timed(graph, node, timed)
-        if found is not None and push % found[0].period == 0:
-            timed[node.name], reads[node.name] = found
-    return TimeAxes(timed, reads)
+        if found is None:
+            continue
+        time = replace(found[0], grain=gcd(push, found[0].period))
+        before = max(timed[read.tensor].phases for read in found[1])
+        if time.phases > before == 1 == node.shape[time.axis]:
+            continue  # one row of the whole window, no other of which is ever read
+        timed[node.name], reads[node.name] = time, found[1]
+        if time.phases > before:
+            phased.append(node.name)
+    return TimeAxes(timed, reads, tuple(phased))
 
 
 Found = tuple[Timed, tuple[Reads, ...]]
@@ -101,7 +124,7 @@ def _timed(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None
                 return None
             axis, group = moved
             return _gathered(tensors[0], replace(x, axis=axis), group - 1, group)
-        case Op.MOVING_SUM:
+        case Op.MOVING_SUM if x.phases == 1 or node.attrs["axis"] != x.axis:
             return _summed(tensors[0], x, node, graph.shapes[tensors[0]])
         case Op.UNFOLD if x.axis == -2:
             reach = (node.attrs["kernel"] - 1) * node.attrs["dilation"]

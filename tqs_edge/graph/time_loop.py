@@ -38,7 +38,13 @@ class RolloutSizes(Protocol):
     def context_length(self) -> int: ...
 
     @property
+    def least_context(self) -> int: ...
+
+    @property
     def exog_rows(self) -> int: ...
+
+    @property
+    def exog_lead(self) -> int: ...
 
 
 def context_calls(sizes: RolloutSizes, context_rows: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
+from tqs_edge.graph.time_loop import calls_of
 from tqs_edge.integer.program import IntegerProgram
 from tqs_edge.package.names import c_name, checked_name
 from tqs_edge.package.selftest import GoldenRollout
@@ -43,11 +44,11 @@ def golden_rollout(
     context int16 (rows, F), of which the last are taken; exog int16 (calls, E), from the first row
     again where more are wanted.
     """
-    windowed = model.form is RolloutForm.WINDOWED
-    rows = model.length if windowed else min(MOST_CONTEXT_ROWS, len(context))
+    rows = model.length
+    if model.form is not RolloutForm.WINDOWED:
+        rows *= max(1, min(MOST_CONTEXT_ROWS, len(context)) // rows)
     half = -(-LEAST_HALF // model.block) * model.block
-    half_calls = half // model.block if windowed else rows + half - 1
-    calls = 2 * half_calls if windowed else half_calls + half
+    half_calls, calls = (calls_of(model, rows, steps) for steps in (half, 2 * half))
     context = context[-rows:]
     inputs = np.zeros((calls, 0), np.int16)
     if exog is not None:

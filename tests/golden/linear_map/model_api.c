@@ -71,7 +71,8 @@ tqs_model_status tqs_model_init(tqs_model_t *model, tqs_model_arena *arena, cons
 }
 
 /* Every row is read where it lies. The outputs of the context's earlier rows, which nobody wants,
-   go where frame 0 will be. */
+   go where frame 0 will be. The context ends with a whole call: older rows that fill none are left
+   out. */
 tqs_model_status tqs_model_rollout(tqs_model_t *model, int16_t *rows, int32_t context_rows,
                                    int32_t horizon, const int16_t *exog) {
     if (rows == NULL || context_rows < TQS_MODEL_LENGTH || horizon < 1 ||
@@ -79,7 +80,8 @@ tqs_model_status tqs_model_rollout(tqs_model_t *model, int16_t *rows, int32_t co
         (TQS_MODEL_EXOG > 0 && exog == NULL))
         return TQS_MODEL_BAD_ARGUMENT;
     const int32_t end = context_rows + horizon;
-    int32_t read = TQS_MODEL_RECURRENT ? 0 : context_rows - TQS_MODEL_LENGTH;
+    int32_t read = TQS_MODEL_RECURRENT ? context_rows % TQS_MODEL_LENGTH
+                                       : context_rows - TQS_MODEL_LENGTH;
     for (; read + TQS_MODEL_LENGTH < end; read += TQS_MODEL_BLOCK) {
         const int32_t next = read + TQS_MODEL_LENGTH;
         int16_t *y = rows + (next < context_rows ? context_rows : next) * TQS_MODEL_FEATURES;
