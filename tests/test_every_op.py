@@ -37,6 +37,7 @@ SQUARE = (1, ROWS, ROWS)
 LAST, BEFORE = {"axis": -1}, {"axis": -2}
 SPAN = {"begin": 1, "end": 3}
 UNFOLDED = {"kernel": 2, "dilation": 1, "stride": 1}
+MOVING = {"kernel": 3, "before": 1, "after": 0, "gain": 0.5}
 KERNELS = {isa: {k.symbol: k.costs[isa] for k in DENSE_KERNELS} for isa in STEP_COSTS}
 
 # Shape and attributes of y = op(x, ...), x (1, 4, 6); "z" has x's shape and is positive, "t" is x
@@ -59,6 +60,7 @@ EXAMPLES: dict[Op, tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]] = {
     Op.FUNCTION: (("z",), SHAPE, {"function": "sqrt"}),
     Op.MEAN: (("x",), (1, 1, WIDTH), BEFORE),
     Op.SUM: (("x",), (1, ROWS, 1), LAST),
+    Op.MOVING_SUM: (("x",), (1, ROWS - 1, WIDTH), {**BEFORE, **MOVING}),
     Op.MAX: (("x",), (1, 1, WIDTH), BEFORE),
     Op.SOFTMAX: (("x",), SHAPE, {}),
     Op.NORMALIZE: (("x",), SHAPE, {"eps": 1e-3}),

@@ -59,6 +59,7 @@ def plan(
     board: str,
     budget: Budget,
     method: str = Method.TQS,
+    weight_bits: int | None = None,
     act_bits: int | None = None,
     state_bits: int | None = None,
     pins: Mapping[str, int] | None = None,
@@ -73,7 +74,7 @@ def plan(
         load_board(board),
         budget,
         method=method,
-        decided=Decided(act_bits, state_bits, pins or {}),
+        decided=Decided(weight_bits, act_bits, state_bits, pins or {}),
     )
 
 

@@ -14,14 +14,18 @@ from tqs_edge.errors import InputError
 from tqs_edge.firmware.board import load_board
 from tqs_edge.firmware.toolchain import find_toolchain
 from tqs_edge.graph.rollout_model import RolloutForm
+from tqs_edge.pipeline.fitting import Integers
 from tqs_edge.pipeline.planning import Scores
 from tqs_edge.pipeline.prepare import Prepared, prepare
+from tqs_edge.plan.error_target import ErrorTarget
+from tqs_edge.plan.problem import Decided
 from tqs_edge.plan.rounding import Rounding
 
 KEYS = [
     *("model", "board", "plan", "flash_bytes", "ram_bytes", "stack_bytes"),
     *("instructions_per_step", "nrmse", "rounding", "form", "saturations", "horizon"),
     *("lyapunov_steps", "nrmse_lyapunov", "predicted_instructions", "predicted_flash"),
+    *("weight_bits", "narrow_activations", "activations"),
     *("long_steps", "long_peak", "limit_cycle_lsb"),
 ]
 BOARD = load_board("mps2-an386")
@@ -29,7 +33,7 @@ BOARD = load_board("mps2-an386")
 
 @pytest.fixture(scope="module")
 def nearest(small: Prepared, small_scores: Scores) -> ModelCase:
-    return model_case(small, small_scores, Rounding.NEAREST)
+    return model_case(small, small_scores, Integers(Rounding.NEAREST))
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +74,30 @@ def test_every_board_runs_the_same_fitted_integers(fitted: ModelCase) -> None:
 def test_integers_are_fitted_unless_the_nearest_are_asked_for(
     fitted: ModelCase, nearest: ModelCase
 ) -> None:
-    assert fitted.responses is not None and widths_of(fitted, "a16w4", BOARD).fitted
-    assert nearest.responses is None and not widths_of(nearest, "a16w4", BOARD).fitted
+    assert fitted.integers.responses is not None and widths_of(fitted, "a16w4", BOARD).fitted
+    assert nearest.integers.responses is None and not widths_of(nearest, "a16w4", BOARD).fitted
+
+
+@pytest.mark.arm
+@pytest.mark.unicorn
+def test_the_cheapest_plan_keeps_its_error_and_the_decided_widths(
+    small: Prepared, small_scores: Scores
+) -> None:
+    case = model_case(
+        small,
+        small_scores,
+        Integers(Rounding.NEAREST),
+        target=ErrorTarget(0.2, "insns"),
+        decided=Decided(weight_bits=8),
+    )
+    (cost,) = measure_model(case, "cheapest", [BOARD], find_toolchain("gcc"))
+    assert cost.weight_bits == 8 and cost.nrmse < 0.4  # judged on contexts of its own
+    assert 0 <= cost.narrow_activations <= cost.activations
+
+
+def test_a_cheapest_plan_needs_an_error_to_keep(nearest: ModelCase) -> None:
+    with pytest.raises(InputError, match="an error to keep"):
+        widths_of(nearest, "cheapest", BOARD)
 
 
 def test_the_error_until_a_step_is_that_of_the_steps_before() -> None:

@@ -62,10 +62,11 @@ def test_bad_requests_are_one_clear_line(cli: Cli, words: tuple[str, ...], text:
     ("words", "text"),
     [
         (("--pin", "hed=8"), "no site is called 'hed'; try head"),
-        (("--pin", "head=8", "--uniform", "a16w8"), "pins decide widths of a planned budget"),
+        (("--pin", "head=8", "--uniform", "a16w8"), "decided widths are those of a planned budget"),
+        (("--weight-bits", "4", "--uniform", "a16w8"), "decided widths are those of a planned"),
     ],
 )
-def test_compile_checks_pins_first(
+def test_compile_checks_decided_widths_first(
     cli: Cli, tmp_path: Path, words: tuple[str, ...], text: str
 ) -> None:
     outcome = cli("compile", *PLAN[1:], *words, "-o", tmp_path / "out")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.codegen.executors import check_executors_agree, emitted, integers, program_of
 from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
+from tqs_edge.integer.program import AffineOp
 from tqs_edge.integer.reduction_ops import MaxOp, SumOp
 from tqs_edge.quant.fixed_point import to_multiplier_shift
 
@@ -124,3 +125,11 @@ def test_choices_are_the_same_everywhere(bits: int, least: int, tmp_path: Path) 
     limit = 1 << (bits - 1)
     v = x.clip(-limit, limit - 1)
     assert (y == np.where(v >= least, v, level)).all()
+
+
+def test_an_operand_that_cancels_is_no_warning(tmp_path: Path) -> None:
+    clamp = ClampOp("c", "x", -(1 << 15), (1 << 15) - 1)
+    rest = AffineOp("r", ("x", "c"), (1 << 29, -(1 << 29)), 0, 1 << 31, 32, -(1 << 15))
+    made = {"c": (3, 5), "r": (3, 5)}
+    y = check_executors_agree(program_of((3, 5), 16, made, clamp, rest), integers((3, 5)), tmp_path)
+    assert not y.any()

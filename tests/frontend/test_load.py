@@ -78,11 +78,14 @@ def test_recurrent_layer_keeps_reshapes_only_around_its_state():
     assert [n.name for n in reshapes[1:]] == ["h_next"]
 
 
-def test_buffers_keep_their_paths_and_scalars_become_affine():
+def test_buffers_keep_their_paths_and_scalars_become_part_of_the_weights():
+    module, _ = models.supported()["tanh map"]
     graph = models.loaded("tanh map").model.graph
     assert "mean" in graph.constants and "step_size" not in graph.constants
-    affine = [n.attrs["scale"] for n in graph.nodes if n.op is Op.AFFINE]
-    assert affine == [0.5, 0.5]
+    assert [node.op for node in graph.nodes] == [Op.SUB, Op.DENSE, Op.TANH, Op.DENSE, Op.ADD]
+    for path in ("net.0.weight", "net.2.weight", "net.2.bias"):
+        want = 0.5 * module.get_parameter(path).detach().numpy()
+        np.testing.assert_allclose(graph.constants[path], want, rtol=1e-6)
 
 
 def test_untransposed_weight_is_stored_transposed_under_a_new_path():

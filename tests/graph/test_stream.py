@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graph.windowed_graphs import Step, strided_stack, tcn
+from tests.graph.windowed_graphs import Step, averages, strided_stack, tcn
 from tqs_edge.graph.graph import Op
 from tqs_edge.graph.rollout import rollout
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
@@ -204,3 +204,52 @@ def test_the_last_row_may_go_unread() -> None:
     h = step.conv(step.op(Op.SLICE, ("x",), (1, 10, 1), axis=-2, begin=0, end=10), 4, 3)
     model = step.model(step.dense(step.last(h), 1))
     assert_same_frames(model, streaming_form(model))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    kernels=st.lists(st.integers(2, 5), min_size=1, max_size=3),
+    spare=st.integers(0, 3),
+    features=st.integers(1, 2),
+    block=st.integers(1, 3),
+)
+def test_any_stack_of_causal_averages_streams(
+    kernels: list[int], spare: int, features: int, block: int
+) -> None:
+    length = max(1 + sum(kernels) - len(kernels), block) + spare
+    model = averages(length, tuple(kernels), features, block)
+    streamed = streaming_form(model)
+    made = [n for n in streamed.graph.nodes if n.op is Op.MOVING_SUM]
+    assert made and all(node.shape[1] <= block for node in made)
+    assert_same_frames(model, streamed, extra_rows=spare)
+
+
+def test_averages_that_reach_over_no_end_are_made_row_by_row() -> None:
+    step = Step(12, 1)
+    trend = step.average(step.dense("x", 4), 5, before=2, after=2)
+    model = step.model(step.dense(step.last(step.same(Op.TANH, trend), back=2), 1))
+    streamed = stream(model)
+    (node,) = (n for n in streamed.graph.nodes if n.op is Op.MOVING_SUM)
+    assert node.shape == (1, 1, 4) and node.attrs["before"] == node.attrs["after"] == 0
+    assert_same_frames(model, streamed)
+
+
+def test_averages_that_reach_over_an_end_are_computed_as_a_whole() -> None:
+    step = Step(12, 1)
+    trend = step.average(step.dense("x", 4), 5, before=2, after=2)
+    model = step.model(step.dense(step.last(step.same(Op.TANH, trend)), 1))
+    streamed = streaming_form(model)
+    (node,) = (n for n in streamed.graph.nodes if n.op is Op.MOVING_SUM)
+    assert node.shape == (1, 12, 4) and node.attrs["after"] == 2
+    assert_same_frames(model, streamed)
+
+
+def test_averages_along_another_axis_keep_the_time_axis() -> None:
+    step = Step(8, 1)
+    h = step.dense("x", 6)
+    smooth = step.op(Op.MOVING_SUM, (h,), (1, 8, 6), axis=-1, kernel=3, before=1, after=1, gain=0.5)
+    model = step.model(step.dense(step.last(step.conv(smooth, 4, 3)), 1))
+    streamed = stream(model)
+    (node,) = (n for n in streamed.graph.nodes if n.op is Op.MOVING_SUM)
+    assert node.shape == (1, 1, 6) and node.attrs["before"] == 1
+    assert_same_frames(model, streamed)

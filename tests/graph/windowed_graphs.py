@@ -73,6 +73,13 @@ class Step:
         attrs = {"kernel": kernel, "dilation": dilation, "stride": stride}
         return self.dense(self.op(Op.UNFOLD, (x,), (1, out, kernel * columns), **attrs), channels)
 
+    def average(self, x: str, kernel: int, before: int = 0, after: int = 0) -> str:
+        """Moving averages of the rows of x between copies of its first and of its last."""
+        shape = (1, self.shapes[x][1] + before + after - kernel + 1, self.shapes[x][2])
+        ends = {"before": before, "after": after}
+        gain = 1.0 / kernel
+        return self.op(Op.MOVING_SUM, (x,), shape, axis=-2, kernel=kernel, **ends, gain=gain)
+
     def last(self, x: str, back: int = 0, rows: int = 1) -> str:
         """Rows of which the newest is `back` before the last; one unless `rows` says more."""
         end = self.shapes[x][1] - back
@@ -109,6 +116,20 @@ def tcn(
     h = step.dense("x", 4)
     for dilation in dilations:
         h = step.same(Op.ADD, h, step.same(Op.TANH, step.conv(h, 4, 3, dilation)))
+    return step.model(step.rows_ahead(step.last(h), block))
+
+
+def averages(
+    length: int, kernels: tuple[int, ...], features: int = 1, block: int = 1, stride: int = 1
+) -> RolloutModel:
+    """What causal moving averages leave of layers, one after the other, read at the last row. The
+    first layer has every `stride`-th row of the window."""
+    step = Step(length, features)
+    h = step.strided("x", 4, 1, stride)
+    for kernel in kernels:
+        trend = step.average(h, kernel)
+        rest = step.same(Op.SUB, step.last(h, rows=step.shapes[trend][1]), trend)
+        h = step.same(Op.ADD, step.same(Op.TANH, step.dense(rest, 4)), trend)
     return step.model(step.rows_ahead(step.last(h), block))
 
 

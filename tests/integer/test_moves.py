@@ -14,7 +14,7 @@ from tqs_edge.graph.evaluate import step
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.integer.build import build_program
 from tqs_edge.integer.chosen_scales import finest_scale
-from tqs_edge.integer.moves import sum_op
+from tqs_edge.integer.moves import sum_factor
 from tqs_edge.integer.program import AffineOp, IntegerProgram, QTensor
 from tqs_edge.plan.bit_plan import BitPlan, RowBlock
 from tqs_edge.quant.scheme import quantize
@@ -64,6 +64,12 @@ GAIN = np.array([3.0, 0.01, -0.5, 0.2], np.float32)
 CASES = {
     "mean over time": (node("y", Op.MEAN, "x", (1, 1, 4), axis=-2),),
     "mean over channels": (node("y", Op.MEAN, "x", (1, 6, 1), axis=-1),),
+    "moving mean over time": (
+        node("y", Op.MOVING_SUM, "x", axis=-2, kernel=3, before=1, after=1, gain=1 / 3),
+    ),
+    "moving sum over channels": (
+        node("y", Op.MOVING_SUM, "x", (1, 6, 3), axis=-1, kernel=2, before=0, after=0, gain=1.5),
+    ),
     "sum over time": (node("y", Op.SUM, "x", (1, 1, 4), axis=-2),),
     "largest over time": (node("y", Op.MAX, "x", (1, 1, 4), axis=-2),),
     "transposed": (node("y", Op.TRANSPOSE, "x", (4, 1, 6), axes=(-1, -3, -2)),),
@@ -180,7 +186,7 @@ def test_a_tensor_that_others_read_too_stays_wide() -> None:
 
 
 @given(
-    op=st.sampled_from([Op.MEAN, Op.SUM]),
+    op=st.sampled_from([Op.MEAN, Op.SUM, Op.MOVING_SUM]),
     count=st.integers(1, 1 << 20),
     bits=st.sampled_from([8, 16]),
     x_scale=st.floats(1e-9, 1e9),
@@ -188,13 +194,14 @@ def test_a_tensor_that_others_read_too_stays_wide() -> None:
 )
 def test_every_sum_is_proven(op: Op, count: int, bits: int, x_scale: float, ratio: float) -> None:
     x = QTensor("x", (count, 1), bits, x_scale)
-    reduce = Node("s", op, ("x",), (1, 1), {"axis": -2})
+    moving = {"kernel": count, "before": 0, "after": 0, "gain": 1.0} if op is Op.MOVING_SUM else {}
+    reduce = Node("s", op, ("x",), (1, 1), {"axis": -2, **moving})
     y_scale = max(x_scale * ratio, finest_scale(reduce, [x]))
-    made = sum_op(reduce, x, QTensor("s", (1, 1), 16, y_scale))
-    assert 32 <= made.shift <= 62
-    assert (count << (bits - 1)) * made.factor + (1 << (made.shift - 1)) < 1 << 63
+    factor, shift = sum_factor(reduce, x, QTensor("s", (1, 1), 16, y_scale))
+    assert 32 <= shift <= 62
+    assert (count << (bits - 1)) * factor + (1 << (shift - 1)) < 1 << 63
     exact = x_scale / y_scale / (count if op is Op.MEAN else 1)
-    assert abs(made.factor / 2**made.shift - exact) <= exact * 2.0**-26 + 2.0**-62
+    assert abs(factor / 2**shift - exact) <= exact * 2.0**-26 + 2.0**-62
 
 
 @pytest.mark.parametrize(("op", "losses"), [(Op.MINIMUM, 0), (Op.MAXIMUM, 9 * 24)])

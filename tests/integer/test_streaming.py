@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graph.windowed_graphs import Step, driven_tcn, strided_stack, tcn
+from tests.graph.windowed_graphs import Step, averages, driven_tcn, strided_stack, tcn
 from tests.passes.small_models import mixed_plan
 from tqs_edge.frontend.contexts import exog_of_calls, known_rows, zeros_first
 from tqs_edge.graph.graph import Op
@@ -124,6 +124,20 @@ def test_any_stack_of_strided_convolutions_keeps_its_integers(
     for kernel, stride, dilation in reversed(layers):
         rows = (rows - 1) * stride + (kernel - 1) * dilation + 1
     assert_same_integers(strided_stack(max(rows, block), layers, block), kept_price)
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    st.lists(st.integers(2, 6), min_size=1, max_size=3),
+    *(st.integers(1, 2), st.integers(1, 3), st.integers(1, 3)),
+    st.sampled_from([0, KEPT_PRICE]),
+)
+def test_any_stack_of_causal_averages_keeps_its_integers(
+    kernels: list[int], features: int, block: int, stride: int, kept_price: int
+) -> None:
+    length = max(block, 1 + stride * (sum(kernels) - len(kernels)))
+    model = averages(length, tuple(kernels), features, block, stride)
+    assert_same_integers(model, kept_price)
 
 
 @settings(deadline=None, max_examples=10)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import tvm
 
-from tests.graph.windowed_graphs import driven_tcn, strided_stack
+from tests.graph.windowed_graphs import averages, driven_tcn, strided_stack
 from tests.graphs import gru_contexts, gru_graph, linear_map
-from tests.passes.window_models import convolution, mixer
+from tests.passes.window_models import convolution, decomposition, mixer
 from tqs_edge.frontend.graph_module import graph_module
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.ranges import observe_ranges
@@ -190,6 +190,11 @@ def kept_patches() -> RolloutModel:
     return stream(strided_stack(20, [(5, 5, 1), (2, 1, 1)], 5))
 
 
+def kept_averages() -> RolloutModel:
+    """One new row per call of moving averages, of which nothing is computed twice."""
+    return stream(averages(14, (5, 4), 2))
+
+
 def kept_phases() -> RolloutModel:
     """A patch of each moment is kept, of which every fourth is read."""
     return stream(strided_stack(12, [(5, 4, 1), (2, 1, 1)], 1))
@@ -205,8 +210,11 @@ def kept_exog_blocks() -> RolloutModel:
     return stream(driven_tcn(11, 3, 14, (1,)))
 
 
-RECURRENT = (gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches, kept_exog)
-OTHERS = (window_network, convolution, mixer, kept_exog_blocks, kept_phases)
+RECURRENT = (
+    *(gru, rotation, lstm, delay_line, midpoint, kept_rows, kept_patches, kept_averages),
+    kept_exog,
+)
+OTHERS = (window_network, convolution, mixer, decomposition, kept_exog_blocks, kept_phases)
 MODELS = {f.__name__: f for f in (*RECURRENT, *OTHERS)}
 
 

@@ -31,6 +31,29 @@ def convolution(features: int = 2, channels: int = 4) -> RolloutModel:
     return _model("convolution", nodes, constants, features)
 
 
+def decomposition(features: int = 2) -> RolloutModel:
+    """A layer each, bent, for the moving average of the window and for what it leaves."""
+    shape, ends, hidden = (1, LENGTH, features), {"before": 2, "after": 2}, 6
+    average = {"axis": -2, "kernel": 5, **ends, "gain": 0.2}
+    nodes = [
+        Node("trend", Op.MOVING_SUM, ("x",), shape, average),
+        Node("season", Op.SUB, ("x", "trend"), shape),
+        Node("trend_flat", Op.RESHAPE, ("trend",), (1, LENGTH * features)),
+        Node("season_flat", Op.RESHAPE, ("season",), (1, LENGTH * features)),
+        _dense("slow", "trend_flat", (1, hidden)),
+        _dense("fast", "season_flat", (1, hidden)),
+        Node("slow_bent", Op.TANH, ("slow",), (1, hidden)),
+        Node("fast_bent", Op.TANH, ("fast",), (1, hidden)),
+        Node("both", Op.CONCAT, ("slow_bent", "fast_bent"), (1, 2 * hidden), {"axis": -1}),
+        _dense("head", "both", (1, features)),
+        Node("rows", Op.RESHAPE, ("head",), (1, 1, features)),
+        _slice("last", "x", (1, 1, features), LENGTH - 1),
+        Node("y", Op.ADD, ("last", "rows"), (1, 1, features)),
+    ]
+    depths = {"slow": LENGTH * features, "fast": LENGTH * features, "head": 2 * hidden}
+    return _model("decomposition", nodes, _weights(nodes, depths), features)
+
+
 def mixer(features: int = 3) -> RolloutModel:
     """A layer across time between transposes, and every comparison, reduction and bound."""
     shape, turned = (1, LENGTH, features), (1, features, LENGTH)

@@ -32,11 +32,10 @@ def test_the_best_start_counts(
         return (SimpleNamespace(plan=plan),)
 
     monkeypatch.setattr(fitting, "fit_plans", fit_plans)
-    monkeypatch.setattr(fitting, "_planning_error", lambda _prepared, plan: plan.error)
+    monkeypatch.setattr(fitting, "planning_error", lambda _prepared, plan: plan.error)
     plain: Any = SimpleNamespace(feedback=(), activations={})
     prepared: Any = None
-    found: Any = fitting.with_integers(
-        prepared, [plain], Rounding.FITTED, ErrorFeedback.OFF, seed=5
-    )
+    integers = fitting.Integers(Rounding.FITTED, ErrorFeedback.OFF, seed=5)
+    found: Any = fitting.with_integers(prepared, [plain], integers)
     assert seeds == list(range(5, 5 + begun))
     assert [plan.seed for plan in found] == [chosen]

@@ -26,7 +26,15 @@ def make(limits: dict[str, float]) -> Problem:
     report = score(MODEL, CONTEXTS, HORIZON, probes=2)
     ranges = observe_ranges(MODEL, CONTEXTS, HORIZON)
     return make_problem(
-        MODEL, report, ranges, CONTEXTS, HORIZON, limits, "dsp", Decided(16, 16), exog=None
+        MODEL,
+        report,
+        ranges,
+        CONTEXTS,
+        HORIZON,
+        limits,
+        "dsp",
+        Decided(act_bits=16, state_bits=16),
+        exog=None,
     )
 
 

@@ -23,7 +23,7 @@ CONTEXTS = gru_contexts(MODEL, 3)
 def make(limits: dict[str, float], **pins: int) -> Problem:
     report = score(MODEL, CONTEXTS, HORIZON, probes=2)
     ranges = observe_ranges(MODEL, CONTEXTS, HORIZON)
-    decided = Decided(16, 16, pins)
+    decided = Decided(act_bits=16, state_bits=16, pins=pins)
     return make_problem(MODEL, report, ranges, CONTEXTS, HORIZON, limits, "dsp", decided)
 
 

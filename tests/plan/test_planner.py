@@ -47,7 +47,9 @@ def planned(m: Measured, budget: Budget, method: str = "tqs", **options: int) ->
 def test_plans_keep_the_budget_and_beat_uniform(
     measured: Measured, method: str, bits: float
 ) -> None:
-    result = planned(measured, Budget(avg_bits=bits), method, decided=Decided(16, 16))
+    result = planned(
+        measured, Budget(avg_bits=bits), method, decided=Decided(act_bits=16, state_bits=16)
+    )
     assert result.usage["avg_bits"] <= bits + 1e-9
     assert result.uniform is not None and result.measured <= result.uniform
     assert set(result.plan.activations.values()) == {16}
@@ -56,8 +58,11 @@ def test_plans_keep_the_budget_and_beat_uniform(
 
 def test_refined_plans_beat_greedy_ones(measured: Measured) -> None:
     budget = Budget(avg_bits=4)
-    greedy = planned(measured, budget, "greedy", decided=Decided(16, 16))
-    assert planned(measured, budget, decided=Decided(16, 16)).measured <= greedy.measured
+    greedy = planned(measured, budget, "greedy", decided=Decided(act_bits=16, state_bits=16))
+    assert (
+        planned(measured, budget, decided=Decided(act_bits=16, state_bits=16)).measured
+        <= greedy.measured
+    )
 
 
 def test_all_limits_hold_at_once(measured: Measured) -> None:

@@ -105,15 +105,36 @@ def test_lru_states_turn_and_shrink_when_nothing_drives_them():
     assert magnitude.max() < 1
 
 
-@pytest.mark.parametrize("name", ["mackey-gru2", "oscillators-lstm-proj"])
-def test_one_row_at_a_time_gives_what_the_whole_sequence_gives(name):
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [("mackey-gru2", "gru"), ("mackey-rnn", "rnn"), ("oscillators-lstm-proj", "lstm")],
+)
+def test_one_row_at_a_time_gives_what_the_whole_sequence_gives(name, layers):
     card, module = zoo.MODELS[name], zoo.load(name).module
     rows = torch.randn(1, 12, card.features)
-    sequence, _ = (module.gru if name == "mackey-gru2" else module.lstm)(rows)
+    sequence, _ = getattr(module, layers)(rows)
     states = [torch.zeros(shape) for shape in card.state_shapes]
     for t in range(12):
         y, *states = module(rows[:, t], *states)
     torch.testing.assert_close(y, rows[:, -1] + module.head(sequence[:, -1]))
+
+
+def test_liquid_state_lies_between_its_two_targets():
+    module = zoo.load("oscillators-cfc").module
+    x, h = torch.randn(1, 4), torch.randn(1, 24)
+    backbone = torch.tanh(module.backbone(torch.cat([x, h], 1)))
+    near, far = torch.tanh(module.near(backbone)), torch.tanh(module.far(backbone))
+    _, later = module(x, h)
+    assert (later >= torch.minimum(near, far) - 1e-6).all()
+    assert (later <= torch.maximum(near, far) + 1e-6).all()
+
+
+def test_koopman_latents_are_advanced_by_one_matrix():
+    module = zoo.load("pendulum-koopman").module
+    x, a, b = torch.randn(1, 2), *torch.randn(2, 1, 24)
+    kept = 1 - torch.sigmoid(module.gain)
+    moved = module(x, a)[1] - module(x, b)[1]
+    torch.testing.assert_close(moved, module.advance(kept * (a - b)), atol=1e-5, rtol=1e-5)
 
 
 def test_tide_keeps_the_last_rows_as_its_state():

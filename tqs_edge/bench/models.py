@@ -15,6 +15,7 @@ from tqs_edge.errors import ToolMissing, VerificationFailed
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.build import build
 from tqs_edge.firmware.toolchain import Toolchain
+from tqs_edge.graph.graph import Graph
 from tqs_edge.pipeline.building import Compiled
 from tqs_edge.pipeline.expected_usage import expected_usage
 from tqs_edge.pipeline.judging import Judged, judge
@@ -22,6 +23,7 @@ from tqs_edge.pipeline.lowering import lower_plan
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
 from tqs_edge.pipeline.verification import runners_for
+from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.rounding import Rounding
 from tqs_edge.run.runner import run
 
@@ -36,6 +38,7 @@ class ModelCost:
     nrmse: of the integer rollouts against the float ones, from the judging contexts
     rounding: "fitted" or "nearest", what the integers are
     saturations: values clipped in all of these rollouts together
+    weight_bits: on average; narrow_activations of activations have 8 bits
     lyapunov_steps, nrmse_lyapunov: one Lyapunov time of a chaotic model and the error until then;
     None and `nrmse` for other models
     predicted_instructions, predicted_flash: what the planner expects before anything is built
@@ -58,6 +61,9 @@ class ModelCost:
     nrmse_lyapunov: float
     predicted_instructions: float
     predicted_flash: float
+    weight_bits: float
+    narrow_activations: int
+    activations: int
     long_steps: int | None = None
     long_peak: float | None = None
     limit_cycle_lsb: int | None = None
@@ -71,8 +77,9 @@ def measure_model(
     *,
     long_steps: int | None = None,
 ) -> tuple[ModelCost, ...]:
-    """The cost of a model on every board under `plan`: a width code, or "tqs5" for TQS at 5 bits
-    on average. Widths and integers are chosen once, for the first board.
+    """The cost of a model on every board under `plan`: a width code, "tqs5" for TQS at 5 bits on
+    average, or "cheapest" for the case's target of error. Widths and integers are chosen once,
+    for the first board.
 
     long_steps: also make a rollout of that length, under LONG_PLAN. Raises ToolMissing without a
     simulator of a board, VerificationFailed where a firmware's frames are not the reference's.
@@ -122,10 +129,22 @@ def _cost(
         nrmse_lyapunov=nrmse_until(judged.error.nrmse_per_step, case.lyapunov_steps),
         predicted_instructions=predicted["insns"],
         predicted_flash=predicted["flash"],
+        weight_bits=_average_bits(lowered.plan, model.graph),
+        narrow_activations=sum(bits == 8 for bits in lowered.plan.activations.values()),
+        activations=len(lowered.plan.activations),
         long_steps=long.long_steps if long else None,
         long_peak=long.long_peak if long else None,
         limit_cycle_lsb=long.limit_cycle_lsb if long else None,
     )
+
+
+def _average_bits(plan: BitPlan, graph: Graph) -> float:
+    depths = {path: int(graph.constants[path].shape[1]) for path in plan.weights}
+    rows = [
+        (b.end - b.begin, depths[p], b.bits) for p, blocks in plan.weights.items() for b in blocks
+    ]
+    numbers = sum(count * depth for count, depth, _ in rows)
+    return sum(count * depth * bits for count, depth, bits in rows) / max(numbers, 1)
 
 
 def nrmse_until(per_step: Sequence[float], steps: int | None) -> float:

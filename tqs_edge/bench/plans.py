@@ -63,7 +63,7 @@ def _planned(case: Case, average: float, method: Method) -> PlanResult:
         case.board,
         Budget(avg_bits=average),
         method=method,
-        decided=Decided(ACT_BITS, STATE_BITS),
+        decided=Decided(act_bits=ACT_BITS, state_bits=STATE_BITS),
     )
 
 

@@ -41,6 +41,11 @@ REDUCED: tuple[tuple[Op, dict[str, Any]], ...] = (
     (Op.SUM, {"axis": -1}),
     (Op.MAX, {"axis": -2}),
 )
+# Shape, axis, neighbours, ends that repeat before and after.
+MOVING_SUMS = (
+    *(((1, 40, 2), -2, 13, (6, 6)), ((1, 14, 5), -2, 5, (2, 2)), ((1, 20, 4), -2, 9, (0, 0))),
+    *(((1, 7, 8), -2, 7, (0, 0)), ((1, 3, 28), -1, 7, (3, 3)), ((1, 30, 3), -2, 7, (6, 0))),
+)
 
 
 def sample_graph(seed: int = 0) -> tuple[Graph, dict[str, float], BitPlan]:
@@ -64,6 +69,7 @@ def sample_graph(seed: int = 0) -> tuple[Graph, dict[str, float], BitPlan]:
         for count in (6, 20):
             _function(samples, function, count)
     _moves(samples)
+    _moving_sums(samples)
     return _finished(samples)
 
 
@@ -197,6 +203,16 @@ def _moves(samples: Samples) -> None:
         samples.update(state, made, rows_of=new)
         if narrow:
             dense(samples, made, rows=2, narrow=True)
+
+
+def _moving_sums(samples: Samples) -> None:
+    for shape, axis, kernel, (before, after) in MOVING_SUMS:
+        made = list(shape)
+        made[axis] += before + after - kernel + 1
+        ends = {"before": before, "after": after}
+        attrs = {"axis": axis, "kernel": kernel, **ends, "gain": 1.0 / kernel}
+        x = samples.piece(shape)
+        samples.keep(samples.node(Op.MOVING_SUM, (x,), tuple(made), REACH, attrs=attrs))
 
 
 def _plan(graph: Graph, samples: Samples) -> BitPlan:

@@ -35,6 +35,7 @@ from tqs_edge.cli.options import (
     SeedOption,
     StateBitsOption,
     StreamOption,
+    WeightBitsOption,
     parse_budget,
     parse_target,
 )
@@ -61,6 +62,7 @@ def compile_(
     avg_bits: AvgBitsOption = None,
     max_nrmse: MaxNrmseOption = None,
     minimize: MinimizeOption = None,
+    weight_bits: WeightBitsOption = None,
     act_bits: ActBitsOption = None,
     state_bits: StateBitsOption = None,
     pin: PinOption = None,
@@ -96,8 +98,7 @@ def compile_(
         method=method,
         rounding=rounding,
         error_feedback=error_feedback,
-        **_decided(act_bits, state_bits, pin),
-        block_rows=block_rows,
+        **_decided(weight_bits, act_bits, state_bits, pin, block_rows),
         form=form,
         horizon=horizon,
         context=context,
@@ -113,11 +114,18 @@ def compile_(
     return _built(compile_package(job, stage), output)
 
 
-def _decided(act_bits: int | None, state_bits: int | None, pin: list[str] | None) -> dict[str, Any]:
-    """Fields of a job: the widths that are not the planner's to choose."""
+def _decided(
+    weight_bits: int | None,
+    act_bits: int | None,
+    state_bits: int | None,
+    pin: list[str] | None,
+    block_rows: int,
+) -> dict[str, Any]:
+    """Fields of a job: the widths that are not the planner's to choose, and for which rows."""
     from tqs_edge.plan.pins import parse_pins
 
-    return {"act_bits": act_bits, "state_bits": state_bits, "pins": parse_pins(pin or ())}
+    widths = {"weight_bits": weight_bits, "act_bits": act_bits, "state_bits": state_bits}
+    return {**widths, "pins": parse_pins(pin or ()), "block_rows": block_rows}
 
 
 def _given_budget(

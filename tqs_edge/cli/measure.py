@@ -33,6 +33,7 @@ from tqs_edge.cli.options import (
     StateBitsOption,
     StreamOption,
     ToleranceOption,
+    WeightBitsOption,
     parse_budget,
 )
 from tqs_edge.errors import ImportMismatch, InputError, UnsupportedOp
@@ -183,6 +184,7 @@ def plan(
     ram: RamOption = None,
     insns: InsnsOption = None,
     avg_bits: AvgBitsOption = None,
+    weight_bits: WeightBitsOption = None,
     act_bits: ActBitsOption = None,
     state_bits: StateBitsOption = None,
     pin: PinOption = None,
@@ -228,7 +230,7 @@ def plan(
         known = saved or score_sites(
             prepared, exact=exact, block_rows=block_rows, seed=seed, progress=advance
         )
-    decided = {"method": method, "decided": Decided(act_bits, state_bits, pins)}
+    decided = {"method": method, "decided": Decided(weight_bits, act_bits, state_bits, pins)}
     job = prepared, known, target, budget
     if pareto is None:
         _one_plan(f"{model} on {board}", job, decided, output, plot)

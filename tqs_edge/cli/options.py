@@ -77,6 +77,9 @@ MinimizeOption = Annotated[
     str | None,
     typer.Option("--minimize", help="With --max-nrmse: flash (the default), insns or avg-bits."),
 ]
+WeightBitsOption = Annotated[
+    int | None, typer.Option("--weight-bits", help="Fix all weights at 2, 4, 8 or 16 bits.")
+]
 ActBitsOption = Annotated[
     int | None, typer.Option("--act-bits", help="Fix all activations at 8 or 16 bits.")
 ]

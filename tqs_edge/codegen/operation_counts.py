@@ -60,7 +60,7 @@ class OperationCounts:
         if short:
             self.add("short sum" if collects else "short pass", times * passes)
         else:
-            kind = "inner" if innermost else "outer"
+            kind = "running" if innermost and self.runs(loop) else "inner" if innermost else "outer"
             self.add(f"{kind} loop", times)
             self.add(f"{kind} pass", times * passes)
         self.loops.append((loop.loop_var, times))
@@ -114,6 +114,12 @@ class OperationCounts:
         """Whether the loop only adds up what it reads."""
         last = loop.body.seq[-1] if isinstance(loop.body, tirx.SeqStmt) else loop.body
         return isinstance(last, tirx.BufferStore) and self.is_local(last.buffer)
+
+    def runs(self, loop: tirx.For) -> bool:
+        """Whether the loop carries a sum from one pass to the next and stores of each."""
+        lines = loop.body.seq if isinstance(loop.body, tirx.SeqStmt) else [loop.body]
+        stores = [line.buffer for line in lines if isinstance(line, tirx.BufferStore)]
+        return {self.is_local(buffer) for buffer in stores} == {True, False}
 
     def is_local(self, buffer: tirx.Buffer) -> bool:
         """Whether the function has the buffer to itself."""

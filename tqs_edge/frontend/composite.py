@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from tvm import relax
 
 DENSE = "tqs.dense"
@@ -13,6 +14,7 @@ AFFINE = "tqs.affine"
 PUSH = "tqs.push"
 SELECT = "tqs.select"
 UNFOLD = "tqs.unfold"
+MOVING_SUM = "tqs.moving_sum"
 NORMALIZE = "tqs.normalize"
 DEVIATION = "tqs.deviation"
 FUNCTION = "tqs.function."  # then a name of graph.functions
@@ -98,6 +100,24 @@ def unfold_function(
 
     sizes = {"kernel": kernel, "dilation": dilation, "stride": stride}
     return _of_one(ty, UNFOLD, body, sizes)
+
+
+def moving_sum_function(
+    ty: relax.TensorType, axis: int, kernel: int, before: int, after: int, gain: float
+) -> relax.Function:
+    """moving_sum(x): gain times the sums of `kernel` neighbours, as Op.MOVING_SUM."""
+    place = len(ty.shape.values) + axis
+    extent = int(ty.shape.values[place])
+    count = extent + before + after - kernel + 1
+
+    def body(builder: relax.BlockBuilder, x: relax.Var) -> relax.Expr:
+        places = np.arange(-before, extent + after).clip(0, extent - 1)
+        windows = np.arange(count)[:, None] + np.arange(kernel)
+        terms = builder.emit(relax.op.take(x, relax.const(places[windows]), place))
+        return relax.op.multiply(builder.emit(relax.op.sum(terms, place + 1)), _number(gain))
+
+    attrs = {"axis": axis, "kernel": kernel, "before": before, "after": after, "gain": gain}
+    return _of_one(ty, MOVING_SUM, body, attrs)
 
 
 def normalize_function(ty: relax.TensorType, eps: float) -> relax.Function:

@@ -15,6 +15,7 @@ from tqs_edge.frontend.composite import (
     DENSE,
     DEVIATION,
     FUNCTION,
+    MOVING_SUM,
     NORMALIZE,
     SELECT,
     UNFOLD,
@@ -40,6 +41,7 @@ COMMUTATIVE = ("add", "multiply", "maximum", "minimum")
 REDUCTIONS = {"mean": Op.MEAN, "sum": Op.SUM, "max": Op.MAX}
 COMPOSITES = {
     UNFOLD: (Op.UNFOLD, ("kernel", "dilation", "stride")),
+    MOVING_SUM: (Op.MOVING_SUM, ("axis", "kernel", "before", "after", "gain")),
     NORMALIZE: (Op.NORMALIZE, ("eps",)),
     DEVIATION: (Op.DEVIATION, ("eps",)),
     SELECT: (Op.SELECT, ("threshold", "strict")),

@@ -12,6 +12,7 @@ from tqs_edge.frontend.composite import (
     affine_function,
     dense_function,
     deviation_function,
+    moving_sum_function,
     normalize_function,
     push_function,
     scalar_function,
@@ -32,6 +33,10 @@ def _unfold(node: Node, args: Arguments) -> relax.Function:
     return unfold_function(args[0].ty, *sizes)
 
 
+def _moving_sum(node: Node, args: Arguments) -> relax.Function:
+    return moving_sum_function(args[0].ty, **node.attrs)
+
+
 def _push(node: Node, args: Arguments) -> relax.Function:
     axis = len(node.shape) + node.attrs["axis"]
     return push_function(args[0].ty, args[1].ty, axis)
@@ -46,6 +51,7 @@ COMPOSITES: Mapping[Op, Callable[[Node, Arguments], relax.Function]] = {
     Op.DENSE: lambda _node, args: dense_function([arg.ty for arg in args]),
     Op.AFFINE: _affine,
     Op.UNFOLD: _unfold,
+    Op.MOVING_SUM: _moving_sum,
     Op.PUSH: _push,
     Op.SELECT: _select,
     Op.NORMALIZE: lambda node, args: normalize_function(args[0].ty, node.attrs["eps"]),
@@ -90,7 +96,8 @@ def graph_module(graph: Graph) -> tvm.IRModule:
             for node in graph.nodes:
                 values[node.name] = builder.emit(_value(builder, node, values), node.name)
             results = [graph.output, *(state.update for state in graph.states)]
-            out = builder.emit_output(relax.Tuple([values[name] for name in results]))
+            tensors = relax.Tuple([values[name] for name in results])
+            out = builder.emit_output(tensors, "results")
         builder.emit_func_output(out)
     return builder.get()
 

@@ -22,7 +22,9 @@ from tqs_edge.frontend.one_axis import has_scalars, with_one_axis
 from tqs_edge.frontend.signature import StepSignature, input_shapes, read_signature
 from tqs_edge.frontend.source import ModelSource, Source, export_step, find_step
 from tqs_edge.frontend.step_program import reject_bad_constants
+from tqs_edge.graph.fold_factors import fold_factors
 from tqs_edge.graph.merged_dense import merge_dense
+from tqs_edge.graph.moving_sums import find_moving_sums
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 
 Step = Callable[..., tuple[torch.Tensor, ...]]
@@ -114,7 +116,8 @@ def _examine(
     graph, unsupported = extract_graph(module, constants)
     if graph is None:
         return None, unsupported
-    rewritten = merge_dense(with_one_axis(graph) if has_scalars(graph) else graph)
+    rewritten = with_one_axis(graph) if has_scalars(graph) else graph
+    rewritten = fold_factors(find_moving_sums(merge_dense(rewritten)))
     if rewritten is not graph:
         graph, module = rewritten, graph_module(rewritten)
     model = RolloutModel(

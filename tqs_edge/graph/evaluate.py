@@ -85,6 +85,8 @@ def compute(
             return x.mean(attrs["axis"], keepdim=True)
         case Op.SUM:
             return x.sum(attrs["axis"], keepdim=True)
+        case Op.MOVING_SUM:
+            return _moving_sum(node, x)
         case Op.MAX:
             return x.amax(attrs["axis"], keepdim=True)
         case Op.SOFTMAX:
@@ -94,6 +96,16 @@ def compute(
         case Op.DEVIATION:
             return _deviation(x, float(attrs["eps"]))
     raise AssertionError(node.op)
+
+
+def _moving_sum(node: Node, x: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    attrs, axis = node.attrs, x.ndim + node.attrs["axis"]
+    places = torch.arange(-attrs["before"], x.shape[axis] + attrs["after"])
+    padded = x.index_select(axis, places.clamp(0, x.shape[axis] - 1))
+    summed: torch.Tensor = padded.unfold(axis, attrs["kernel"], 1).sum(-1) * attrs["gain"]
+    return summed
 
 
 def _deviation(x: torch.Tensor, eps: float) -> torch.Tensor:

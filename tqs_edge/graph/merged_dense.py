@@ -24,6 +24,7 @@ import numpy as np
 from tqs_edge.graph.evaluate import compute
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.layout import LAYOUT_OPS
+from tqs_edge.graph.unread import store, without_unread
 
 if TYPE_CHECKING:
     import torch
@@ -202,38 +203,12 @@ def _rewritten(
 ) -> Graph:
     """The graph with one layer instead of `layers` and `total`, and without what only they read."""
     constants = dict(graph.constants)
-    path = _store(constants, "+".join(str(layer.weight) for layer in layers), weight)
+    path = store(constants, "+".join(str(layer.weight) for layer in layers), weight)
     biases = "+".join(layer.bias for layer in layers if layer.bias is not None)
     bias_path = None
     if biases or bias.any():
-        bias_path = _store(constants, biases or f"{path}.bias", bias)
+        bias_path = store(constants, biases or f"{path}.bias", bias)
     merged = Node(total.name, Op.DENSE, (view[-1].name,), total.shape, weight=path, bias=bias_path)
     nodes = [n for node in graph.nodes for n in ([*view, merged] if node is total else [node])]
     shapes = {**graph.shapes, **{node.name: node.shape for node in view}}
-    return _without_unread(replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes))
-
-
-def _store(constants: dict[str, np.ndarray], path: str, value: np.ndarray) -> str:
-    """Where `value` now is: `path`, numbered where the same layers were merged for another map."""
-    value, wanted, number = value.astype(np.float32), path, 1
-    while path in constants and not np.array_equal(constants[path], value):
-        number += 1
-        path = f"{wanted}.{number}"
-    constants[path] = value
-    return path
-
-
-def _without_unread(graph: Graph) -> Graph:
-    read = {graph.output, *(state.update for state in graph.states)}
-    nodes: list[Node] = []
-    for node in reversed(graph.nodes):
-        if node.name in read:
-            nodes.insert(0, node)
-            read.update((*node.inputs, *(path for path in (node.weight, node.bias) if path)))
-    gone = {node.name for node in graph.nodes} - {node.name for node in nodes}
-    return replace(
-        graph,
-        nodes=tuple(nodes),
-        constants={path: value for path, value in graph.constants.items() if path in read},
-        shapes={name: shape for name, shape in graph.shapes.items() if name not in gone},
-    )
+    return without_unread(replace(graph, nodes=tuple(nodes), constants=constants, shapes=shapes))

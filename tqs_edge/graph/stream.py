@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -187,8 +188,13 @@ class _Writer:
             self.gather(node.name, shape, needed.made, how, view, source.axis)
         else:
             inputs = tuple(views.get(name, name) for name in node.inputs)
-            self.add(replace(node, inputs=inputs, shape=shape))
+            self.add(replace(node, inputs=inputs, shape=shape, attrs=self.attrs_of_rows(node)))
         self.keep(node.name)
+
+    def attrs_of_rows(self, node: Node) -> Mapping[str, Any]:
+        """The attributes of a node of rows that are made without padding."""
+        along = node.op is Op.MOVING_SUM and node.attrs["axis"] == self.axes.timed[node.name].axis
+        return {**node.attrs, "before": 0, "after": 0} if along else node.attrs
 
     def whole(self, name: str) -> str:
         """An operand of a node that is computed as a whole: every row of a timed tensor."""

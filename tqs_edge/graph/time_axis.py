@@ -124,6 +124,8 @@ def _timed(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None
                 return None
             axis, group = moved
             return _gathered(tensors[0], replace(x, axis=axis), group - 1, group)
+        case Op.MOVING_SUM if x.phases == 1 or node.attrs["axis"] != x.axis:
+            return _summed(tensors[0], x, node, graph.shapes[tensors[0]])
         case Op.UNFOLD if x.axis == -2:
             reach = (node.attrs["kernel"] - 1) * node.attrs["dilation"]
             return _gathered(tensors[0], x, reach, node.attrs["stride"])
@@ -135,6 +137,17 @@ def _gathered(name: str, x: Timed, reach: int, stride: int) -> Found:
     lag = reach * x.period
     later = Timed(x.axis, x.period * stride, x.offset + lag, x.first + lag, x.last)
     return later, (Reads(name, lag, 0),)
+
+
+def _summed(name: str, x: Timed, node: Node, shape: tuple[int, ...]) -> Found:
+    """Moving sums: along the time axis those that reach over its ends are made of padding."""
+    if node.attrs["axis"] != x.axis:
+        return x, (Reads(name, 0, 0),)
+    lag = (node.attrs["kernel"] - 1) * x.period
+    offset = x.offset + lag - node.attrs["before"] * x.period
+    first = max(x.first, x.offset) + lag
+    last = min(x.last, x.offset + (shape[x.axis] - 1) * x.period)
+    return replace(x, offset=offset, first=first, last=last), (Reads(name, lag, 0),)
 
 
 def _joined(graph: Graph, node: Node, timed: Mapping[str, Timed]) -> Found | None:

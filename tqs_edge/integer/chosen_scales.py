@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -41,10 +42,10 @@ def keeps_scale(node: Node, source: QTensor) -> bool:
 
 def finest_scale(node: Node, operands: list[QTensor]) -> float:
     """The finest scale that the operation can compute its output at; 0 without a limit."""
-    if node.op in (Op.MEAN, Op.SUM):
+    if node.op in (Op.MEAN, Op.SUM, Op.MOVING_SUM):
         (x,) = operands
         finest = sum_gain(node, x) * sum_bound(node, x) * x.scale / SUM_LIMIT
-        return max(finest, x.scale / MEAN_ROOM) if node.op is Op.MEAN else finest
+        return max(finest, x.scale / MEAN_ROOM) if _is_mean(node) else finest
     if node.op in (Op.MAXIMUM, Op.MINIMUM, Op.SELECT, Op.CLAMP):
         return FINEST_RESCALE * max((x.scale for x in operands), default=0.0)
     return 0.0
@@ -67,13 +68,24 @@ def joined_scale(
 
 
 def sum_bound(node: Node, x: QTensor) -> int:
-    """A bound on the magnitude of a MEAN's or SUM's sum of integers."""
-    return x.shape[int(node.attrs["axis"])] << (x.bits - 1)
+    """A bound on the magnitude of the sums of integers of a MEAN, SUM or MOVING_SUM."""
+    moving = node.op is Op.MOVING_SUM
+    terms = int(node.attrs["kernel"]) if moving else x.shape[int(node.attrs["axis"])]
+    return terms << (x.bits - 1)
 
 
 def sum_gain(node: Node, x: QTensor) -> float:
-    """What a MEAN or SUM multiplies the sum with."""
+    """What a MEAN, SUM or MOVING_SUM multiplies its sums with."""
+    if node.op is Op.MOVING_SUM:
+        return float(node.attrs["gain"])
     return 1.0 / x.shape[node.attrs["axis"]] if node.op is Op.MEAN else 1.0
+
+
+def _is_mean(node: Node) -> bool:
+    """Whether the sum is divided by the number of its terms; a float32 may say how."""
+    if node.op is not Op.MOVING_SUM:
+        return node.op is Op.MEAN
+    return math.isclose(node.attrs["gain"] * node.attrs["kernel"], 1.0, rel_tol=1e-6)
 
 
 def dense_reader_bits(graph: Graph, plan: BitPlan, name: str) -> int:

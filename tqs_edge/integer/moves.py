@@ -10,12 +10,13 @@ from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
 from tqs_edge.integer.chosen_scales import sum_bound, sum_gain
 from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
 from tqs_edge.integer.program import ConcatOp, IntegerOp, QTensor
-from tqs_edge.integer.reduction_ops import MaxOp, SumOp
+from tqs_edge.integer.reduction_ops import MaxOp, MovingSumOp, SumOp
 from tqs_edge.quant.fixed_point import to_multiplier_shift
 from tqs_edge.quant.scheme import integer_limits
 
 MOVES = (
-    *(Op.CONCAT, Op.TRANSPOSE, Op.UNFOLD, Op.PUSH, Op.MEAN, Op.SUM, Op.MAX),
+    *(Op.CONCAT, Op.TRANSPOSE, Op.UNFOLD, Op.PUSH),
+    *(Op.MEAN, Op.SUM, Op.MOVING_SUM, Op.MAX),
     *(Op.MAXIMUM, Op.MINIMUM, Op.CLAMP, Op.SELECT),
 )
 
@@ -46,7 +47,11 @@ def move_op(node: Node, x: QTensor | None, y: QTensor, like: Like) -> IntegerOp:
             state, row = node.inputs
             return PushOp(name, state, like(row, y, f"{row}_a{y.bits}"), attrs["axis"])
         case Op.MEAN | Op.SUM:
-            return sum_op(node, x, y)
+            return SumOp(name, x.name, attrs["axis"], *sum_factor(node, x, y))
+        case Op.MOVING_SUM:
+            axis, kernel, *ends = (attrs[key] for key in ("axis", "kernel", "before", "after"))
+            before, after = ends
+            return MovingSumOp(name, x.name, axis, kernel, before, after, *sum_factor(node, x, y))
         case Op.MAX:
             return MaxOp(name, x.name, attrs["axis"])
         case Op.SELECT:
@@ -58,14 +63,14 @@ def move_op(node: Node, x: QTensor | None, y: QTensor, like: Like) -> IntegerOp:
     raise AssertionError(node.op)
 
 
-def sum_op(node: Node, x: QTensor, y: QTensor) -> SumOp:
-    """A MEAN or SUM in integers; y.scale is at least chosen_scales.finest_scale(node, [x])."""
+def sum_factor(node: Node, x: QTensor, y: QTensor) -> tuple[int, int]:
+    """(factor, shift) of a MEAN, SUM or MOVING_SUM; y.scale is at least
+    chosen_scales.finest_scale(node, [x])."""
     factor, bound = sum_gain(node, x) * x.scale / y.scale, sum_bound(node, x)
     # What is left for the multiplier lies below 1/2, also after rounding.
     left_shift = 0 if factor < 0.49 else math.floor(math.log2(factor)) + 3
     requant = to_multiplier_shift([factor / 2.0**left_shift], [bound << left_shift])
-    multiplier = requant.multipliers[0] << left_shift
-    return SumOp(y.name, x.name, node.attrs["axis"], multiplier, requant.shift)
+    return requant.multipliers[0] << left_shift, requant.shift
 
 
 def _narrowed(x: QTensor, y: QTensor, like: Like) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from tqs_edge.integer.bound_ops import ClampOp, ExtremumOp, SelectOp
 from tqs_edge.integer.layout_ops import PushOp, TransposeOp, UnfoldOp
 from tqs_edge.integer.nonlinear_ops import NonlinearOp
-from tqs_edge.integer.reduction_ops import MaxOp, SumOp
+from tqs_edge.integer.reduction_ops import MaxOp, MovingSumOp, SumOp
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,7 @@ IntegerOp = (
     | UnfoldOp
     | PushOp
     | SumOp
+    | MovingSumOp
     | MaxOp
     | ExtremumOp
     | ClampOp

@@ -1,4 +1,4 @@
-"""Integer operations along one axis, which stays with extent 1."""
+"""Integer operations along one axis: of all its elements, or of neighbours."""
 
 from __future__ import annotations
 
@@ -27,3 +27,23 @@ class MaxOp:
     output: str
     input: str
     axis: int
+
+
+@dataclass(frozen=True)
+class MovingSumOp:
+    """y[t] = sat((s[t] * factor + 2^(shift-1)) >> shift), s[t] = sum_{j < kernel} x[t + j - before]
+
+    along `axis` (negative); places beyond its ends, `before` and `after` of them, are those of the
+    ends. factor and shift as of SumOp, |s[t]| * factor + 2^(shift-1) < 2^63 is proven. Neighbouring
+    sums differ by one element in and one out, and sums of integers are exact: however they are
+    computed, they are these.
+    """
+
+    output: str
+    input: str
+    axis: int
+    kernel: int
+    before: int
+    after: int
+    factor: int
+    shift: int

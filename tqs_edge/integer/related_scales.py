@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from tqs_edge.graph.dense_views import unmoved
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.integer.build_nonlinear import NONLINEAR
 from tqs_edge.integer.chosen_scales import SCALE_KEEPING
@@ -28,22 +29,32 @@ def related_unit(graph: Graph, node: Node, tensors: Mapping[str, QTensor]) -> fl
 
     A product takes after its factors and a rectifier after its input. A sum takes after a state
     that it reads, whose share then passes unchanged. What a sum reads of a dense layer is a power
-    of two, as is what tables read. A tensor that only dense layers read uses its full range.
+    of two, as is what tables read; what it reads of moving sums has the scale of their series, from
+    which it usually subtracts them: it then moves bits and rounds nothing. Other tensors that only
+    dense layers read use their full range.
     """
     readers = readers_through_views(graph, node.name)
     sources = [tensors[name] for name in node.inputs if name in tensors]
     if node.op is Op.RELU:
         return sources[0].scale
-    if all(reader.op in (Op.DENSE, *NONLINEAR) for reader in readers):
+    beside = node.op in SUMS and any(_is_moving_sum(graph, name) for name in node.inputs)
+    if not beside and all(reader.op in (Op.DENSE, *NONLINEAR) for reader in readers):
         return None
     if node.op is Op.MUL and len(sources) == 2:
         return sources[0].scale * sources[1].scale
     if node.op in SUMS:
         odd = [x.scale for x in sources if math.frexp(x.scale)[0] != 0.5]
         return odd[0] if odd else 1.0
+    if node.op is Op.MOVING_SUM and any(reader.op in SUMS for reader in readers):
+        return sources[0].scale
     if node.op is Op.DENSE and any(reader.op in SUMS for reader in readers):
         return 1.0
     return None
+
+
+def _is_moving_sum(graph: Graph, name: str) -> bool:
+    source = unmoved(graph, name)
+    return any(node.name == source and node.op is Op.MOVING_SUM for node in graph.nodes)
 
 
 def readers_through_views(graph: Graph, name: str) -> list[Node]:

@@ -37,7 +37,7 @@ from tqs_edge.integer.program import (
     ScaleOp,
     SliceOp,
 )
-from tqs_edge.integer.reduction_ops import MaxOp, SumOp
+from tqs_edge.integer.reduction_ops import MaxOp, MovingSumOp, SumOp
 from tqs_edge.passes.bound_calls import clamp_call, extremum_call, select_call
 from tqs_edge.passes.dense_op import dense_call
 from tqs_edge.passes.integer_ops import (
@@ -51,7 +51,7 @@ from tqs_edge.passes.integer_ops import (
 from tqs_edge.passes.layout_calls import transpose_call, unfold_call
 from tqs_edge.passes.nonlinear_calls import divide_call, log_call, power_call, table_call, wave_call
 from tqs_edge.passes.push_call import push_call
-from tqs_edge.passes.reduction_calls import max_call, sum_call
+from tqs_edge.passes.reduction_calls import max_call, moving_sum_call, sum_call
 from tqs_edge.passes.row_calls import deviation_call, matmul_call, normalize_call, softmax_call
 from tqs_edge.passes.wide_ops import affine_call, product_call, scale_call
 
@@ -68,6 +68,7 @@ BUILDERS: dict[type, Callable[..., IntegerCall]] = {
     TransposeOp: transpose_call,
     UnfoldOp: unfold_call,
     SumOp: sum_call,
+    MovingSumOp: moving_sum_call,
     MaxOp: max_call,
     ExtremumOp: extremum_call,
     ClampOp: clamp_call,
@@ -102,6 +103,7 @@ LOWERED_TO: dict[str, tuple[type, ...]] = {
     "tqs.unfold": (UnfoldOp,),
     "relax.mean": (SumOp,),
     "relax.sum": (SumOp,),
+    "tqs.moving_sum": (MovingSumOp,),
     "relax.max": (MaxOp,),
     "relax.maximum": (ExtremumOp,),
     "relax.minimum": (ExtremumOp,),

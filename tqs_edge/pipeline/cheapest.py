@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tqs_edge.errors import BudgetInfeasible
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.toolchain import Toolchain
 from tqs_edge.graph.threads import one_thread
-from tqs_edge.integer.build import build_program
 from tqs_edge.pipeline.building import MEASURED, Compiled, calibrated_costs, compile_plan
 from tqs_edge.pipeline.expected_usage import Calibration
-from tqs_edge.pipeline.fitting import fed_plans, is_fitted, responses_of, with_integers
-from tqs_edge.pipeline.judging import judge
+from tqs_edge.pipeline.fitting import (
+    Integers,
+    fed_plans,
+    is_fitted,
+    planning_error,
+    responses_of,
+    with_integers,
+)
 from tqs_edge.pipeline.planning import Scores, estimate_for, problem_of
 from tqs_edge.pipeline.prepare import Prepared
 from tqs_edge.pipeline.usage import measure_usage
@@ -22,23 +27,11 @@ from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.budget import Budget
 from tqs_edge.plan.cheapest import cheapest
 from tqs_edge.plan.error_target import ErrorTarget
-from tqs_edge.plan.feedback import ErrorFeedback
 from tqs_edge.plan.fixed_cost import Fixed
 from tqs_edge.plan.problem import NOTHING_DECIDED, Decided
-from tqs_edge.plan.rounding import FloatResponses, Rounding
 from tqs_edge.plan.search import Method
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Integers:
-    """How plans get their integers; responses: of the float model, where they are known."""
-
-    rounding: Rounding = Rounding.AUTO
-    feedback: ErrorFeedback = ErrorFeedback.AUTO
-    seed: int = 0
-    responses: FloatResponses | None = None
 
 
 @one_thread()
@@ -61,31 +54,16 @@ def cheapest_plan(
     Errors are those of the integers as they will run. Raises BudgetInfeasible where the best plan
     within the budget errs by more.
     """
-    responses = integers.responses
-    if responses is None and is_fitted(prepared, integers.rounding):
-        responses = responses_of(prepared, seed=integers.seed)
+    if integers.responses is None and is_fitted(prepared, integers.rounding):
+        integers = replace(integers, responses=responses_of(prepared, seed=integers.seed))
     tried: list[tuple[float, BitPlan]] = []
-
-    def fitted(widths: BitPlan) -> BitPlan:
-        return with_integers(
-            prepared,
-            [widths],
-            integers.rounding,
-            integers.feedback,
-            seed=integers.seed,
-            responses=responses,
-        )[0]
-
-    def errs(plan: BitPlan) -> float:
-        program = build_program(prepared.model.graph, plan, prepared.ranges)
-        return judge(program, prepared.model, prepared.planning, prepared.horizon).error.nrmse
 
     def is_good(widths: BitPlan) -> bool:
         plan = fed_plans(prepared, [widths], integers.feedback)[0]
-        error = errs(plan)
+        error = planning_error(prepared, plan)
         if error > target.nrmse:  # fitting takes the time, and nearest integers may do
-            plan = fitted(widths)
-            error = errs(plan)
+            plan = with_integers(prepared, [widths], integers)[0]
+            error = planning_error(prepared, plan)
         tried.append((error, plan))
         return error <= target.nrmse
 
@@ -97,8 +75,10 @@ def cheapest_plan(
             f"{best}; allow more, or wider states (--state-bits 32)"
         )
     found = [plan for error, plan in tried if error <= target.nrmse][-1]
-    better = found if found.fitted else fitted(replace(found, feedback=()))
-    return better if errs(better) <= target.nrmse else found
+    if found.fitted:
+        return found
+    better = with_integers(prepared, [replace(found, feedback=())], integers)[0]
+    return better if planning_error(prepared, better) <= target.nrmse else found
 
 
 def compile_cheapest(

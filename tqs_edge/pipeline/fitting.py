@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqs_edge.firmware.board import Board
@@ -31,6 +31,19 @@ from tqs_edge.sensitivity.batch import clean_rollouts
 Progress = Callable[[int, int], None]
 STARTS = 3  # fits at most
 ENOUGH = 0.01  # nRMSE on the planning contexts with which no other fit is begun
+
+
+@dataclass(frozen=True, eq=False)
+class Integers:
+    """How plans get their integers; responses: of the float model, where they are known."""
+
+    rounding: Rounding = Rounding.AUTO
+    feedback: ErrorFeedback = ErrorFeedback.AUTO
+    seed: int = 0
+    responses: FloatResponses | None = None
+
+
+BY_DEFAULT = Integers()
 
 
 @one_thread()
@@ -66,11 +79,11 @@ def settled(prepared: Prepared, plan: BitPlan, how: ErrorFeedback = ErrorFeedbac
     if not plan.feedback or how is not ErrorFeedback.AUTO:
         return plan
     bare = replace(plan, feedback=())
-    better = _planning_error(prepared, plan) < _planning_error(prepared, bare)
+    better = planning_error(prepared, plan) < planning_error(prepared, bare)
     return plan if better else bare
 
 
-def _planning_error(prepared: Prepared, plan: BitPlan) -> float:
+def planning_error(prepared: Prepared, plan: BitPlan) -> float:
     """nRMSE of the integers of a plan, as they will run, on the planning contexts."""
     program = build_program(prepared.model.graph, plan, prepared.ranges)
     return judge(program, prepared.model, prepared.planning, prepared.horizon).error.nrmse
@@ -80,11 +93,7 @@ def _planning_error(prepared: Prepared, plan: BitPlan) -> float:
 def with_integers(
     prepared: Prepared,
     plans: Sequence[BitPlan],
-    rounding: Rounding = Rounding.AUTO,
-    feedback: ErrorFeedback = ErrorFeedback.AUTO,
-    *,
-    seed: int = 0,
-    responses: FloatResponses | None = None,
+    integers: Integers,
     progress: Progress | None = None,
 ) -> list[BitPlan]:
     """What `compile` makes of `plans`: error feedback and fitted integers where they are asked for
@@ -93,23 +102,27 @@ def with_integers(
     A fit ends in the valley it starts in: where its integers err by more than ENOUGH, as they will
     run, others are begun from other sketches of the responses, and the best one counts.
     """
-    plans = fed_plans(prepared, plans, feedback)
+    plans = fed_plans(prepared, plans, integers.feedback)
     best: list[BitPlan] = []
     least = math.inf
     for start in range(STARTS):
-        known = None if start else responses
         fits = fit_plans(
-            prepared, plans, rounding, seed=seed + start, responses=known, progress=progress
+            prepared,
+            plans,
+            integers.rounding,
+            seed=integers.seed + start,
+            responses=None if start else integers.responses,
+            progress=progress,
         )
-        found = [settled(prepared, fit.plan, feedback) for fit in fits if fit.plan.fitted]
+        found = [settled(prepared, fit.plan, integers.feedback) for fit in fits if fit.plan.fitted]
         if not found:
             break
-        error = _planning_error(prepared, found[0])
+        error = planning_error(prepared, found[0])
         if error < least:
             best, least = found, error
         if least <= ENOUGH:
             break
-    return best or [settled(prepared, plans[0], feedback)]
+    return best or [settled(prepared, plans[0], integers.feedback)]
 
 
 @one_thread()
@@ -170,10 +183,8 @@ def fit_compiled(
     toolchain: Toolchain,
     budget: Budget,
     folder: Path,
-    rounding: Rounding = Rounding.AUTO,
+    integers: Integers,
     *,
-    feedback: ErrorFeedback = ErrorFeedback.AUTO,
-    seed: int = 0,
     progress: Progress | None = None,
     dump_ir: Path | None = None,
 ) -> Compiled:
@@ -186,7 +197,7 @@ def fit_compiled(
     error feedback, then for the next best.
     """
     plain = [compiled.lowered.plan, *(compiled.result.alternatives if compiled.result else ())]
-    found = with_integers(prepared, plain, rounding, feedback, seed=seed, progress=progress)
+    found = with_integers(prepared, plain, integers, progress)
     leaner = [(plan, replace(plan, feedback=())) if plan.feedback else (plan,) for plan in found]
     for number, plan in enumerate(plan for pair in leaner for plan in pair):
         if not plan.fitted and plan.feedback == plain[0].feedback:

@@ -22,10 +22,10 @@ from tqs_edge.package.model_card import MODEL_CARD, model_card
 from tqs_edge.package.names import checked_name
 from tqs_edge.pipeline.building import Compiled, compile_plan, compile_within
 from tqs_edge.pipeline.c_package import package_name
-from tqs_edge.pipeline.cheapest import Integers, compile_cheapest
+from tqs_edge.pipeline.cheapest import compile_cheapest
 from tqs_edge.pipeline.directory import C_PACKAGE, RANGES, write_package
 from tqs_edge.pipeline.expected_usage import expected_usage
-from tqs_edge.pipeline.fitting import fit_compiled
+from tqs_edge.pipeline.fitting import Integers, fit_compiled
 from tqs_edge.pipeline.planning import Scores, score_sites
 from tqs_edge.pipeline.predictability import predictability_of
 from tqs_edge.pipeline.prepare import Prepared, prepare
@@ -76,6 +76,7 @@ class CompileJob:
     method: str = Method.TQS
     rounding: str = Rounding.AUTO
     error_feedback: str = ErrorFeedback.AUTO
+    weight_bits: int | None = None
     act_bits: int | None = None
     state_bits: int | None = None
     pins: Mapping[str, int] = field(default_factory=dict)
@@ -109,8 +110,11 @@ def compile_package(job: CompileJob, stage: Stage) -> dict[str, Any]:
     given = _given_plan(job)
     if given and job.target:
         raise InputError("a target of error chooses the widths; drop it, or the given plan")
-    if given and job.pins:
-        raise InputError("pins decide widths of a planned budget; drop them, or the given plan")
+    decided = job.pins or job.weight_bits or job.act_bits or (job.plan and job.state_bits)
+    if given and decided:
+        raise InputError(
+            "decided widths are those of a planned budget; drop them, or the given plan"
+        )
     reports: list[dict[str, Any]] = []
 
     def fill(directory: Path) -> None:
@@ -152,8 +156,8 @@ def _compiled(
     """Firmware of the given plan or of one within the budget, its integers fitted if asked for."""
     board = load_board(job.board)
     toolchain = find_toolchain(job.compiler, board.core, parse_optimize(job.optimize))
-    decided = Decided(job.act_bits, job.state_bits, job.pins)
-    rounding, feedback = parse_rounding(job.rounding), parse_feedback(job.error_feedback)
+    decided = Decided(job.weight_bits, job.act_bits, job.state_bits, job.pins)
+    integers = Integers(parse_rounding(job.rounding), parse_feedback(job.error_feedback), job.seed)
     with stage("plan and build") as advance:
         if job.target is not None:
             return compile_cheapest(
@@ -164,7 +168,7 @@ def _compiled(
                 job.target,
                 job.budget,
                 folder,
-                Integers(rounding, feedback, job.seed),
+                integers,
                 method=job.method,
                 decided=decided,
                 progress=advance,
@@ -194,9 +198,7 @@ def _compiled(
             toolchain,
             job.budget,
             folder / "fitted",
-            rounding,
-            feedback=feedback,
-            seed=job.seed,
+            integers,
             progress=advance,
             dump_ir=job.dump_ir,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf, prod
@@ -133,10 +133,10 @@ def plan_widths(
     """The plan of least rollout damage within `budget`; raises BudgetInfeasible, InputError.
 
     decided: widths that are not the planner's to choose. Without a budget, DEFAULT_AVG_BITS or what
-    the pins take at least.
+    the decided widths take at least.
     """
     if not budget.limits():
-        budget = Budget(avg_bits=max(DEFAULT_AVG_BITS, _least_bits(scores, decided.pins)))
+        budget = Budget(avg_bits=max(DEFAULT_AVG_BITS, _least_bits(scores, decided)))
     trials = prepared.planning
     return plan(
         prepared.model,
@@ -202,5 +202,6 @@ def problem_of(
     return problem, chosen
 
 
-def _least_bits(scores: Scores, pins: Mapping[str, int]) -> float:
-    return least_average_bits([score.site for score in scores.report.sites], pins)
+def _least_bits(scores: Scores, decided: Decided) -> float:
+    sites = [score.site for score in scores.report.sites]
+    return least_average_bits(sites, decided.pins, decided.weight_bits)

@@ -59,7 +59,9 @@ def pin_widths(
         if site.kind is not kind or i in spared:
             continue
         if bits not in decidable_widths(site):
-            raise InputError(f"{kind} sites take {decidable_widths(site)} bits, not {bits}")
+            *fewer, most = decidable_widths(site)
+            legal = f"{', '.join(map(str, fewer))} or {most}"
+            raise InputError(f"{kind} sites take {legal} bits, not {bits}")
         searched = searched_bits(bits)
         pinned[i, [k for k, width in enumerate(WIDTHS) if width != searched]] = np.inf
     return pinned

@@ -73,11 +73,16 @@ def pin_damage(sites: Sequence[Site], damage: np.ndarray, pins: Mapping[str, int
     return pinned
 
 
-def least_average_bits(sites: Sequence[Site], pins: Mapping[str, int]) -> float:
-    """Average bits per weight with all weights but the pinned ones at their narrowest."""
+def least_average_bits(
+    sites: Sequence[Site], pins: Mapping[str, int], weight_bits: int | None = None
+) -> float:
+    """Average bits per weight with all weights but the pinned ones at `weight_bits`, or at their
+    narrowest."""
     pinned = resolve_pins(sites, pins)
     weights = [(i, site) for i, site in enumerate(sites) if site.kind is SiteKind.WEIGHT]
-    bits = sum(site.elements * pinned.get(i, min(site.widths)) for i, site in weights)
+    bits = sum(
+        site.elements * pinned.get(i, weight_bits or min(site.widths)) for i, site in weights
+    )
     return bits / sum(site.elements for _, site in weights)
 
 

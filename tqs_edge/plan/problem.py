@@ -27,9 +27,10 @@ from tqs_edge.sensitivity.sites import Site, SiteKind
 
 @dataclass(frozen=True)
 class Decided:
-    """Widths that the user decides: all activations, all states, and pins by name, which go first
-    (plan/pins.py). None and empty where nothing is decided."""
+    """Widths that the user decides: all weights, all activations, all states, and pins by name,
+    which go first (plan/pins.py). None and empty where nothing is decided."""
 
+    weight_bits: int | None = None
     act_bits: int | None = None
     state_bits: int | None = None
     pins: Mapping[str, int] = field(default_factory=dict)
@@ -96,7 +97,11 @@ def decided_damage(sites: tuple[Site, ...], damage: np.ndarray, decided: Decided
     """The damages (sites, widths) with what is decided against made infinite."""
     pinned = resolve_pins(sites, decided.pins)
     damage = pin_damage(sites, damage, decided.pins)
-    kinds = ((SiteKind.ACTIVATION, decided.act_bits), (SiteKind.STATE, decided.state_bits))
+    kinds = (
+        (SiteKind.WEIGHT, decided.weight_bits),
+        (SiteKind.ACTIVATION, decided.act_bits),
+        (SiteKind.STATE, decided.state_bits),
+    )
     for kind, bits in kinds:
         damage = pin_widths(sites, damage, kind, bits, spared=pinned)
     return damage

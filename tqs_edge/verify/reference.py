@@ -29,7 +29,7 @@ from tqs_edge.integer.program import (
     ScaleOp,
     SliceOp,
 )
-from tqs_edge.integer.reduction_ops import MaxOp, SumOp
+from tqs_edge.integer.reduction_ops import MaxOp, MovingSumOp, SumOp
 from tqs_edge.quant.lut import sigmoid_s16, tanh_s16
 from tqs_edge.verify.reference_nonlinear import compute_nonlinear, outside_domain
 
@@ -174,9 +174,8 @@ def _compute(op: IntegerOp, y: QTensor, values: Tensors) -> Ints:
             return x.transpose(0, *(axis + x.ndim for axis in op.axes))
         case UnfoldOp():
             return _unfold(op, y, values[op.input])
-        case SumOp():
-            summed: Ints = values[op.input].sum(axis=op.axis, keepdims=True)
-            return (summed * op.factor + (1 << (op.shift - 1))) >> op.shift
+        case SumOp() | MovingSumOp():
+            return (_sums(op, values[op.input]) * op.factor + (1 << (op.shift - 1))) >> op.shift
         case MaxOp():
             largest: Ints = values[op.input].max(axis=op.axis, keepdims=True)
             return largest
@@ -197,6 +196,18 @@ def _unfold(op: UnfoldOp, y: QTensor, x: Ints) -> Ints:
     last = (y.shape[-2] - 1) * op.stride + 1
     begins = [j * op.dilation for j in range(op.kernel)]
     return np.concatenate([x[..., b : b + last : op.stride, :] for b in begins], axis=-1)
+
+
+def _sums(op: SumOp | MovingSumOp, x: Ints) -> Ints:
+    """Every sum from all of its terms."""
+    if isinstance(op, SumOp):
+        whole: Ints = x.sum(axis=op.axis, keepdims=True)
+        return whole
+    extent = x.shape[op.axis]
+    count = extent + op.before + op.after - op.kernel + 1
+    places = np.arange(count)[:, None] + np.arange(op.kernel) - op.before
+    terms = np.moveaxis(x, op.axis, -1)[..., places.clip(0, extent - 1)]
+    return np.moveaxis(terms.sum(axis=-1), -1, op.axis)
 
 
 def _aligned(value: Ints, y: QTensor) -> Ints:

@@ -32,6 +32,11 @@ NETWORKS: dict[str, Callable[[ModelCard], nn.Module]] = {
     "projected-lstm": lambda c: networks_recurrent.ProjectedLstm(
         c.features, c.hidden, c.states[0][-1]
     ),
+    "rnn-sequence": lambda c: networks_recurrent.RnnSequence(c.features, c.hidden),
+    "closed-form-continuous": lambda c: networks_recurrent.ClosedFormContinuous(
+        c.features, c.hidden
+    ),
+    "koopman": lambda c: networks_recurrent.KoopmanObserver(c.features, c.hidden),
     "euler": lambda c: networks_driven.EulerMap(c.features, c.exog, c.hidden),
     "tide": lambda c: networks_driven.Tide(c.context_length, c.exog, c.hidden),
     "tcn": lambda c: networks_convolution.TemporalConvNet(c.features, c.hidden, (1, 2, 4, 8, 16)),

@@ -128,3 +128,61 @@ class ProjectedLstm(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         sequence, (h, c) = self.lstm(x.unsqueeze(1), (h, c))
         return x + self.head(sequence[:, -1]), h, c
+
+
+class RnnSequence(nn.Module):
+    """The sequence module nn.RNN of two layers of tanh, fed one row at a time; state [2, N, H]. The
+    head predicts the change."""
+
+    LAYERS = 2
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(features, hidden, num_layers=self.LAYERS, batch_first=True)
+        self.head = nn.Linear(hidden, features)
+
+    def forward(self, x: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        sequence, h = self.rnn(x.unsqueeze(1), h)
+        return x + self.head(sequence[:, -1]), h
+
+
+class ClosedFormContinuous(nn.Module):
+    """Closed-form continuous-time cell, a liquid network (Hasani et al. 2022), state [N, H].
+
+    A backbone b = tanh(W [x, h]) feeds two targets and the time constants between them: with rows
+    one time unit apart, h' = (1 - s) tanh(F b) + s tanh(G b) and s = sigmoid(A b + B b). The head
+    predicts the change.
+    """
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.backbone = nn.Linear(features + hidden, hidden)
+        self.near, self.far = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
+        self.time_rate, self.time_offset = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden, features)
+
+    def forward(self, x: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        b = torch.tanh(self.backbone(torch.cat([x, h], dim=1)))
+        share = torch.sigmoid(self.time_rate(b) + self.time_offset(b))
+        h = (1 - share) * torch.tanh(self.near(b)) + share * torch.tanh(self.far(b))
+        return x + self.head(h), h
+
+
+class KoopmanObserver(nn.Module):
+    """A latent space in which time is linear (Koopman 1931; Lusch et al. 2018), state [N, H].
+
+    A network of tanh lifts the row, each latent variable takes its own share of that, and one
+    matrix advances them: h' = K ((1 - g) h + g lift(x)), y = x + C h'.
+    """
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.lift = nn.Sequential(nn.Linear(features, hidden), nn.Tanh(), nn.Linear(hidden, hidden))
+        self.gain = nn.Parameter(torch.zeros(hidden))
+        self.advance = nn.Linear(hidden, hidden, bias=False)
+        self.head = nn.Linear(hidden, features)
+
+    def forward(self, x: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        gain = torch.sigmoid(self.gain)
+        h = self.advance((1 - gain) * h + gain * self.lift(x))
+        return x + self.head(h), h
