@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tvm
@@ -11,6 +11,7 @@ from tests.graph.windowed_graphs import averages, driven_tcn, strided_stack
 from tests.graphs import gru_contexts, gru_graph, linear_map
 from tests.passes.window_models import convolution, decomposition, mixer
 from tqs_edge.frontend.graph_module import graph_module
+from tqs_edge.graph.dense_views import unmoved
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
@@ -40,18 +41,23 @@ def make_case(
     state_bits: int = 16,
     widths=(8, 4, 2),
     feedback: bool = False,
+    lopsided: float | None = None,
 ) -> Case:
     """The case under a plan whose row blocks cycle through `widths`, activations of 8 bits with
-    error feedback where that is asked for."""
+    error feedback where that is asked for, and with zero points as if `lopsided` times the largest
+    magnitude were the other end of every range."""
     contexts = gru_contexts(model, 3)
     exog = None
     if model.exog:
         exog = np.random.default_rng(1).uniform(-1, 1, (3, 40, model.exog)).astype(np.float32)
     ranges = observe_ranges(model, contexts, 20, exog)
     plan = mixed_plan(model.graph, act_bits, state_bits, widths)
-    program = build_program(
-        model.graph, everywhere(model.graph, plan) if feedback else plan, ranges
-    )
+    plan = everywhere(model.graph, plan) if feedback else plan
+    if lopsided is not None:
+        reach = {name: ranges[unmoved(model.graph, name)] for name in plan.activations}
+        spans = {name: (lopsided * largest, largest) for name, largest in reach.items()}
+        plan = replace(plan, spans=spans)
+    program = build_program(model.graph, plan, ranges)
     x = program.tensors[program.input]
     q_exog = None
     if exog is not None:

@@ -133,6 +133,41 @@ def test_a_windowed_model_is_updated_in_the_form_that_was_compiled(
     assert update.image == (tmp_path / "out" / "package" / "weights.bin").read_bytes()
 
 
+class Rectified(nn.Module):
+    """One step of a residual perceptron."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.first, self.second = nn.Linear(2, 12), nn.Linear(12, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 0.9 * x + 0.2 * self.second(torch.relu(self.first(x)))
+
+
+def test_biases_of_new_weights_take_in_the_zero_points_of_the_program(tmp_path: Path) -> None:
+    model, inputs = Rectified().eval(), (torch.zeros(1, 2),)
+    options: dict[str, Any] = {"board": "mps2-an386", "uniform": "a8w8", "horizon": HORIZON}
+    options |= {"runner": "host", "rounding": "nearest"}
+    tqs_edge.compile(model, example_inputs=inputs, output=tmp_path / "out", **options)
+    lowered = read_package(tmp_path / "out").lowered
+    read = next(t for t in lowered.program.tensors.values() if t.bits == 8 and t.zero_point)
+    assert lowered.plan.spans
+    with torch.no_grad():
+        model.second.weight.copy_(model.second.weight.flip(0))  # the rows' sums change places
+    torch.export.save(torch.export.export(model, inputs), tmp_path / "new.pt2")
+    update = write_weights(
+        tmp_path / "out", str(tmp_path / "new.pt2"), tmp_path / "w.bin", rounding="nearest"
+    )
+    assert update.program.tensors[read.name] == read
+    package = CPackage(lowered.bundle, lowered.model, tmp_path)
+    assert package.init(aligned(update.image)) == OK
+    context = np.full((4, 2), 3000, np.int16)
+    frames = package.rollout(context, HORIZON)
+    want = run_reference(update.program, lowered.model, context[np.newaxis], HORIZON).frames[0]
+    np.testing.assert_array_equal(frames, want)
+
+
 @pytest.mark.parametrize("rounding", ["fitted", "nearest"])
 def test_the_old_program_runs_the_new_weights(
     rounding: str, directory: Path, new: str, tmp_path: Path

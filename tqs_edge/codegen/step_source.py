@@ -34,7 +34,7 @@ def step_source(storage: StoragePlan, program: IntegerProgram) -> str:
 def _reset(storage: StoragePlan, program: IntegerProgram) -> str:
     loops = [
         f"    for (int32_t i = 0; i < {state_elements(storage, s.name)}; ++i) "
-        f"state->{local_name(s.name)}[i] = 0;"
+        f"state->{local_name(s.name)}[i] = {-program.tensors[s.name].zero_point};"
         for s in program.states
     ]
     body = "\n".join(loops or ["    state->unused = 0;"])

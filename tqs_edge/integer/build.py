@@ -17,16 +17,17 @@ from tqs_edge.integer.build_nonlinear import NONLINEAR, build_nonlinear
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
 from tqs_edge.integer.error_feedback import (
     COPY_BITS,
-    REST_BITS,
     fed_tensors,
     feedback_ops,
-    rest_scale,
+    rest_grid,
+    total_grid,
 )
 from tqs_edge.integer.masked_scores import bounded_masks
 from tqs_edge.integer.moves import MOVES, move_op
 from tqs_edge.integer.planned_weights import planned_bias, planned_rows
 from tqs_edge.integer.program import (
     DenseOp,
+    Grid,
     IntegerOp,
     IntegerProgram,
     LutOp,
@@ -42,6 +43,7 @@ from tqs_edge.integer.scales import (
     assign_scales,
     dense_input,
     fraction_bits_for,
+    spans_of,
     table_fraction_bits,
 )
 from tqs_edge.integer.wide_ops import WIDE_BITS, is_wide, wide_product_op
@@ -88,8 +90,8 @@ class _Builder:
         self.constants: dict[str, np.ndarray] = {}
         self.constant_tensors: dict[tuple[str, int], QTensor] = {}  # by path and bits
         self.ops: list[IntegerOp] = []
-        self.copies: dict[tuple[str, int, float], str] = {}  # of (tensor, bits, scale)
-        self.fed = fed_tensors(graph, plan)
+        self.copies: dict[tuple[str, Grid], str] = {}
+        self.fed, self.spans = fed_tensors(graph, plan), spans_of(graph, plan)
         self.rests: list[QState] = []
 
     def finish(self) -> IntegerProgram:
@@ -169,8 +171,9 @@ class _Builder:
 
     def _dense_input(self, name: str) -> QTensor:
         """The tensor at the planned activation width; a narrower tensor is read as it is."""
-        largest = self.ranges[unmoved(self.graph, name)]
-        narrow = dense_input(self.tensors[name], self.plan.activations[name], largest)
+        source = unmoved(self.graph, name)
+        largest, span = self.ranges[source], self.spans.get(source)
+        narrow = dense_input(self.tensors[name], self.plan.activations[name], largest, span)
         return self.tensors[self._as(name, narrow, narrow.name)]
 
     def _operand(self, name: str, output_bits: int = 16) -> QTensor:
@@ -241,23 +244,23 @@ class _Builder:
         self.ops.append(LutOp(node.name, name, node.op.value, fraction))
 
     def _like(self, name: str, like: QTensor, new_name: str) -> str:
-        """The tensor or constant `name` at the width and scale of `like`."""
+        """The tensor or constant `name` on the grid of `like`."""
         if name in self.tensors:
             return self._as(name, like, new_name)
-        copy = name, like.bits, like.scale
+        copy = name, like.grid
         if copy not in self.copies:
             values = np.asarray(self.graph.constants[name], np.float64)
             made = self._new_tensor(new_name, values.shape, like)
-            self.constants[made.name] = quantize(values, like.scale, like.bits)
+            self.constants[made.name] = quantize(values, like.scale, like.bits, like.zero_point)
             self.copies[copy] = made.name
         return self.copies[copy]
 
     def _as(self, name: str, like: QTensor, new_name: str) -> str:
-        """`name` itself where it has the width and scale of `like`, else a rescaled copy."""
+        """`name` itself where it has the grid of `like`, else a rescaled copy."""
         x = self.tensors[name]
-        if (x.bits, x.scale) == (like.bits, like.scale):
+        if x.grid == like.grid:
             return name
-        copy = name, like.bits, like.scale
+        copy = name, like.grid
         if copy not in self.copies:
             y = self._new_tensor(new_name, x.shape, like)
             if (x.bits, y.bits) == (16, COPY_BITS) and unmoved(self.graph, name) in self.fed:
@@ -270,20 +273,20 @@ class _Builder:
     def _feed_back(self, x: QTensor, y: QTensor) -> None:
         """y, the 8-bit copy of x, with the rest of the step before in it."""
         rest, left, total = (
-            self._new_tensor(name, x.shape, replace(x, bits=bits, scale=rest_scale(y)))
-            for name, bits in (
-                (f"{y.name}_rest", REST_BITS),
-                (f"{y.name}_left", REST_BITS),
-                (f"{y.name}_total", COPY_BITS + REST_BITS),
+            self._new_tensor(name, x.shape, QTensor(name, x.shape, *grid))
+            for name, grid in (
+                (f"{y.name}_rest", rest_grid(y)),
+                (f"{y.name}_left", rest_grid(y)),
+                (f"{y.name}_total", total_grid(y)),
             )
         )
         self.ops += feedback_ops(x, rest, total, y, left)
         self.rests.append(QState(rest.name, left.name))
 
     def _new_tensor(self, wanted: str, shape: tuple[int, ...], like: QTensor) -> QTensor:
-        """A tensor of the width and scale of `like` under a name of its own."""
+        """A tensor on the grid of `like` under a name of its own."""
         name = self._free_name(wanted)
-        self.tensors[name] = QTensor(name, shape, like.bits, like.scale)
+        self.tensors[name] = QTensor(name, shape, *like.grid)
         return self.tensors[name]
 
     def _free_name(self, wanted: str) -> str:

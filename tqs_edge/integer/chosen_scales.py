@@ -9,7 +9,7 @@ import numpy as np
 
 from tqs_edge.graph.dense_views import moved_operand
 from tqs_edge.graph.graph import Graph, Node, Op
-from tqs_edge.integer.program import QTensor
+from tqs_edge.integer.program import Grid, QTensor
 from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.quant.scheme import integer_limits
 
@@ -51,20 +51,25 @@ def finest_scale(node: Node, operands: list[QTensor]) -> float:
     return 0.0
 
 
-def joined_scale(
-    graph: Graph, node: Node, tensors: Mapping[str, QTensor]
-) -> tuple[int, float] | None:
-    """(bits, scale) of a concatenation whose tensors all have them and whose constants fit; else
-    None. So rows keep their integers where padding is put before them."""
-    parts = {(tensors[n].bits, tensors[n].scale) for n in node.inputs if n in tensors}
+def joined_scale(graph: Graph, node: Node, tensors: Mapping[str, QTensor]) -> Grid | None:
+    """The grid of a concatenation whose tensors all have it and whose constants fit; else None. So
+    rows keep their integers where padding is put before them."""
+    parts = {tensors[n].grid for n in node.inputs if n in tensors}
     if node.op is not Op.CONCAT or len(parts) != 1:
         return None
-    ((bits, scale),) = parts
-    if bits > 16:
+    (grid,) = parts
+    if grid.bits > 16:
         return None
-    reach = scale * integer_limits(bits)[1]
     constants = [graph.constants[n] for n in node.inputs if n in graph.constants]
-    return (bits, scale) if all(np.abs(c).max(initial=0.0) <= reach for c in constants) else None
+    return grid if all(_holds(grid, constant) for constant in constants) else None
+
+
+def _holds(grid: Grid, constant: np.ndarray) -> bool:
+    """Whether no number of the constant is clipped."""
+    low, high = integer_limits(grid.bits)
+    ends = (low if grid.zero_point else -high, high)
+    least, most = ((grid.zero_point + end) * grid.scale for end in ends)
+    return bool(least <= constant.min(initial=0.0) and constant.max(initial=0.0) <= most)
 
 
 def sum_bound(node: Node, x: QTensor) -> int:

@@ -29,13 +29,15 @@ def dense_block(
 ) -> DenseBlock:
     """Rows `begin`... of a dense operation reading `x`, its output at `y_scale`, one or (rows,).
 
-    q (rows, depth), scale (rows,), bias (rows,). The accumulator has 32 bits where
+    q (rows, depth), scale (rows,), bias (rows,). The zero point of x is folded into the bias: sum
+    w (x + z) = sum w x + z sum w, exactly. The accumulator has 32 bits where
     |bias| + 2^(x.bits-1) * sum|w| < 2^31 for every row, else 64; 16-bit weights always have 64.
     Raises OverflowUnproven where no multiplier keeps the 64-bit product in range.
     """
     empty = ~q.any(axis=1)
     scale = np.where(empty, EMPTY_ROW_FACTOR * y_scale / x.scale, scale)
     q_bias = np.floor(bias.astype(np.float64) / (x.scale * scale) + 0.5).astype(np.int64)
+    q_bias += x.zero_point * q.astype(np.int64).sum(axis=1)
     largest_x = 1 << (x.bits - 1)
     bound = np.abs(q_bias) + largest_x * np.abs(q.astype(np.int64)).sum(axis=1)
     acc_bits = 32 if weight_bits < 16 and int(bound.max()) < ACC32_LIMIT else 64
@@ -54,7 +56,7 @@ def affine_op(
     *,
     rectify: bool = False,
 ) -> AffineOp:
-    """y = sum_i gains[i] * inputs[i] + constant in integers, clamped at 0 below if `rectify`.
+    """y = sum_i gains[i] * inputs[i] + constant in integers, clamped at 0.0 below if `rectify`.
 
     Raises OverflowUnproven where a gain is too large for the output's scale.
     """
@@ -67,7 +69,8 @@ def affine_op(
     shift = min(MAX_SHIFT, left_shift + 29 - exponent)  # multipliers then stay within 2^30
     unit = 2.0 ** (shift - left_shift)
     multipliers = tuple(math.floor(f * unit + 0.5) for f in factors)
-    offset = math.floor(constant / y.scale * 2.0**shift + 0.5) + (1 << (shift - 1))
+    moved = sum(f * x.zero_point for f, x in zip(factors, inputs, strict=True)) - y.zero_point
+    offset = math.floor((constant / y.scale + moved) * 2.0**shift + 0.5) + (1 << (shift - 1))
     if all(abs(gain) == 1.0 for gain in gains):
         largest_x = [1 << (x.bits - 1) for x in inputs]
         multipliers = _short(multipliers, largest_x, offset >> left_shift, shift - left_shift)
@@ -80,7 +83,7 @@ def affine_op(
             "64 bits; its observed range is too small against its inputs: roll out from contexts "
             "that excite the model, or rescale the layer"
         )
-    lowest = 0 if rectify else integer_limits(y.bits)[0]
+    lowest = -y.zero_point if rectify else integer_limits(y.bits)[0]
     names = tuple(x.name for x in inputs)
     return AffineOp(y.name, names, multipliers, left_shift, offset, shift, lowest)
 

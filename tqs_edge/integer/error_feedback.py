@@ -6,9 +6,10 @@ rounds it with the next value:
 
     total = sat16(x + rest),  copy = sat8((total + 128) >> 8),  rest' = sat8(total - 256 copy)
 
-with 256 LSBs of total and rest to one of the copy. Over many steps the copies then sum to what x
-sums to. Nothing of the rest is lost where the copy does not saturate; where it does, the rest is
-cut off, so that it never winds up. It is a state like others, zero at first.
+with 256 LSBs of total and rest to one of the copy, whose zero point total has 256 times. Over many
+steps the copies then sum to what x sums to. Nothing of the rest is lost where the copy does not
+saturate; where it does, the rest is cut off, so that it never winds up. It is a state like others,
+zero at first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from tqs_edge.graph.dense_views import unmoved
 from tqs_edge.graph.graph import Graph
 from tqs_edge.integer.constants import affine_op
-from tqs_edge.integer.program import AffineOp, QTensor
+from tqs_edge.integer.program import AffineOp, Grid, QTensor
 from tqs_edge.plan.bit_plan import BitPlan
 
 COPY_BITS, REST_BITS = 8, 8
@@ -27,9 +28,14 @@ def fed_tensors(graph: Graph, plan: BitPlan) -> frozenset[str]:
     return frozenset(unmoved(graph, name) for name in plan.feedback)
 
 
-def rest_scale(copy: QTensor) -> float:
-    """The scale of what rounding to `copy` leaves: its whole range in 8 bits."""
-    return copy.scale / (1 << REST_BITS)
+def rest_grid(copy: QTensor) -> Grid:
+    """What holds what rounding to `copy` leaves: its LSB is the whole range."""
+    return Grid(REST_BITS, copy.scale / (1 << REST_BITS))
+
+
+def total_grid(copy: QTensor) -> Grid:
+    """What holds a number and the rest added to it: the range of `copy`, at the rest's scale."""
+    return Grid(COPY_BITS + REST_BITS, rest_grid(copy).scale, copy.zero_point << REST_BITS)
 
 
 def feedback_ops(
@@ -37,7 +43,7 @@ def feedback_ops(
 ) -> list[AffineOp]:
     """The three operations: total = x + rest, its copy, and what is left of it.
 
-    total has 16 bits, rest and left have 8, all at rest_scale(copy).
+    total is on total_grid(copy), rest and left are on rest_grid(copy).
     """
     return [
         affine_op((x, rest), (1.0, 1.0), 0.0, total),

@@ -2,7 +2,9 @@
 
 This is the single description of what is computed. The NumPy reference executes it, the TVM passes
 lower it; neither knows of the other. Arithmetic: kernels/README.md. All tensors are int8 or int16,
-states and what updates them also int32 (integer/wide_ops.py); real value = integer * scale.
+states and what updates them also int32 (integer/wide_ops.py); real value = (integer + zero_point) *
+scale. Only tensors of 8 bits that nothing but dense operations read, through moves and padding,
+have a zero point other than 0, and the totals of error feedback that lead to them.
 `sat(v)` clamps to the output tensor's [-2^(bits-1), 2^(bits-1) - 1].
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +22,31 @@ from tqs_edge.integer.nonlinear_ops import NonlinearOp
 from tqs_edge.integer.reduction_ops import MaxOp, MovingSumOp, SumOp
 
 
+class Grid(NamedTuple):
+    """Width, scale and zero point of a tensor."""
+
+    bits: int
+    scale: float
+    zero_point: int = 0
+
+
 @dataclass(frozen=True)
 class QTensor:
-    """An integer tensor; `bits` is 8, 16 or 32, real value = integer * scale."""
+    """An integer tensor; `bits` is 8, 16 or 32, real value = (integer + zero_point) * scale.
+
+    0.0 is the integer -zero_point exactly, and what kept rows hold at first.
+    """
 
     name: str
     shape: tuple[int, ...]
     bits: int
     scale: float
+    zero_point: int = 0
+
+    @property
+    def grid(self) -> Grid:
+        """What its integers stand for."""
+        return Grid(self.bits, self.scale, self.zero_point)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +54,8 @@ class DenseBlock:
     """Rows [begin, end) of a dense operation, at one weight width: one kernel call.
 
     weights (rows, depth) int16 holding `weight_bits`-bit values; bias (rows,) int64 at scale
-    s_x * s_w[row]; multiplier (rows,) int32 in [0, 2^31); shift in [32, 62].
+    s_x * s_w[row], x's zero point times the row's sum of weights in it; multiplier (rows,) int32 in
+    [0, 2^31); shift in [32, 62].
     y[row] = sat((acc * multiplier[row] + 2^(shift-1)) >> shift), acc = bias + sum weights * x.
     `acc_bits` is 32 where no input can make |acc| reach 2^31, else 64; either way
     |acc| * multiplier + 2^(shift-1) < 2^63 is proven.
@@ -66,7 +87,8 @@ class AffineOp:
 
     One or two inputs, equal shapes or broadcast; an input may be a constant of the program.
     multiplier_i int32 (signed); offset int64 with the rounding half included; shift in [32, 62];
-    the sum is proven to stay inside int64. `lowest` is 0 for a rectifier, else the type's minimum.
+    the sum is proven to stay inside int64. `lowest` is 0.0 for a rectifier, else the
+    type's minimum, which then stands for no 0.0.
     Where an input or the output has 32 bits: multipliers of up to 63 bits, shift in [0, 62].
     """
 
@@ -176,7 +198,7 @@ IntegerOp = (
 
 @dataclass(frozen=True)
 class QState:
-    """A state variable: tensor `name` is replaced by tensor `update` (same width and scale)."""
+    """A state variable: tensor `name`, 0.0 at first, is replaced by tensor `update` (same grid)."""
 
     name: str
     update: str

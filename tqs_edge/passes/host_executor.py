@@ -99,7 +99,7 @@ def _rollout(
 def _initial_states(program: IntegerProgram) -> list[tvm.runtime.Tensor]:
     """A rollout starts from zeros."""
     tensors = [program.tensors[state.name] for state in program.states]
-    return [tvm.runtime.tensor(np.zeros(t.shape, dtype_of(t))) for t in tensors]
+    return [tvm.runtime.tensor(np.full(t.shape, -t.zero_point, dtype_of(t))) for t in tensors]
 
 
 def _exog_tensors(program: IntegerProgram, exog: np.ndarray | None) -> list[tvm.runtime.Tensor]:

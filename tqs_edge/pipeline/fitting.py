@@ -26,6 +26,7 @@ from tqs_edge.plan.rounding import (
     fit_rounding,
     float_responses,
 )
+from tqs_edge.plan.zero_points import with_zero_points
 from tqs_edge.sensitivity.batch import clean_rollouts
 
 Progress = Callable[[int, int], None]
@@ -50,25 +51,32 @@ BY_DEFAULT = Integers()
 def fed_plans(
     prepared: Prepared, plans: Sequence[BitPlan], how: ErrorFeedback = ErrorFeedback.AUTO
 ) -> list[BitPlan]:
-    """`plans` with error feedback of 8-bit activations, chosen on the planning rollouts.
+    """`plans` with zero points and error feedback of 8-bit activations, chosen on the planning
+    rollouts.
 
     Under AUTO a plan that gains by it is followed by itself without, as fitted integers may do
     better so. Plans with fitted integers were made with or without it, and stay as they are.
     """
     narrow = [any(bits == 8 for bits in plan.activations.values()) for plan in plans]
-    if how is ErrorFeedback.OFF or not any(narrow):
+    if not any(narrow):
         return list(plans)
-    model, trials = prepared.model, prepared.planning
+    model, trials, ranges = prepared.model, prepared.planning, prepared.ranges
     clean = clean_rollouts(model, trials.contexts, prepared.horizon, trials.exog)
+
+    def feed(plan: BitPlan) -> BitPlan:
+        if how is ErrorFeedback.AUTO:
+            return with_feedback(model, plan, ranges, clean)
+        return everywhere(model.graph, plan) if how is ErrorFeedback.ON else plan
+
     fed: list[BitPlan] = []
     for plan in plans:
-        if plan.fitted:
+        if plan.fitted or 8 not in plan.activations.values():
             fed.append(plan)
-        elif how is ErrorFeedback.ON:
-            fed.append(everywhere(model.graph, plan))
-        else:
-            gaining = with_feedback(model, plan, prepared.ranges, clean)
-            fed += [gaining, plan] if gaining.feedback else [plan]
+            continue
+        gaining = with_zero_points(model, plan, ranges, clean, feed)
+        fed.append(gaining)
+        if how is ErrorFeedback.AUTO and gaining.feedback:
+            fed.append(with_zero_points(model, plan, ranges, clean))
     return fed
 
 
@@ -200,7 +208,7 @@ def fit_compiled(
     found = with_integers(prepared, plain, integers, progress)
     leaner = [(plan, replace(plan, feedback=())) if plan.feedback else (plan,) for plan in found]
     for number, plan in enumerate(plan for pair in leaner for plan in pair):
-        if not plan.fitted and plan.feedback == plain[0].feedback:
+        if not plan.fitted and (plan.feedback, plan.spans) == (plain[0].feedback, plain[0].spans):
             continue  # as compiled already
         fitted = compile_plan(
             prepared, plan, board, toolchain, folder / str(number), dump_ir=dump_ir

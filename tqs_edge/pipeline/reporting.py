@@ -135,8 +135,13 @@ def plan_sites(plan: BitPlan, program: IntegerProgram) -> dict[str, dict[str, An
                 "tensor": path,
             }
     for tensor, bits in plan.activations.items():
-        site = {"kind": "activation", "act_bits": bits, "tensor": tensor}
-        sites[f"act:{tensor}"] = site | {"error_feedback": tensor in plan.feedback}
+        sites[f"act:{tensor}"] = {
+            "kind": "activation",
+            "act_bits": bits,
+            "tensor": tensor,
+            "error_feedback": tensor in plan.feedback,
+            "zero_point": tensor in plan.spans,
+        }
     for state, bits in plan.states.items():
         sites[f"state:{state}"] = {"kind": "state", "act_bits": bits, "tensor": state}
     return sites

@@ -39,6 +39,8 @@ class BitPlan:
     fitted: weight path -> integers that take the place of the nearest ones; empty without fitting
     biases: bias path -> float32 (rows,) that takes the place of the model's; fitted alike
     feedback: activations of 8 bits whose rounding errors are carried over to the next step
+    spans: activation of 8 bits -> (least, largest) value, where its numbers lie between these and
+        have a zero point; others lie about 0
     """
 
     weights: Mapping[str, tuple[RowBlock, ...]]
@@ -48,3 +50,4 @@ class BitPlan:
     fitted: Mapping[str, FittedWeight] = field(default_factory=dict)
     biases: Mapping[str, np.ndarray] = field(default_factory=dict)
     feedback: tuple[str, ...] = ()
+    spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)

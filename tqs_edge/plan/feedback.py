@@ -47,7 +47,7 @@ def with_feedback(
     All or none, whichever is better; then each alone is changed where that pays. Weights stay float
     meanwhile, so that nothing but the rounding of activations and states is seen.
     """
-    sources = _sources(model.graph, plan)
+    sources = narrow_sources(model.graph, plan)
     if not sources:
         return plan
     rollouts = plan_rollouts(model, plan, ranges, clean)
@@ -66,11 +66,11 @@ def with_feedback(
 
 def everywhere(graph: Graph, plan: BitPlan) -> BitPlan:
     """`plan` with error feedback of all activations that can have it."""
-    sources = _sources(graph, plan)
+    sources = narrow_sources(graph, plan)
     return replace(plan, feedback=_names(sources, sources))
 
 
-def _sources(graph: Graph, plan: BitPlan) -> dict[str, list[str]]:
+def narrow_sources(graph: Graph, plan: BitPlan) -> dict[str, list[str]]:
     """Activations of 8 bits by the tensor that they are elements of; copies of wide states have
     none."""
     wide = {name for name, bits in plan.states.items() if bits == WIDE_STATE_BITS}

@@ -14,7 +14,7 @@ from tqs_edge.plan.choice import to_choice
 from tqs_edge.plan.number_grid import NumberGrid
 from tqs_edge.plan.wide_states import WIDE_STATE_BITS, unrounded
 from tqs_edge.sensitivity.batch import CleanRollouts, divergence
-from tqs_edge.sensitivity.fake_quant import FLOAT, rounding_tap
+from tqs_edge.sensitivity.fake_quant import FLOAT, Span, rounding_tap
 from tqs_edge.sensitivity.responses import Trajectories
 from tqs_edge.sensitivity.sites import Site, SiteKind, list_sites
 
@@ -28,13 +28,15 @@ class PlanRollouts:
 
     choice: (sites,) width indices, weights left alone
     feedback: activations that carry their rounding errors over to the next step
+    spans: least and largest value of activations with a zero point
     """
 
     clean: CleanRollouts
     sites: tuple[Site, ...]
     ranges: Mapping[str, float]
     choice: np.ndarray
-    feedback: frozenset[str] = frozenset()
+    feedback: frozenset[str]
+    spans: Mapping[str, Span]
 
     def errors(self, grids: Sequence[NumberGrid]) -> np.ndarray:
         """Standardised rollout errors (grids, entries) float64, activations and states rounded."""
@@ -52,7 +54,7 @@ class PlanRollouts:
 
     def _errors_of(self, weights: Mapping[str, torch.Tensor], count: int) -> np.ndarray:
         choices = np.repeat(self.choice[None], count, axis=0)
-        tap = rounding_tap(self.clean, self.sites, self.ranges, choices, self.feedback)
+        tap = rounding_tap(self.clean, self.sites, self.ranges, choices, self.feedback, self.spans)
         error = divergence(self.clean, count, weights, tap)
         return np.asarray(error.reshape(count, -1).double())
 
@@ -65,7 +67,7 @@ def plan_rollouts(
     wide = [name for name, bits in plan.states.items() if bits == WIDE_STATE_BITS]
     choice = unrounded(sites, to_choice(sites, plan), wide)
     choice[[site.kind is SiteKind.WEIGHT for site in sites]] = FLOAT
-    return PlanRollouts(clean, sites, ranges, choice, frozenset(plan.feedback))
+    return PlanRollouts(clean, sites, ranges, choice, frozenset(plan.feedback), plan.spans)
 
 
 def trajectories_of(clean: CleanRollouts) -> Trajectories:

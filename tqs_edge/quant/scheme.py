@@ -1,6 +1,8 @@
-"""Real arrays to integers and back: symmetric, zero point 0, weights with one scale per row."""
+"""Real arrays to integers and back: weights symmetric with one scale per row."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +15,36 @@ def integer_limits(bits: int) -> tuple[int, int]:
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
-def quantize(values: NDArray[np.floating], scale: float, bits: int) -> NDArray[np.int64]:
-    """sat(floor(values / scale + 1/2)) as int64, saturated to `bits`-bit integers."""
+def quantize(
+    values: NDArray[np.floating], scale: float, bits: int, zero_point: int = 0
+) -> NDArray[np.int64]:
+    """sat(floor(values / scale + 1/2) - zero_point) as int64, saturated to `bits`-bit integers."""
     low, high = integer_limits(bits)
     rounded = np.floor(np.asarray(values, np.float64) / scale + 0.5)
-    return np.clip(rounded, low, high).astype(np.int64)
+    saturated: NDArray[np.int64] = np.clip(rounded - zero_point, low, high).astype(np.int64)
+    return saturated
 
 
 def scale_for_range(largest: float, bits: int) -> float:
     """The scale at which +-largest just fits `bits` bits; 2^-(bits-1) for an all-zero range."""
     return (largest if largest > 0.0 else 1.0) / ((1 << (bits - 1)) - 1)
+
+
+def zero_point_for(low: float, high: float, scale: float, bits: int) -> int:
+    """The zero point with which the numbers at `scale` lie around the middle of [low, high], and
+    hold 0.0 exactly."""
+    limit = integer_limits(bits)[1]
+    return max(-limit, min(limit, math.floor((low + high) / 2.0 / scale + 0.5)))
+
+
+def grid_for_span(low: float, high: float, bits: int) -> tuple[float, int]:
+    """(scale, zero point) with which [low, high] and 0.0 just fit `bits` bits.
+
+    The least number is left out, so that it never stands for 0.0.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = scale_for_range((high - low) / 2.0, bits)
+    return scale, zero_point_for(low, high, scale, bits)
 
 
 def quantize_rows(

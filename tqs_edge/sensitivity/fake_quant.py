@@ -9,19 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tqs_edge.graph.evaluate import Tap
 from tqs_edge.graph.ranges import RANGE_HEADROOM
-from tqs_edge.quant.scheme import fake_quantize_rows, integer_limits, scale_for_range
+from tqs_edge.quant.scheme import (
+    fake_quantize_rows,
+    grid_for_span,
+    integer_limits,
+    scale_for_range,
+)
 from tqs_edge.sensitivity.batch import CleanRollouts, divergence
 from tqs_edge.sensitivity.sites import WEIGHT_WIDTHS, Site, SiteKind
 
 if TYPE_CHECKING:
     import torch
 
+Span = tuple[float, float]  # least and largest value
+SPANNED_BITS = 8  # the width at which a span gives a zero point
 WIDTHS = WEIGHT_WIDTHS
 FLOAT = -1
 SAMPLES = 4096  # error samples kept of a rollout, to compare the effects of changes
@@ -135,11 +143,13 @@ def rounding_tap(
     ranges: Mapping[str, float],
     choices: np.ndarray,
     feedback: Collection[str] = (),
+    spans: Mapping[str, Span] = MappingProxyType({}),
 ) -> Tap | None:
     """Rounds activations (as dense nodes read them) and states, each variant at its own width.
 
     choices (variants, sites); None when none of them rounds anything. feedback: activations whose
     rounding errors are added to what is rounded at the next step; the tap is for one rollout then.
+    spans: least and largest value of activations that have a zero point at 8 bits.
     """
     import torch
 
@@ -151,7 +161,8 @@ def rounding_tap(
             continue
         name = clean.views[site.tensor] if site.kind is SiteKind.ACTIVATION else site.tensor
         rank = 1 + len(clean.model.graph.shapes[name])
-        grids[name] = _grid(chosen, site.tensor, ranges, rank, clean.frames.dtype)
+        span = spans.get(site.tensor) if site.kind is SiteKind.ACTIVATION else None
+        grids[name] = _grid(chosen, ranges[site.tensor], span, rank, clean.frames.dtype)
     if not grids:
         return None
 
@@ -172,7 +183,7 @@ def rounding_tap(
 
 @dataclass(frozen=True, eq=False)
 class _Grid:
-    """Scale, least and largest integer, and whether to round, each (variants, 1, ...).
+    """Scale, least and largest multiple of it, and whether to round, each (variants, 1, ...).
 
     rounds is None where all do; tensors of one number where all variants are alike.
     """
@@ -184,7 +195,7 @@ class _Grid:
 
 
 def _grid(
-    chosen: np.ndarray, tensor: str, ranges: Mapping[str, float], rank: int, dtype: torch.dtype
+    chosen: np.ndarray, largest: float, span: Span | None, rank: int, dtype: torch.dtype
 ) -> _Grid:
     import torch
 
@@ -194,10 +205,20 @@ def _grid(
     columns = []
     for choice in chosen.tolist():
         bits = WIDTHS[choice] if choice != FLOAT else WIDTHS[-1]
-        columns.append((site_scale(ranges, tensor, bits), *integer_limits(bits)))
+        columns.append(_numbers(largest, span if bits == SPANNED_BITS else None, bits))
     shape = (len(chosen), *[1] * rank)
     scale, low, high = (
         torch.tensor(c, dtype=dtype).reshape(shape) for c in zip(*columns, strict=True)
     )
     rounds = torch.from_numpy(chosen != FLOAT).reshape(shape)
     return _Grid(scale, low, high, None if bool(rounds.all()) else rounds)
+
+
+def _numbers(largest: float, span: Span | None, bits: int) -> tuple[float, int, int]:
+    """(scale, least, largest multiple of it), headroom included."""
+    low, high = integer_limits(bits)
+    if span is None:
+        return scale_for_range(largest * RANGE_HEADROOM, bits), low, high
+    least, largest = (RANGE_HEADROOM * end for end in span)
+    scale, zero_point = grid_for_span(least, largest, bits)
+    return scale, low + zero_point, high + zero_point

@@ -61,7 +61,7 @@ def run_reference(
     """
     count, rows, _ = contexts.shape
     tensors, length = program.tensors, model.length
-    state = {s.name: np.zeros((count, *tensors[s.name].shape), np.int64) for s in program.states}
+    state = {s.name: _begun(tensors[s.name], count) for s in program.states}
     fed = 1 if model.form is RolloutForm.WINDOWED else -(-rows // length)  # calls on the context
     missing = np.zeros((count, max(fed * length - rows, 0), model.features), np.int64)
     context = np.concatenate([missing, contexts], axis=1)[:, -fed * length :]
@@ -106,9 +106,9 @@ def run_step(
     for op in program.ops:
         y = program.tensors[op.output]
         exact = _compute(op, y, values)
-        if isinstance(op, AffineOp) and op.lowest == 0:  # what a rectifier drops is not lost
-            exact = np.maximum(exact, 0)
         low, high = -(1 << (y.bits - 1)), (1 << (y.bits - 1)) - 1
+        if isinstance(op, AffineOp) and op.lowest == -y.zero_point:
+            exact = np.maximum(exact, op.lowest)  # what a rectifier drops is not lost
         clipped = np.clip(exact, low, high)
         lost = clipped != exact
         if op.output in cut:  # what lies beyond the copy's range lies beyond the bounds too
@@ -121,6 +121,11 @@ def run_step(
             saturations[op.output] += int(np.count_nonzero(lost)) + outside_domain(op, values)
         values[op.output] = clipped
     return values
+
+
+def _begun(state: QTensor, count: int) -> Ints:
+    """0.0 in all elements of a state, for every context."""
+    return np.full((count, *state.shape), -state.zero_point, np.int64)
 
 
 def _chosen_losses(
