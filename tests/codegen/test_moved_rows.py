@@ -107,3 +107,9 @@ def test_other_rows_are_copied_one_at_a_time(shape: tuple[int, ...], dilation: i
     program = convolution(shape, 3, dilation)
     assert calls(program) == ["step_y_row", "step_y"]
     assert emitted(program).arena_bytes == 2 * 16  # three or twelve values, read as sixteen
+
+
+def test_a_single_row_is_copied_once() -> None:
+    for program in (convolution((1, 5, 4), 3, dilation=2), mixing((1, 40, 1), (-3, -1, -2))):
+        assert calls(program)[1:] == ["step_y"]
+        assert "source" not in emitted(program).files["model.c"]  # what y copies rows from

@@ -108,3 +108,12 @@ def test_patches_of_exogenous_rows_are_embedded_once() -> None:
     streamed = streaming_form(model, 0)
     assert rows_of(streamed, Op.TANH) == [1] and kept_rows(streamed)[joined] == 8
     assert_same_with_exog(model, streamed, 2)
+
+
+def test_a_moving_sum_over_patches_is_of_rows_of_one_phase() -> None:
+    step = Step(26, 1)
+    h = step.same(Op.TANH, step.strided("x", 6, 8, 3))
+    ends = {"before": 0, "after": 0}
+    sums = step.op(Op.MOVING_SUM, (h,), (1, 5, 6), axis=-2, kernel=3, **ends, gain=0.5)
+    model = step.model(step.rows_ahead(step.op(Op.RESHAPE, (sums,), (1, 1, 30)), 1))
+    assert_same_frames(model, streaming_form(model, 0))

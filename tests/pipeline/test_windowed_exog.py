@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tqs_edge.frontend.contexts import exog_of_calls
 from tqs_edge.frontend.form import FormSizes
 from tqs_edge.graph.rollout_model import RolloutForm
 from tqs_edge.pipeline.simulation import simulate_package
+from tqs_edge.plan.budget import Budget
 
 LENGTH, BLOCK, KNOWN, HORIZON = 12, 3, 2, 10
 
@@ -47,16 +49,16 @@ def inputs(folder: Path, rows: int) -> dict[str, Path]:
     return paths
 
 
-def compiled(folder: Path, rows: int) -> dict:
+def compiled(folder: Path, rows: int, **options: Any) -> dict:
     return tqs_edge.compile(
         DenseEncoder().eval(),
         example_inputs=(torch.zeros(1, LENGTH, 1), torch.zeros(1, LENGTH + BLOCK, KNOWN)),
         **inputs(folder, rows),
         board="mps2-an386",
-        uniform="a16w8",
         rounding="nearest",
         horizon=HORIZON,
         output=folder / "out",
+        **(options or {"uniform": "a16w8"}),
     )
 
 
@@ -69,6 +71,15 @@ def test_frames_are_equal_on_all_executors(tmp_path: Path) -> None:
     assert report["rollout"]["nrmse"] < 0.01
     again, _ = simulate_package(tmp_path / "out", runner="host", **inputs(tmp_path, 20), horizon=7)
     assert again.shape[1:] == (7, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.arm
+@pytest.mark.unicorn
+def test_a_plan_within_limits_is_measured_with_the_rows_of_few_calls(tmp_path: Path) -> None:
+    report = compiled(tmp_path, 20, budget=Budget(flash=5000, insns=4500))
+    assert report["flash_bytes"] <= 5000 and report["instructions_per_step"] <= 4500
+    assert all(report["bit_exact"].values())
 
 
 def test_a_series_that_ends_too_soon_is_named(tmp_path: Path) -> None:

@@ -69,13 +69,13 @@ class _Dispatcher(PyExprMutator):
         x, *weights = call.args[1]
         shape, move = dense_shape(func), self._move_of(x)
         if move is not None:
-            return self._replace(call, *self._moved_dense(func, move, weights))
+            return self._replace(call, *self._moved_dense(func, x, move, weights))
         if shape.stride != shape.depth:
             x = self._emit_rows(x, strided_rows(func, f"{func.attrs['tqs.tensor']}_rows"))
         return self._replace(call, *dense_kernel(func, [x, *weights], shape))
 
     def _moved_dense(
-        self, func: tirx.PrimFunc, move: relax.Call, weights: Sequence[relax.Expr]
+        self, func: tirx.PrimFunc, x: relax.Expr, move: relax.Call, weights: Sequence[relax.Expr]
     ) -> tuple[tirx.PrimFunc, list[relax.Expr]]:
         """The kernel calls of a dense function that reads the rows that `move` makes."""
         source, shape = move.args[1][0], dense_shape(func)
@@ -83,6 +83,8 @@ class _Dispatcher(PyExprMutator):
         overlapping = overlapping_rows(moved, shape)
         if overlapping is not None:
             return dense_kernel(func, [source, *weights], overlapping)
+        if shape.lead == 1:
+            return dense_kernel(func, [x, *weights], shape)  # copied once, by `move` itself
         row = self._emit_rows(source, first_row(moved, f"{func.attrs['tqs.tensor']}_row"))
         same_place = replace(shape, stride=0)
         args = [row, *weights]

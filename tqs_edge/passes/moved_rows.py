@@ -2,7 +2,7 @@
 
 The unfolded rows of a convolution without dilation overlap in memory, stride * C elements apart.
 Where a kernel cannot read the rows there, each is copied to the same place before its call, so that
-memory holds one of them and not all.
+memory holds one of them and not all; a single row is copied beforehand.
 """
 
 from __future__ import annotations

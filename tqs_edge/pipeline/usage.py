@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tqs_edge.firmware.build import Firmware
+from tqs_edge.graph.time_loop import calls_of
 from tqs_edge.pipeline.lowering import Lowered
 from tqs_edge.pipeline.prepare import Trials
 from tqs_edge.pipeline.verification import runners_for
@@ -35,8 +36,8 @@ def measure_usage(firmware: Firmware, lowered: Lowered, trials: Trials) -> dict[
     runners = runners_for(firmware.board)
     if not runners:
         return usage
-    rows = trials.contexts.shape[1] + COUNTED_STEPS - 1
-    known = None if trials.exog is None else trials.exog[:1, :rows]
+    calls = calls_of(lowered.model, trials.contexts.shape[1], COUNTED_STEPS)
+    known = None if trials.exog is None else trials.exog[:1, :calls]
     contexts, exog = quantize_inputs(lowered.program, trials.contexts[:1], known)
     log = run(firmware, contexts, COUNTED_STEPS, exog=exog, runner=runners[0])
     if log.stack_bytes is not None:
