@@ -89,9 +89,7 @@ class _Builder:
             for s in graph.states
         )
         return IntegerProgram(
-            graph.input,
-            graph.exog,
-            output,
+            *(graph.input, graph.exog, output),
             (*states, *self.added),
             self.tensors,
             self.constants,

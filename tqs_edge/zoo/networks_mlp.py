@@ -58,7 +58,8 @@ class DecompositionMlp(nn.Module):
         trend = self.average(padded.transpose(1, 2)).transpose(1, 2)
         parts = self.trend(trend.flatten(1)), self.season((window - trend).flatten(1))
         change: torch.Tensor = self.head(torch.relu(torch.cat(parts, dim=1)))
-        return window[:, -1:] + change.unflatten(1, self.shape)
+        rows: torch.Tensor = window[:, -1:] + change.reshape(len(window), *self.shape)
+        return rows
 
 
 class TsMixer(nn.Module):
