@@ -49,6 +49,8 @@ def layer(rng: random.Random, values: Tensors) -> Rule | None:
             "instance_norm": lambda: nn.InstanceNorm1d(channels, eps=1e-2),
             "avg_pool": lambda: nn.AvgPool1d(size, stride=1),
             "avg_pool_padded": lambda: nn.AvgPool1d(3, stride=2, padding=1),
+            "average_left": lambda: _Left(size, rng.randint(0, size - 1)),
+            "average_cumulative": lambda: _Left(size, size - 1, cumulative=True),
             "max_pool": lambda: nn.MaxPool1d(size, stride=1),
             "gru": lambda: _First(nn.GRU(length, 3, batch_first=True)),
             "lstm": lambda: _First(nn.LSTM(length, 3, batch_first=True, bidirectional=True)),
@@ -96,6 +98,24 @@ class _Two(nn.Module):
 
     def forward(self, x):
         return self.inner(x, torch.tanh(x))
+
+
+class _Left(nn.Module):
+    """What a moving average between repeated ends leaves of a series, and the average."""
+
+    def __init__(self, kernel: int, before: int, *, cumulative: bool = False) -> None:
+        super().__init__()
+        self.kernel, self.before, self.cumulative = kernel, before, cumulative
+
+    def forward(self, x):
+        ends = (self.before + self.cumulative, self.kernel - 1 - self.before)
+        padded = F.pad(x, ends, mode="replicate")
+        if self.cumulative:
+            total = padded.cumsum(-1)
+            mean = (total[..., self.kernel :] - total[..., : -self.kernel]) / self.kernel
+        else:
+            mean = F.avg_pool1d(padded, self.kernel, 1)
+        return torch.cat([x - mean, torch.tanh(mean)], dim=1)
 
 
 class _First(nn.Module):

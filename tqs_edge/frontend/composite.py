@@ -111,9 +111,8 @@ def moving_sum_function(
     count = extent + before + after - kernel + 1
 
     def body(builder: relax.BlockBuilder, x: relax.Var) -> relax.Expr:
-        places = np.arange(-before, extent + after).clip(0, extent - 1)
-        windows = np.arange(count)[:, None] + np.arange(kernel)
-        terms = builder.emit(relax.op.take(x, relax.const(places[windows]), place))
+        windows = np.arange(count)[:, None] + np.arange(kernel) - before
+        terms = builder.emit(relax.op.take(x, relax.const(windows), place, mode="clip"))
         return relax.op.multiply(builder.emit(relax.op.sum(terms, place + 1)), _number(gain))
 
     attrs = {"axis": axis, "kernel": kernel, "before": before, "after": after, "gain": gain}

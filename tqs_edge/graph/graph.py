@@ -34,9 +34,9 @@ class Op(StrEnum):
     MEAN = "mean"  # attrs axis (negative), which stays with extent 1
     SUM = "sum"  # attrs axis (negative), which stays with extent 1
     MAX = "max"  # attrs axis (negative), which stays with extent 1
-    # Sums of neighbours along attrs axis (negative), times attrs gain > 0; attrs kernel, before,
-    # after: y[t] = gain * sum_{j < kernel} x[clamp(t + j - before)], places beyond the axis clamped
-    # to its ends, of which as many are reached over as `before` and `after` say
+    # Moving sums along attrs axis (negative): attrs kernel, gain > 0, before, after;
+    # y[t] = gain * sum_{j < kernel} x[clamp(t + j - before)], where places up to `before` ahead of
+    # the first entry and up to `after` behind the last are those of the ends
     MOVING_SUM = "moving_sum"
     SOFTMAX = "softmax"  # over the last axis
     NORMALIZE = "normalize"  # attrs eps: (x - mean) / sqrt(variance + eps) over the last axis
