@@ -13,7 +13,10 @@ from tqs_edge.codegen.emit import emit
 from tqs_edge.graph.rollout_model import RolloutForm
 from tqs_edge.passes.lower import lower
 
-NAMES = ("gru", "lstm", "delay_line", "kept_rows", "kept_exog", "kept_phases")
+NAMES = (
+    *("gru", "lstm", "delay_line", "kept_rows", "kept_exog", "kept_phases"),
+    "kept_averages",
+)
 OK, NOT_READY, OTHER_MODEL, CORRUPT = 0, 1, 4, 5
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
+from torch import nn
 from tvm.ir import assert_structural_equal
 from tvm.script import ir as I
 from tvm.script import relax as R
 
 from tests.frontend import models
+from tqs_edge.frontend.load import load_model
 from tqs_edge.frontend.name_sites import NameSites, dense_name, identifier
 from tqs_edge.graph.reserved_names import is_reserved
 
@@ -81,3 +84,19 @@ def test_dense_is_named_after_its_weight(path, name):
 )
 def test_identifier_is_valid_in_c(text, name):
     assert identifier(text) == name
+
+
+def test_no_tensor_is_called_as_a_weight_is():
+    class Scan(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gate = nn.Parameter(torch.ones(1, 3))
+
+        def forward(self, x, h):
+            h = torch.tanh(nn.functional.linear(h, self.gate) * x + h)
+            return h[:, :1], h
+
+    inputs = (torch.zeros(1, 1), torch.zeros(1, 3))
+    graph = load_model(Scan().eval(), example_inputs=inputs).model.graph
+    (dense,) = graph.dense_nodes()
+    assert dense.weight == "gate" and not set(graph.shapes) & set(graph.constants)

@@ -48,10 +48,16 @@ def test_all_obstacles_come_in_order_with_layer_and_alternative():
         ),
         (lambda x: torch.round(x), "round"),
         (lambda x: x**17, "pow"),
+        (lambda x: nn.functional.linear(torch.tanh(x), torch.ones(0, 2)).sum() + x, "dense"),
     ],
 )
 def test_operation_without_a_kernel_is_an_obstacle(function, op):
     assert op in [o.op for o in obstacles_of(Expression(function), torch.ones(1, 2))]
+
+
+def test_sizes_that_depend_on_values_are_an_obstacle():
+    with pytest.raises(UnsupportedOp, match="'index' is not supported; use tensors of fixed"):
+        obstacles_of(Expression(lambda x: x + x[x > 0].sum()), torch.ones(1, 2))
 
 
 @pytest.mark.parametrize("op", ALTERNATIVES)

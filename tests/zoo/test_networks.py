@@ -48,6 +48,14 @@ def test_dlinear_sees_no_season_in_a_constant():
     torch.testing.assert_close(module(constant)[0, :, 0], want, atol=1.0, rtol=0)
 
 
+def test_decomposition_sees_no_season_in_a_constant():
+    module = zoo.build(zoo.MODELS["oscillators-decomposition"])
+    constant = torch.tensor([1.0, -2.0, 3.0, 0.5]).repeat(1, 32, 1)
+    want = module(constant)
+    module.season.weight.fill_(1e3)
+    torch.testing.assert_close(module(constant), want, atol=1e-2, rtol=0)
+
+
 @pytest.mark.parametrize("name", ["oscillators-nlinear", "co2-rlinear", "mackey-patchtst"])
 def test_shifted_window_gives_a_shifted_forecast(name):
     module, shape = zoo.load(name).module, zoo.MODELS[name].input_shape

@@ -45,7 +45,8 @@ def choose_names(mod: tvm.IRModule) -> dict[relax.Var, str]:
     main = mod["main"]
     bindings = main.body.blocks[0].bindings
     inputs = int(main.attrs["num_input"])
-    names = _Names(_operand_paths(mod, main, bindings))
+    # Nodes read constants and tensors under one kind of name.
+    names = _Names({str(path) for path in main.attrs["constants"]})
     for param, wanted in zip(main.params[:inputs], _input_names(main), strict=True):
         names.give(param, wanted)
     _name_results(names, main, bindings)
@@ -71,24 +72,6 @@ class _Names:
             name = f"{wanted}_{count}"
         self.taken.add(name)
         self.chosen[var] = name
-
-
-def _operand_paths(
-    mod: tvm.IRModule, main: relax.Function, bindings: list[relax.Binding]
-) -> set[str]:
-    """Paths of the constants that nodes read beside tensors, and so under the same kind of name."""
-    paths = {
-        param: str(path)
-        for param, path in zip(
-            main.params[int(main.attrs["num_input"]) :], main.attrs["constants"], strict=True
-        )
-    }
-    read: set[str] = set()
-    for value in (b.value for b in bindings if isinstance(b.value, relax.Call)):
-        operands = value.args[0].fields if op_name(value) == "concat" else value.args
-        if composite_name(mod, value) != DENSE:
-            read |= {paths[arg] for arg in operands if arg in paths}
-    return read
 
 
 def _input_names(main: relax.Function) -> list[str]:

@@ -70,8 +70,11 @@ def find_obstacles(program: ExportedProgram) -> list[UnsupportedOp]:
         name = _name(node)
         if name in BESIDE_OTHERS or any(map(_is_left_complex, node.all_input_nodes)):
             continue
-        if name not in SUPPORTED or _is_left_complex(node):
-            short = name.split(".")[0]
+        short = name_of(node)
+        value = node.meta.get("val")
+        if isinstance(value, torch.Tensor) and not value.numel() and node.users:
+            obstacles.append(UnsupportedOp(layer_of(node), short, "use sizes above zero"))
+        elif name not in SUPPORTED or _is_left_complex(node):
             obstacles.append(UnsupportedOp(layer_of(node), short, ALTERNATIVES.get(short, NEAREST)))
     return obstacles
 
@@ -88,6 +91,23 @@ def layer_of(node: torch.fx.Node) -> str:
     stack = node.meta.get("nn_module_stack") or {}
     paths = [path for path, _ in stack.values()]
     return paths[-1] if paths and paths[-1] else "forward"
+
+
+def is_data_sized(node: torch.fx.Node) -> bool:
+    """Whether how many numbers a node makes depends on the values of its inputs, as nonzero's."""
+    values = node.meta.get("val")
+    tensors = values if isinstance(values, list | tuple) else [values]
+    return any(
+        isinstance(extent, torch.SymInt)
+        for tensor in tensors
+        if isinstance(tensor, torch.Tensor)
+        for extent in tensor.shape
+    )
+
+
+def name_of(node: torch.fx.Node) -> str:
+    """The operation that a node calls, without its overload ("nonzero")."""
+    return _name(node).split(".")[0]
 
 
 def _name(node: torch.fx.Node) -> str:

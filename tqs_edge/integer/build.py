@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tqs_edge.errors import InputError
 from tqs_edge.graph.dense_views import unmoved
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.ranges import RANGE_HEADROOM
 from tqs_edge.integer.build_nonlinear import NONLINEAR, build_nonlinear
+from tqs_edge.integer.carried_sums import carried_sums
 from tqs_edge.integer.constants import affine_op, dense_block, product_fits, product_op
 from tqs_edge.integer.error_feedback import (
     COPY_BITS,
@@ -23,8 +23,8 @@ from tqs_edge.integer.error_feedback import (
     total_grid,
 )
 from tqs_edge.integer.masked_scores import bounded_masks
-from tqs_edge.integer.moves import MOVES, move_op
-from tqs_edge.integer.planned_weights import planned_bias, planned_rows
+from tqs_edge.integer.moves import MOVES, carried_sum_op, move_op
+from tqs_edge.integer.planned_weights import check_plan, planned_bias, planned_rows
 from tqs_edge.integer.program import (
     DenseOp,
     Grid,
@@ -58,27 +58,12 @@ def build_program(graph: Graph, plan: BitPlan, ranges: Mapping[str, float]) -> I
     ranges: largest magnitude per tensor over float rollouts (graph.ranges.observe_ranges). Raises
     InputError where the plan does not fit the graph, OverflowUnproven where a proof fails.
     """
-    _check_plan(graph, plan)
+    check_plan(graph, plan)
     graph, ranges = bounded_masks(*narrow_readers(graph, plan, ranges))
     builder = _Builder(graph, plan, ranges)
     for node in graph.nodes:
         builder.lower(node)
     return builder.finish()
-
-
-def _check_plan(graph: Graph, plan: BitPlan) -> None:
-    for node in graph.dense_nodes():
-        assert node.weight is not None
-        blocks = plan.weights.get(node.weight, ())
-        edges = [0, *(b.end for b in blocks)]
-        covers = edges[-1] == graph.constants[node.weight].shape[0]
-        if not covers or any(b.begin != e for b, e in zip(blocks, edges, strict=False)):
-            raise InputError(f"the plan does not cover the rows of '{node.weight}'; make it anew")
-        if node.inputs[0] not in plan.activations:
-            raise InputError(f"the plan has no width for activation '{node.inputs[0]}'")
-    for state in graph.states:
-        if state.rows_of is None and state.name not in plan.states:
-            raise InputError(f"the plan has no width for state '{state.name}'")
 
 
 class _Builder:
@@ -92,7 +77,9 @@ class _Builder:
         self.ops: list[IntegerOp] = []
         self.copies: dict[tuple[str, Grid], str] = {}
         self.fed, self.spans = fed_tensors(graph, plan), spans_of(graph, plan)
-        self.rests: list[QState] = []
+        self.added: list[QState] = []  # what the graph has not: rests, carried sums
+        self.carried = carried_sums(graph)
+        self.sums: dict[str, str] = {}  # of moving sums, the carried ones
 
     def finish(self) -> IntegerProgram:
         graph = self.graph
@@ -101,13 +88,10 @@ class _Builder:
             QState(s.name, self._as(s.update, self.tensors[s.name], f"{s.name}_carry"))
             for s in graph.states
         )
-        used = {name: t for name, t in self.tensors.items()}
         return IntegerProgram(
-            graph.input,
-            graph.exog,
-            output,
-            (*states, *self.rests),
-            used,
+            *(graph.input, graph.exog, output),
+            (*states, *self.added),
+            self.tensors,
             self.constants,
             tuple(self.ops),
         )
@@ -138,11 +122,31 @@ class _Builder:
                 self.ops.append(SliceOp(node.name, node.inputs[0], axis, begin, end))
             case Op.RESHAPE:
                 self.ops.append(ReshapeOp(node.name, node.inputs[0]))
+            case Op.MOVING_SUM if node.name in self.sums:
+                x, total = self.tensors[node.inputs[0]], self.sums[node.name]
+                self.ops.append(carried_sum_op(node, x, y, total))
             case _ if node.op in MOVES:
+                self._carry(node, y)
                 source = self.tensors.get(node.inputs[0])
                 self.ops.append(move_op(node, source, y, self._like))
             case op if op in NONLINEAR:
                 self._nonlinear(node, y)
+
+    def _carry(self, push: Node, y: QTensor) -> None:
+        """Brings carried sums up to date before the rows they are sums of move on."""
+        for carried in self.carried.get(push.name, ()):
+            state, row = push.inputs
+            name, axis, begin = carried.name, push.attrs["axis"], carried.leaving
+            newest = self.tensors[self._like(row, y, f"{row}_a{y.bits}")]
+            leaving = self._new_tensor(f"{name}_leaving", newest.shape, y)
+            wide = replace(y, bits=WIDE_BITS)
+            total, later = (
+                self._new_tensor(f"{name}_{own}", newest.shape, wide) for own in ("sum", "sum_next")
+            )
+            self.ops.append(SliceOp(leaving.name, state, axis, begin, begin + 1))
+            self.ops.append(affine_op((total, newest, leaving), (1.0, 1.0, -1.0), 0.0, later))
+            self.added.append(QState(total.name, later.name))
+            self.sums[name] = later.name
 
     def _dense(self, node: Node, y: QTensor) -> None:
         assert node.weight is not None
@@ -281,7 +285,7 @@ class _Builder:
             )
         )
         self.ops += feedback_ops(x, rest, total, y, left)
-        self.rests.append(QState(rest.name, left.name))
+        self.added.append(QState(rest.name, left.name))
 
     def _new_tensor(self, wanted: str, shape: tuple[int, ...], like: QTensor) -> QTensor:
         """A tensor on the grid of `like` under a name of its own."""

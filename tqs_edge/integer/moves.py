@@ -63,6 +63,11 @@ def move_op(node: Node, x: QTensor | None, y: QTensor, like: Like) -> IntegerOp:
     raise AssertionError(node.op)
 
 
+def carried_sum_op(node: Node, x: QTensor, y: QTensor, total: str) -> MovingSumOp:
+    """A MOVING_SUM of x whose single sum is known already: the tensor `total`, at x's scale."""
+    return MovingSumOp(node.name, total, node.attrs["axis"], 1, 0, 0, *sum_factor(node, x, y))
+
+
 def sum_factor(node: Node, x: QTensor, y: QTensor) -> tuple[int, int]:
     """(factor, shift) of a MEAN, SUM or MOVING_SUM; y.scale is at least
     chosen_scales.finest_scale(node, [x])."""

@@ -40,3 +40,19 @@ def planned_bias(graph: Graph, plan: BitPlan, node: Node) -> NDArray[np.float32]
     if node.bias is None:
         return np.zeros(len(graph.constants[node.weight]), np.float32)
     return np.asarray(plan.biases.get(node.bias, graph.constants[node.bias]), np.float32)
+
+
+def check_plan(graph: Graph, plan: BitPlan) -> None:
+    """Raises InputError where the plan lacks a width of the graph."""
+    for node in graph.dense_nodes():
+        assert node.weight is not None
+        blocks = plan.weights.get(node.weight, ())
+        edges = [0, *(b.end for b in blocks)]
+        covers = edges[-1] == graph.constants[node.weight].shape[0]
+        if not covers or any(b.begin != e for b, e in zip(blocks, edges, strict=False)):
+            raise InputError(f"the plan does not cover the rows of '{node.weight}'; make it anew")
+        if node.inputs[0] not in plan.activations:
+            raise InputError(f"the plan has no width for activation '{node.inputs[0]}'")
+    for state in graph.states:
+        if state.rows_of is None and state.name not in plan.states:
+            raise InputError(f"the plan has no width for state '{state.name}'")

@@ -33,7 +33,7 @@ def sum_call(op: SumOp, program: IntegerProgram) -> IntegerCall:
 
 def _accumulator(x: QTensor, terms: int) -> str:
     """The type that no sum of so many elements of x leaves."""
-    return "int32" if terms << (x.bits - 1) < 1 << 31 else "int64"
+    return "int32" if terms << (x.bits - 1) <= 1 << 31 else "int64"
 
 
 def _scaled(op: SumOp | MovingSumOp, y: QTensor) -> Finish:

@@ -92,9 +92,12 @@ def estimate_step(
     names = [n for n in (graph.input, graph.exog, graph.output) if n is not None]
     kept = sum(prod(state.shape) for state in graph.states if state.rows_of is not None)
     rows = sum(prod(graph.shapes[name]) for name in names)
+    known = {state.name for state in graph.states}
+    added = [wide.program.tensors[s.name] for s in wide.program.states if s.name not in known]
+    own = sum(prod(tensor.shape) * tensor.bits // 8 for tensor in added)  # carried sums
     return Fixed(
         flash=HEADER_BYTES + costs.around[1] + wide.linked + sum(wide.code.values()),
-        ram=INSTANCE_BYTES + wide.arena + 2 * (kept + rows),
+        ram=INSTANCE_BYTES + wide.arena + 2 * (kept + rows) + own,
         insns=costs.around[0] + sum(wide.insns.values()),
         narrow=_by_activation(graph, narrow.program, wide.insns, narrow.insns),
         narrow_flash=_by_activation(graph, narrow.program, wide.code, narrow.code),

@@ -51,6 +51,9 @@ NETWORKS: dict[str, Callable[[ModelCard], nn.Module]] = {
     "nlinear": lambda c: networks_linear.NLinear(c.context_length, c.block),
     "rlinear": lambda c: networks_linear.RLinear(c.context_length, c.block),
     "nbeats": lambda c: networks_mlp.NBeats(c.context_length, c.block, c.hidden, 2),
+    "decomposition-mlp": lambda c: networks_mlp.DecompositionMlp(
+        c.context_length, c.features, c.block, c.hidden, kernel=13
+    ),
     "tsmixer": lambda c: networks_mlp.TsMixer(
         c.context_length, c.features, c.block, c.hidden, blocks=2
     ),

@@ -40,6 +40,28 @@ class NBeatsBlock(nn.Module):
         return self.backcast(inner), self.forecast(inner)
 
 
+class DecompositionMlp(nn.Module):
+    """A perceptron each for the moving average of the window and for what it leaves, a series
+    decomposition as in Autoformer (Wu et al. 2021); predicts the change from the last row."""
+
+    def __init__(self, length: int, features: int, block: int, hidden: int, kernel: int) -> None:
+        super().__init__()
+        self.average = nn.AvgPool1d(kernel, stride=1)
+        self.trend = nn.Linear(length * features, hidden)
+        self.season = nn.Linear(length * features, hidden)
+        self.head = nn.Linear(2 * hidden, block * features)
+        self.margin, self.shape = (kernel - 1) // 2, (block, features)
+
+    def forward(self, window: torch.Tensor) -> torch.Tensor:
+        front, end = (row.repeat(1, self.margin, 1) for row in (window[:, :1], window[:, -1:]))
+        padded = torch.cat([front, window, end], dim=1)
+        trend = self.average(padded.transpose(1, 2)).transpose(1, 2)
+        parts = self.trend(trend.flatten(1)), self.season((window - trend).flatten(1))
+        change: torch.Tensor = self.head(torch.relu(torch.cat(parts, dim=1)))
+        rows: torch.Tensor = window[:, -1:] + change.reshape(len(window), *self.shape)
+        return rows
+
+
 class TsMixer(nn.Module):
     """TSMixer (Chen et al. 2023): perceptrons that mix the rows and the columns in turn; predicts
     the change from the last row."""

@@ -76,6 +76,7 @@ RECIPES: dict[str, Recipe | RidgeRecipe] = {
     "oscillators-nlinear": Recipe(2000, 64, 7, 79, 5e-3, 0.0),
     "co2-rlinear": Recipe(800, 32, 7, 79, 5e-3, 0.1),
     "mackey-nbeats": Recipe(2500, 64, 3, 39, 5e-3, 0.0),
+    "oscillators-decomposition": Recipe(1500, 64, 1, 31, 1e-2, 0.0),
     "oscillators-tsmixer": Recipe(1200, 32, 1, 31, 1e-2, 0.0),
     "mackey-patchtst": Recipe(1500, 64, 3, 31, 5e-3, 0.0),
     "oscillators-patchconv": Recipe(1500, 32, 3, 63, 1e-2, 0.0),

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.frontend.aten.rewritten import check
+from tests.frontend.aten.rewritten import Expression, check, rewritten
 from tests.frontend.test_obstacles import obstacles_of
 
 X = torch.linspace(-4, 4, 25)[:24].reshape(1, 8, 3)
@@ -55,3 +55,8 @@ def test_other_conditions_stay_obstacles(function, op: str) -> None:
             return function(x)
 
     assert op in {obstacle.op for obstacle in obstacles_of(Step(), X)}
+
+
+def test_truth_values_that_are_constant_are_stored_as_numbers() -> None:
+    program = rewritten(Expression(lambda x: x * ~(torch.arange(3) > 0) + torch.arange(3)), X)
+    assert {value.dtype for value in program.state_dict.values()} == {torch.float32}

@@ -22,13 +22,17 @@ MASKS = {
     "sum and choice": lambda s: (s + torch.zeros(6, 6).masked_fill(LATER, LEAST)).masked_fill(
         FAR, -float("inf")
     ),
+    "scaled": lambda s: 0.5 * s.masked_fill(LATER, -float("inf")),
+    "moved": lambda s: s.masked_fill(LATER, LEAST).view(6, 6, 1).permute(2, 0, 1),
+    "scaled between": lambda s: (s.masked_fill(LATER, LEAST) / 2.0).masked_fill(FAR, LEAST),
 }
 
 
 @pytest.mark.parametrize("name", MASKS)
 def test_masks_are_one_sum(name: str) -> None:
     found = check(lambda x: MASKS[name](x @ x.mT).softmax(-1) @ x, X)
-    assert found["add"] == 1 and found["cat"] == 0 and found["mul"] == 0
+    assert found["add"] == 1 and found["cat"] == 0
+    assert found["mul"] == ("scaled" in name)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import torch
 
 from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.hidden import hidden_of, noted
-from tqs_edge.frontend.aten.masks import add_mask, only_softmax_reads
+from tqs_edge.frontend.aten.masks import add_mask, only_softmax_reads, scaled_scores
 from tqs_edge.frontend.aten.quotients import quotient, reciprocal
 from tqs_edge.frontend.aten.values import Constant, Handlers, Operand, Value
 from tqs_edge.frontend.aten.variance import (
@@ -68,6 +68,11 @@ def mul(e: Emitter, _node: torch.fx.Node, a: Operand, b: Operand) -> Value:
         whole = normalized(e, x, y, inverse=True)
         if whole is not None:
             return whole
+        number = _number(y)
+        if number is not None and isinstance(x, torch.fx.Node):
+            scores = scaled_scores(e, x, number)
+            if scores is not None:
+                return scores
     result = e.binary(aten.mul.Tensor, a, b)
     fact = known(e, a)
     if a is b and isinstance(fact, Centred):

@@ -168,6 +168,7 @@ class Emitter(GraphBuilder):
         """An elementwise operation with broadcasting; a number stands for a uniform constant."""
         if target in EXTREMES and a is b and isinstance(a, torch.fx.Node):
             return a
+        a, b = _beside(a, b), _beside(b, a)
         if not isinstance(a, torch.fx.Node) and not isinstance(b, torch.fx.Node):
             left, right = (v.value if isinstance(v, Constant) else v for v in (a, b))
             known = a if isinstance(a, Constant) else b
@@ -259,6 +260,14 @@ def moves_units_only(shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
     """Whether a permutation keeps the row-major order, so that it is a reshape."""
     moved = [axis for axis in axes if shape[axis] != 1]
     return moved == sorted(moved)
+
+
+def _beside(x: Operand, other: Operand) -> Operand:
+    """x, a constant of truth values or whole numbers as float32 where `other` is a tensor."""
+    counts = isinstance(x, Constant) and not x.value.is_floating_point()
+    if isinstance(x, Constant) and counts and isinstance(other, torch.fx.Node):
+        return Constant(x.value.to(torch.float32), x.path)
+    return x
 
 
 def _number(x: Operand, beside: tuple[int, ...], result: tuple[int, ...]) -> Operand:

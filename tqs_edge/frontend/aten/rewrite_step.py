@@ -23,7 +23,7 @@ from tqs_edge.frontend.aten.emitter import Emitter
 from tqs_edge.frontend.aten.pairs import each_part, is_complex, is_left_complex
 from tqs_edge.frontend.aten.registry import COMPLEX_HANDLERS, HANDLERS, ON_EACH_PART
 from tqs_edge.frontend.aten.values import Condition, Constant, Pair, Value, derived_path
-from tqs_edge.frontend.obstacles import layer_of
+from tqs_edge.frontend.obstacles import is_data_sized, layer_of, name_of
 from tqs_edge.frontend.quiet_torch import quiet_torch
 
 # Operations with a shorter way to the graph than torch's own decomposition of them.
@@ -102,6 +102,8 @@ class _Walk:
         if node.op == "placeholder":
             self.values[node] = self.placeholder(node)
         elif node.op == "call_function":
+            if is_data_sized(node):
+                raise UnsupportedOp(layer_of(node), name_of(node), "use tensors of fixed sizes")
             self.emitter.meta = {
                 key: node.meta[key] for key in ("nn_module_stack",) if key in node.meta
             }
