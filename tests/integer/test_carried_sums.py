@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from tests.graph.windowed_graphs import Step, averages
-from tests.integer.test_streaming import contexts_of, with_kept_rows
+from tests.integer.test_streaming import ranges_of, with_kept_rows
 from tests.passes.small_models import mixed_plan
 from tqs_edge.graph.graph import Op
-from tqs_edge.graph.ranges import observe_ranges
 from tqs_edge.graph.rollout_model import RolloutModel
 from tqs_edge.graph.stream import streaming_form
 from tqs_edge.integer.build import build_program
@@ -25,7 +24,7 @@ LONG = LEAST_TERMS + 3
 def built(model: RolloutModel) -> tuple[RolloutModel, IntegerProgram]:
     """The streaming form and its program."""
     streamed = streaming_form(model)
-    ranges = with_kept_rows(streamed, observe_ranges(model, contexts_of(model), 20))
+    ranges = with_kept_rows(streamed, ranges_of(model))
     return streamed, build_program(streamed.graph, mixed_plan(streamed.graph, 16, 16, (8,)), ranges)
 
 

@@ -12,8 +12,10 @@ from torch import nn
 from torch.nn import functional
 
 import tqs_edge
+from tqs_edge.errors import BudgetInfeasible
 from tqs_edge.pipeline.directory import read_package
 from tqs_edge.pipeline.simulation import simulate_package
+from tqs_edge.plan.budget import Budget
 
 LENGTH, KNOWN, HORIZON, BOARD = 64, 2, 9, "mps2-an386"
 
@@ -103,3 +105,8 @@ def test_a_step_embeds_one_patch_where_its_stride_is_eight_steps(tmp_path: Path)
     report = compiled(tmp_path, PatchMlp(), (1, LENGTH, 1), stream=True)
     assert all(report["bit_exact"].values()) and "qemu" in str(report["bit_exact"])
     assert report["instructions_per_step"] * 4 < windowed["instructions_per_step"]
+
+
+def test_too_little_ram_names_the_rows_that_are_kept(tmp_path: Path) -> None:
+    with pytest.raises(BudgetInfeasible, match=r"up to 1,072 bytes \(none with --no-stream\)"):
+        tqs_edge.compile("zoo:co2-tcn", board=BOARD, budget=Budget(ram=700), output=tmp_path / "o")

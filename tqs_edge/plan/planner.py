@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -91,7 +92,8 @@ def plan(
         free = decided_damage(
             *damage_matrix(model.graph, scores, ranges), replace(decided, pins={})
         )
-        raise BudgetInfeasible(f"{error}{_blame(problem, free, decided.pins)}") from None
+        blame = _blame(problem, free, decided.pins)
+        raise BudgetInfeasible(f"{error}{blame}{_kept_rows(model, budget)}") from None
     costs = problem.costs
     return PlanResult(
         plan=to_bit_plan(costs, best.choice, chosen.value),
@@ -102,6 +104,14 @@ def plan(
         rollouts=best.rollouts,
         alternatives=tuple(to_bit_plan(costs, other, chosen.value) for other in best.others),
     )
+
+
+def _kept_rows(model: RolloutModel, budget: Budget) -> str:
+    """What to add where streaming takes RAM of which there is too little."""
+    kept = sum(prod(state.shape) for state in model.graph.states if state.rows_of is not None)
+    if budget.ram is None or not kept:
+        return ""
+    return f"; rows kept for streaming take up to {2 * kept:,} bytes (none with --no-stream)"
 
 
 def check_method(method: str, scores: SensitivityReport | DamageTable) -> Method:
