@@ -77,7 +77,7 @@ def cheapest_plan(
     found = [plan for error, plan in tried if error <= target.nrmse][-1]
     if found.fitted:
         return found
-    better = with_integers(prepared, [replace(found, feedback=())], integers)[0]
+    better = with_integers(prepared, [replace(found, feedback=(), spans={})], integers)[0]
     return better if planning_error(prepared, better) <= target.nrmse else found
 
 

@@ -30,6 +30,7 @@ from tqs_edge.plan.zero_points import with_zero_points
 from tqs_edge.sensitivity.batch import clean_rollouts
 
 Progress = Callable[[int, int], None]
+QUIET = "without rounding activations"  # method of a plan that is there for its integers alone
 STARTS = 3  # fits at most
 ENOUGH = 0.01  # nRMSE on the planning contexts with which no other fit is begun
 
@@ -52,13 +53,9 @@ def fed_plans(
     prepared: Prepared, plans: Sequence[BitPlan], how: ErrorFeedback = ErrorFeedback.AUTO
 ) -> list[BitPlan]:
     """`plans` with zero points and error feedback of 8-bit activations, chosen on the planning
-    rollouts.
-
-    Under AUTO a plan that gains by it is followed by itself without, as fitted integers may do
-    better so. Plans with fitted integers were made with or without it, and stay as they are.
+    rollouts. Plans with fitted integers were made with or without them, and stay as they are.
     """
-    narrow = [any(bits == 8 for bits in plan.activations.values()) for plan in plans]
-    if not any(narrow):
+    if not any(8 in plan.activations.values() for plan in plans):
         return list(plans)
     model, trials, ranges = prepared.model, prepared.planning, prepared.ranges
     clean = clean_rollouts(model, trials.contexts, prepared.horizon, trials.exog)
@@ -73,28 +70,45 @@ def fed_plans(
         if plan.fitted or 8 not in plan.activations.values():
             fed.append(plan)
             continue
-        gaining = with_zero_points(model, plan, ranges, clean, feed)
-        fed.append(gaining)
-        if how is ErrorFeedback.AUTO and gaining.feedback:
-            fed.append(with_zero_points(model, plan, ranges, clean))
+        fed.append(with_zero_points(model, plan, ranges, clean, feed))
     return fed
 
 
 @one_thread()
-def settled(prepared: Prepared, plan: BitPlan, how: ErrorFeedback = ErrorFeedback.AUTO) -> BitPlan:
-    """`plan`, under AUTO without its error feedback unless its integers, as they came out, follow
-    the planning rollouts better with it."""
-    if not plan.feedback or how is not ErrorFeedback.AUTO:
+def settled(
+    prepared: Prepared,
+    plan: BitPlan,
+    how: ErrorFeedback = ErrorFeedback.AUTO,
+    *,
+    every: bool = False,
+) -> BitPlan:
+    """`plan`, under AUTO without its error feedback, or with that of every activation if `every`,
+    where its integers, as they came out, follow the planning rollouts better so."""
+    if how is not ErrorFeedback.AUTO:
         return plan
-    bare = replace(plan, feedback=())
-    better = planning_error(prepared, plan) < planning_error(prepared, bare)
-    return plan if better else bare
+    others = [replace(plan, feedback=())] if plan.feedback else []
+    if every:
+        others.append(everywhere(prepared.model.graph, plan))
+    if not others:
+        return plan
+    return min([*others, plan], key=lambda other: planning_error(prepared, other))
+
+
+def _with_wide_activations(plan: BitPlan) -> BitPlan | None:
+    """The same with all activations at 16 bits, to fit integers without the noise of 8; None where
+    none has 8 or the integers are fitted already."""
+    if plan.fitted or 8 not in plan.activations.values():
+        return None
+    wide = dict.fromkeys(plan.activations, 16)
+    return replace(plan, activations=wide, method=QUIET, feedback=(), spans={})
 
 
 def planning_error(prepared: Prepared, plan: BitPlan) -> float:
-    """nRMSE of the integers of a plan, as they will run, on the planning contexts."""
+    """nRMSE of the integers of a plan, as they will run, on the planning contexts; infinite where
+    it is no number."""
     program = build_program(prepared.model.graph, plan, prepared.ranges)
-    return judge(program, prepared.model, prepared.planning, prepared.horizon).error.nrmse
+    error = judge(program, prepared.model, prepared.planning, prepared.horizon).error.nrmse
+    return error if math.isfinite(error) else math.inf
 
 
 @one_thread()
@@ -104,27 +118,39 @@ def with_integers(
     integers: Integers,
     progress: Progress | None = None,
 ) -> list[BitPlan]:
-    """What `compile` makes of `plans`: error feedback and fitted integers where they are asked for
-    and lower the error on the planning rollouts; best first, at least one.
+    """What `compile` makes of `plans`: zero points of 8-bit activations, and error feedback and
+    fitted integers where they are asked for, as far as they lower the error on the planning
+    rollouts; best first, at least one.
 
     A fit ends in the valley it starts in: where its integers err by more than ENOUGH, as they will
-    run, others are begun from other sketches of the responses, and the best one counts.
+    run, others are begun from other sketches of the responses, and the best one counts. What
+    rounding activations to 8 bits adds is noise to a fit: the first plan is fitted without it as
+    well.
     """
     plans = fed_plans(prepared, plans, integers.feedback)
+    quiet = _with_wide_activations(plans[0])
     best: list[BitPlan] = []
     least = math.inf
     for start in range(STARTS):
         fits = fit_plans(
             prepared,
-            plans,
+            plans if quiet is None else [*plans, quiet],
             integers.rounding,
             seed=integers.seed + start,
             responses=None if start else integers.responses,
             progress=progress,
         )
-        found = [settled(prepared, fit.plan, integers.feedback) for fit in fits if fit.plan.fitted]
+        found = []
+        for plan in (fit.plan for fit in fits if fit.plan.fitted):
+            if plan.method != QUIET:
+                found.append(settled(prepared, plan, integers.feedback))
+            else:
+                taken = replace(plans[0], fitted=plan.fitted, biases=plan.biases)
+                found.append(settled(prepared, taken, integers.feedback, every=True))
         if not found:
             break
+        if quiet is not None:
+            found.sort(key=lambda plan: planning_error(prepared, plan))
         error = planning_error(prepared, found[0])
         if error < least:
             best, least = found, error
