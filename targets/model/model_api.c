@@ -79,8 +79,8 @@ tqs_model_status tqs_model_rollout(tqs_model_t *model, int16_t *rows, int32_t co
         (TQS_MODEL_EXOG > 0 && exog == NULL))
         return TQS_MODEL_BAD_ARGUMENT;
     const int32_t end = context_rows + horizon;
-    int32_t read = TQS_MODEL_RECURRENT ? context_rows % TQS_MODEL_LENGTH
-                                       : context_rows - TQS_MODEL_LENGTH;
+    const int32_t calls = TQS_MODEL_RECURRENT ? context_rows / TQS_MODEL_LENGTH : 1;
+    int32_t read = context_rows - calls * TQS_MODEL_LENGTH;
     for (; read + TQS_MODEL_LENGTH < end; read += TQS_MODEL_BLOCK) {
         const int32_t next = read + TQS_MODEL_LENGTH;
         int16_t *y = rows + (next < context_rows ? context_rows : next) * TQS_MODEL_FEATURES;
