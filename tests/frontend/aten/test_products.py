@@ -91,3 +91,9 @@ def test_same_constant_under_two_names_is_stored_once():
 def test_what_depends_on_parameters_only_is_computed_at_compile_time():
     a, b = torch.rand(3), torch.rand(3)
     assert check(lambda x: x * torch.exp(-torch.exp(a)) + torch.sqrt(b), X) == {"mul": 1, "add": 1}
+
+
+@pytest.mark.parametrize("order, root", [(1.0, "abs"), (2.0, "sqrt")])
+def test_distances_to_constant_points_are_differences_and_a_norm(order: float, root: str) -> None:
+    found = check(lambda x: torch.cdist(x, EACH.reshape(16, 3), p=order), X)
+    assert found["sub"] == found["sum"] == found[root] == 1

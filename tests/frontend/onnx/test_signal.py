@@ -95,3 +95,16 @@ def test_a_linear_regressor_behind_a_scaler(tmp_path: Path) -> None:
     made = model([scaler, regressor], {"x": [1, 2]}, {"y": [1, 2]}, {})
     made.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
     assert_same(opened(made, tmp_path))
+
+
+def test_polynomial_features_are_products_of_columns(tmp_path: Path) -> None:
+    from onnx import helper
+
+    picked = [node("ArrayFeatureExtractor", f"x places{i}", f"part{i}") for i in range(2)]
+    for one in picked:
+        one.domain = "ai.onnx.ml"
+    product = node("Mul", "part0 part1", "y")
+    known = {"places0": np.array([0, 0, 1]), "places1": np.array([0, 2, 1])}
+    made = model([*picked, product], {"x": [1, 3]}, {"y": [1, 3]}, known)
+    made.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    assert_same(opened(made, tmp_path))

@@ -139,7 +139,21 @@ def norm(
     return e.reshape(total, shape_of(node))
 
 
+def distances(
+    e: Emitter, node: torch.fx.Node, a: Value, b: Value, order: float, _mode: int | None = None
+) -> Value | None:
+    """torch.cdist: the norm of a[..., i, :] - b[..., j, :] for every i and j."""
+    rows, others = shape_of(a), shape_of(b)
+    apart = e.binary(
+        aten.sub.Tensor,
+        e.reshape(a, (*rows[:-1], 1, rows[-1])),
+        e.reshape(b, (*others[:-2], 1, *others[-2:])),
+    )
+    return norm(e, node, apart, order, [-1])
+
+
 HANDLERS: Handlers = {
+    aten._cdist_forward.default: distances,
     aten.mean.default: mean,
     aten.mean.dim: mean,
     aten.sum.default: reduction(aten.sum.dim_IntList),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from tqs_edge.frontend.onnx.node import OnnxNode, Operand, Operator, Result
+from tqs_edge.frontend.onnx.node import OnnxNode, Operand, Operator, Result, ints, take
 
 
 def _linear(node: OnnxNode, operands: Sequence[Operand]) -> Result:
@@ -28,7 +28,14 @@ def _scaler(node: OnnxNode, operands: Sequence[Operand]) -> Result:
     return scaled * torch.tensor(scale) if scale else scaled
 
 
+def _columns(node: OnnxNode, operands: Sequence[Operand]) -> Result:
+    """The entries at these places of the last axis, as polynomial features are put together."""
+    x: torch.Tensor = operands[0]
+    return take(x, x.ndim - 1, ints(operands[1]))
+
+
 OPERATORS: dict[str, Operator] = {
+    "ml.ArrayFeatureExtractor": Operator(_columns, static=(1,)),
     "ml.LinearRegressor": Operator(_linear),
     "ml.Scaler": Operator(_scaler),
 }
