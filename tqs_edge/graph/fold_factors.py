@@ -4,7 +4,7 @@
     before a layer    W (c x + o) + b = (W diag(c)) x + (b + W o)
 
 Each row of a weight has a scale of its own, so what stands behind a layer costs no accuracy. What
-stands before it changes columns, which share the scales: `alike` says where that is safe.
+stands before it changes columns, which share the scales: `foldable_columns` says where that is safe.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tqs_edge.graph.alike import is_safe_in_columns
 from tqs_edge.graph.elementwise_map import (
     ElementwiseMap,
     joined,
@@ -24,6 +23,7 @@ from tqs_edge.graph.elementwise_map import (
     moved,
     reduced,
 )
+from tqs_edge.graph.foldable_columns import is_safe_in_columns
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.unread import store, without_unread
 
