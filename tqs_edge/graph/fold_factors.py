@@ -4,7 +4,8 @@
     before a layer    W (c x + o) + b = (W diag(c)) x + (b + W o)
 
 Each row of a weight has a scale of its own, so what stands behind a layer costs no accuracy. What
-stands before it changes columns, which share the scales: `foldable_columns` says where that is safe.
+stands before it changes columns, which share the scales: `foldable_columns` says where that is
+safe.
 """
 
 from __future__ import annotations
