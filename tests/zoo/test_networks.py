@@ -137,14 +137,6 @@ def test_liquid_state_lies_between_its_two_targets():
     assert (later <= torch.maximum(near, far) + 1e-6).all()
 
 
-def test_koopman_latents_are_advanced_by_one_matrix():
-    module = zoo.load("pendulum-koopman").module
-    x, a, b = torch.randn(1, 2), *torch.randn(2, 1, 24)
-    kept = 1 - torch.sigmoid(module.gain)
-    moved = module(x, a)[1] - module(x, b)[1]
-    torch.testing.assert_close(moved, module.advance(kept * (a - b)), atol=1e-5, rtol=1e-5)
-
-
 def test_tide_keeps_the_last_rows_as_its_state():
     card, module = zoo.MODELS["co2-tide"], zoo.load("co2-tide").module
     history = torch.zeros(1, card.context_length)

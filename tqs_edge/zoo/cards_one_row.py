@@ -169,18 +169,6 @@ ONE_ROW_CARDS = (
         nrmse=0.08,
     ),
     ModelCard(
-        name="pendulum-koopman",
-        description="Koopman latent space of a swinging pendulum: one matrix advances it",
-        form="recurrent",
-        network="koopman",
-        features=2,
-        hidden=24,
-        context_length=20,
-        horizon=100,
-        dataset="pendulum",
-        nrmse=0.2,
-    ),
-    ModelCard(
         name="co2-tide",
         description="TiDE on the year in weekly CO2, calendar known ahead, look-back as a state",
         form="recurrent",

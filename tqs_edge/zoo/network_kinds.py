@@ -36,7 +36,6 @@ NETWORKS: dict[str, Callable[[ModelCard], nn.Module]] = {
     "closed-form-continuous": lambda c: networks_recurrent.ClosedFormContinuous(
         c.features, c.hidden
     ),
-    "koopman": lambda c: networks_recurrent.KoopmanObserver(c.features, c.hidden),
     "euler": lambda c: networks_driven.EulerMap(c.features, c.exog, c.hidden),
     "tide": lambda c: networks_driven.Tide(c.context_length, c.exog, c.hidden),
     "tcn": lambda c: networks_convolution.TemporalConvNet(c.features, c.hidden, (1, 2, 4, 8, 16)),

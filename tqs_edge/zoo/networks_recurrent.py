@@ -166,23 +166,3 @@ class ClosedFormContinuous(nn.Module):
         share = torch.sigmoid(self.time_rate(b) + self.time_offset(b))
         h = (1 - share) * torch.tanh(self.near(b)) + share * torch.tanh(self.far(b))
         return x + self.head(h), h
-
-
-class KoopmanObserver(nn.Module):
-    """A latent space in which time is linear (Koopman 1931; Lusch et al. 2018), state [N, H].
-
-    A network of tanh lifts the row, each latent variable takes its own share of that, and one
-    matrix advances them: h' = K ((1 - g) h + g lift(x)), y = x + C h'.
-    """
-
-    def __init__(self, features: int, hidden: int) -> None:
-        super().__init__()
-        self.lift = nn.Sequential(nn.Linear(features, hidden), nn.Tanh(), nn.Linear(hidden, hidden))
-        self.gain = nn.Parameter(torch.zeros(hidden))
-        self.advance = nn.Linear(hidden, hidden, bias=False)
-        self.head = nn.Linear(hidden, features)
-
-    def forward(self, x: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        gain = torch.sigmoid(self.gain)
-        h = self.advance((1 - gain) * h + gain * self.lift(x))
-        return x + self.head(h), h

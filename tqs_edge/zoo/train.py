@@ -66,7 +66,6 @@ RECIPES: dict[str, Recipe | RidgeRecipe] = {
     "oscillators-lstm-proj": Recipe(1000, 32, 10, 50, 8e-3, 0.0),
     "mackey-rnn": Recipe(1000, 32, 5, 40, 8e-3, 0.0),
     "oscillators-cfc": Recipe(1000, 32, 10, 50, 8e-3, 0.0),
-    "pendulum-koopman": Recipe(2500, 48, 5, 50, 1e-2, 0.0),
     "co2-tide": Recipe(400, 32, 8, 40, 5e-3, 0.1),
     "driven-euler": Recipe(3000, 64, 3, 20, 1e-2, 0.0),
     "co2-tcn": Recipe(500, 16, 4, 40, 1e-2, 0.1),
