@@ -83,6 +83,30 @@ def test_factor_reaches_columns_through_padding_and_patches():
     assert_folds(before, ["concat", "unfold", "dense"])
 
 
+def test_factors_reach_one_layer_along_several_ways():
+    built = Built(LENGTH, CHANNELS)
+    scaled = built.same(Op.MUL, "x", built.constant(ramp(1.0, 3.0)))
+    columns = [
+        built.op(Op.SLICE, (scaled,), (1, LENGTH, 1), axis=-1, begin=c, end=c + 1)
+        for c in reversed(range(CHANNELS))
+    ]
+    turned = built.op(Op.CONCAT, tuple(columns), (1, LENGTH, CHANNELS), axis=-1)
+    graph = built.graph(built.dense(turned, 3))
+    assert_folds(graph, ["slice"] * CHANNELS + ["concat", "dense"])
+
+
+def test_factor_of_two_halves_of_one_layer_becomes_all_its_rows():
+    built = Built(LENGTH, CHANNELS)
+    both = built.dense("x", 2 * CHANNELS)
+    halves = [
+        built.op(Op.SLICE, (both,), (1, LENGTH, CHANNELS), axis=-1, begin=b, end=b + CHANNELS)
+        for b in (0, CHANNELS)
+    ]
+    total = built.same(Op.ADD, *halves)
+    graph = built.graph(built.same(Op.MUL, total, built.constant(ramp(2.0, 5.0))))
+    assert_folds(graph, ["dense", "slice", "slice", "add"])
+
+
 def test_offset_does_not_cross_zero_padding():
     built = Built(LENGTH, CHANNELS)
     norm = built.same(Op.NORMALIZE, "x", eps=1e-5)

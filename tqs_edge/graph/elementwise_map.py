@@ -100,6 +100,19 @@ def joined(graph: Graph, concat: Node, tensor: str, mapped: ElementwiseMap) -> E
     )
 
 
+def together(a: ElementwiseMap, b: ElementwiseMap) -> ElementwiseMap | None:
+    """Two maps of one tensor that change different elements of it, as one; else None."""
+    free = np.isnan(a.scale) & np.isnan(b.scale)
+    scales = [np.where(np.isnan(one.scale), 1.0, one.scale) for one in (a, b)]
+    changed = [
+        (scale != 1.0) | (one.offset != 0.0) for scale, one in zip(scales, (a, b), strict=True)
+    ]
+    if (changed[0] & changed[1]).any():
+        return None
+    scale = np.where(free, np.nan, scales[0] * scales[1])
+    return ElementwiseMap(scale, a.offset + b.offset)
+
+
 def map_of_operand(graph: Graph, node: Node, mapped: ElementwiseMap) -> ElementwiseMap | None:
     """The map of the only operand of `node` that maps its result by `mapped`, or None."""
     shape = graph.shapes[node.inputs[0]]

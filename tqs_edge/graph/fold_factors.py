@@ -23,11 +23,13 @@ from tqs_edge.graph.elementwise_map import (
     map_of_shape,
     moved,
     reduced,
+    together,
 )
 from tqs_edge.graph.foldable_columns import is_safe_in_columns
 from tqs_edge.graph.graph import Graph, Node, Op
 from tqs_edge.graph.unread import store, without_unread
 
+_Maps = Mapping[str, ElementwiseMap]
 MOVES = (Op.RESHAPE, Op.TRANSPOSE, Op.SLICE, Op.UNFOLD)
 
 
@@ -36,8 +38,8 @@ class _Edits:
     """What folds one map: maps of dense layers' outputs (`rows`) and inputs (`columns`) by the
     layer's name, and constants by path."""
 
-    rows: Mapping[str, ElementwiseMap] = field(default_factory=dict)
-    columns: Mapping[str, ElementwiseMap] = field(default_factory=dict)
+    rows: _Maps = field(default_factory=dict)
+    columns: _Maps = field(default_factory=dict)
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -73,17 +75,27 @@ def _is_result(graph: Graph, tensor: str) -> bool:
 
 
 def _all_of(parts: Iterator[_Edits | None]) -> _Edits | None:
-    """All edits together; None where one is missing or two differ over a constant."""
+    """All edits together; None where one is missing, or two change one constant or one element."""
     total = _Edits()
     for part in parts:
         if part is None or set(part.constants) & set(total.constants):
             return None
-        total = _Edits(
-            {**total.rows, **part.rows},
-            {**total.columns, **part.columns},
-            {**total.constants, **part.constants},
-        )
+        rows, columns = _joint(total.rows, part.rows), _joint(total.columns, part.columns)
+        if rows is None or columns is None:
+            return None
+        total = _Edits(rows, columns, {**total.constants, **part.constants})
     return total
+
+
+def _joint(a: _Maps, b: _Maps) -> dict[str, ElementwiseMap] | None:
+    """The maps of both, by layer; None where two of one layer change the same element."""
+    joint = {**a, **b}
+    for name in set(a) & set(b):
+        both = together(a[name], b[name])
+        if both is None:
+            return None
+        joint[name] = both
+    return joint
 
 
 def _push_to(graph: Graph, reader: Node, tensor: str, mapped: ElementwiseMap) -> _Edits | None:
