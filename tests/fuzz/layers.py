@@ -101,7 +101,13 @@ class _Two(nn.Module):
 
 
 class _Left(nn.Module):
-    """What a moving average between repeated ends leaves of a series, and the average."""
+    """What a moving average between repeated ends leaves of a series, and the average.
+
+    Both beside zero: of a constant series rounding of their sums is left, whose sign no branch may
+    hang on.
+    """
+
+    BESIDE_ZERO = 0.0173
 
     def __init__(self, kernel: int, before: int, *, cumulative: bool = False) -> None:
         super().__init__()
@@ -115,7 +121,8 @@ class _Left(nn.Module):
             mean = (total[..., self.kernel :] - total[..., : -self.kernel]) / self.kernel
         else:
             mean = F.avg_pool1d(padded, self.kernel, 1)
-        return torch.cat([x - mean, torch.tanh(mean)], dim=1)
+        left = torch.cat([x - mean, torch.tanh(mean)], dim=1)
+        return left + self.BESIDE_ZERO
 
 
 class _First(nn.Module):
