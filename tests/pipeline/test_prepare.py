@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,9 @@ def test_zoo_rows_known_in_advance_end_with_the_horizon_of_the_card() -> None:
     most = zoo.card_of("driven-euler").horizon
     with pytest.raises(InputError, match=f"for {most} steps; shorten --horizon"):
         prepare("zoo:driven-euler", horizon=most + 1)
+
+
+@pytest.mark.parametrize("source", ["zoo:co2-tide", "no-such-model.pt2"])
+def test_exogenous_inputs_of_no_contexts_are_refused_first(source: str) -> None:
+    with pytest.raises(InputError, match="--exog goes with --context; give both"):
+        prepare(source, exog=Path("known.npy"))

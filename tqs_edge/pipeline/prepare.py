@@ -81,6 +81,7 @@ def prepare(
     spaced ones are taken, or with a `seed` a random choice. stream: windowed models that gain by it
     take one row per step (graph/stream.py). Raises InputError, UnsupportedOp, NonFiniteRollout.
     """
+    check_goes_with_context(context, exog)
     loaded = load_model(source, form=form, example_inputs=example_inputs)
     if stream:
         loaded = streaming(loaded)
@@ -120,9 +121,14 @@ def given_contexts(
     """At most `count` windows of a file, or as many free-running ones of what `run` rolls out."""
     if context is not None:
         return read_contexts(model, context, horizon=horizon, exog_path=exog, count=count)
-    if exog is not None:
-        raise InputError("--exog goes with --context; give both")
+    check_goes_with_context(context, exog)
     return free_windows(model, run, count=count)
+
+
+def check_goes_with_context(context: Path | None, exog: Path | None) -> None:
+    """Raises InputError for exogenous inputs of no contexts."""
+    if exog is not None and context is None:
+        raise InputError("--exog goes with --context; give both")
 
 
 def zoo_horizon(source: str) -> int:
