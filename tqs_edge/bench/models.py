@@ -15,15 +15,14 @@ from tqs_edge.errors import ToolMissing, VerificationFailed
 from tqs_edge.firmware.board import Board
 from tqs_edge.firmware.build import build
 from tqs_edge.firmware.toolchain import Toolchain
-from tqs_edge.graph.graph import Graph
 from tqs_edge.pipeline.building import Compiled
 from tqs_edge.pipeline.expected_usage import expected_usage
 from tqs_edge.pipeline.judging import Judged, judge
 from tqs_edge.pipeline.lowering import lower_plan
 from tqs_edge.pipeline.prepare import Prepared
+from tqs_edge.pipeline.reporting import average_weight_bits
 from tqs_edge.pipeline.usage import model_flash_bytes, model_ram_bytes
 from tqs_edge.pipeline.verification import runners_for
-from tqs_edge.plan.bit_plan import BitPlan
 from tqs_edge.plan.rounding import Rounding
 from tqs_edge.run.runner import run
 
@@ -129,22 +128,13 @@ def _cost(
         nrmse_lyapunov=nrmse_until(judged.error.nrmse_per_step, case.lyapunov_steps),
         predicted_instructions=predicted["insns"],
         predicted_flash=predicted["flash"],
-        weight_bits=_average_bits(lowered.plan, model.graph),
+        weight_bits=average_weight_bits(lowered.plan, lowered.program),
         narrow_activations=sum(bits == 8 for bits in lowered.plan.activations.values()),
         activations=len(lowered.plan.activations),
         long_steps=long.long_steps if long else None,
         long_peak=long.long_peak if long else None,
         limit_cycle_lsb=long.limit_cycle_lsb if long else None,
     )
-
-
-def _average_bits(plan: BitPlan, graph: Graph) -> float:
-    depths = {path: int(graph.constants[path].shape[1]) for path in plan.weights}
-    rows = [
-        (b.end - b.begin, depths[p], b.bits) for p, blocks in plan.weights.items() for b in blocks
-    ]
-    numbers = sum(count * depth for count, depth, _ in rows)
-    return sum(count * depth * bits for count, depth, bits in rows) / max(numbers, 1)
 
 
 def nrmse_until(per_step: Sequence[float], steps: int | None) -> float:

@@ -16,8 +16,6 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from tqs_edge.graph.gather_rows import Gathering, gather, gathering
 from tqs_edge.graph.graph import Graph, Node, Op, StateVariable
 from tqs_edge.graph.needed_rows import (
@@ -28,6 +26,7 @@ from tqs_edge.graph.needed_rows import (
 )
 from tqs_edge.graph.rollout_model import RolloutForm, RolloutModel
 from tqs_edge.graph.time_axis import TimeAxes
+from tqs_edge.graph.unread import without_unread
 
 LEAST_GAIN = 1.5  # products of the windowed step over those of the streaming one
 KEPT_PRICE = 2  # products by number: one for each byte
@@ -219,27 +218,11 @@ class _Writer:
 
     def finish(self) -> Graph:
         """The graph of what was written, without nodes that nothing reads."""
-        output = self.graph.output
-        read = {output, *(state.update for state in self.states)}
-        nodes: list[Node] = []
-        for node in reversed(self.nodes):
-            if node.name in read:
-                nodes.insert(0, node)
-                read |= set(node.inputs)
-        constants = _used_constants(nodes, self.graph.constants)
-        shapes = {name: shape for name, shape in self.shapes.items() if name in read}
-        shapes |= {name: self.shapes[name] for name in self.outside}
-        return replace(
-            self.graph,
-            states=tuple(self.states),
-            nodes=tuple(nodes),
-            constants=constants,
-            shapes=shapes,
+        return without_unread(
+            replace(
+                self.graph,
+                states=tuple(self.states),
+                nodes=tuple(self.nodes),
+                shapes=self.shapes,
+            )
         )
-
-
-def _used_constants(
-    nodes: list[Node], constants: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    names = {n for node in nodes for n in (*node.inputs, node.weight, node.bias) if n in constants}
-    return {name: value for name, value in constants.items() if name in names}
